@@ -1,0 +1,39 @@
+//! Soundcheck: load testing, observability and failure rehearsal for services that must not sell the same seat twice.
+//!
+//! # Code map (in reading order)
+//!
+//! The flow of data: YAML → plan (pure) → run → recording (a folder) → analysis (pure) → verdict → report.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`units`] | numbers with units in their type |
+//! | [`config`] | raw YAML → validated; unknown keys are refused with line and nearest key |
+//! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |
+//! | [`analysis`] | statistics over recordings; no network, no clock, no environment |
+//! | [`verdict`] | ledger invariants, validity, objectives, the linter of claims |
+//! | [`chart`] | figures as SVG |
+//! | [`report`] | the document model and its renderers |
+//! | [`stack`] | where MySQL, Redis and Kafka come from |
+//! | [`fault`] | what can be broken, and guards that heal |
+//! | [`load`] | arrivals, the engine that Goose drives, journeys, the recorder of samples |
+//! | [`scrape`] | Prometheus text and the dependencies' own statistics into series |
+//! | [`experiment`] | variants interleaved in blocks; one file a report kind |
+//! | [`cli`] | one file a subcommand |
+//!
+//! **Invariants.** Imports go `units ← config ← plan ← run ← cli` and `recording ← analysis ← verdict ← report, chart`.
+//! Load, scraping and faults meet only in `run` and `experiment`. What renders reads a recording and nothing else.
+
+pub mod analysis;
+pub mod chart;
+pub mod cli;
+pub mod config;
+pub mod experiment;
+pub mod fault;
+pub mod load;
+pub mod recording;
+pub mod report;
+pub mod scrape;
+pub mod stack;
+pub mod target;
+pub mod units;
+pub mod verdict;

@@ -1,0 +1,1 @@
+//! The service under test as a process or a URL.
