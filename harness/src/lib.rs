@@ -7,6 +7,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`units`] | numbers with units in their type |
+//! | [`format`] | numbers as people read them |
 //! | [`config`] | raw YAML → validated; unknown keys are refused with line and nearest key |
 //! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |
 //! | [`analysis`] | statistics over recordings; no network, no clock, no environment |
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod experiment;
 pub mod fault;
+pub mod format;
 pub mod load;
 pub mod recording;
 pub mod report;

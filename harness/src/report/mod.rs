@@ -1,1 +1,16 @@
-//! See the crate's code map.
+//! Reports: a document model that knows no renderer, and renderers that know no experiment.
+//!
+//! Not here: what a report of some kind says (`experiment`), how a number becomes text ([`crate::format`]), how a figure
+//! is drawn ([`crate::chart`]). Nothing here reads a clock, the environment or the network, so that the same document
+//! always gives the same bytes.
+
+pub mod model;
+pub mod plan_diff;
+
+pub use crate::chart::Decision;
+pub use crate::format;
+pub use model::{
+    Badge, BadgeState, Badges, Block, Callout, Cell, ChartBlock, Column, Document, EffectLine, Estimate, GotWorse,
+    Inline, RawLink, Section, Table, Text, Tone, Verdict,
+};
+pub use plan_diff::{PlanDiff, PlanLine};

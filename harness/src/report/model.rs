@@ -1,0 +1,606 @@
+//! What a report consists of, whatever it is rendered to.
+//!
+//! A missing value is `None` all the way; the renderers write `n/a`. Numbers stay numbers until then, so that a column
+//! can choose one unit for all of its rows.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::chart::{Chart, Decision};
+use crate::format::{self, Unit};
+use crate::units::Percent;
+
+use super::plan_diff::PlanDiff;
+
+/// One report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Document {
+    /// `Cache: Redis in front of the seat map`.
+    pub title: String,
+    /// `cache`, `index`, `incident`, `overview` and so on.
+    pub kind: String,
+    /// The answer in one word.
+    pub verdict: Verdict,
+    /// The answer in one sentence, with the number that matters most.
+    pub sentence: Text,
+    /// What limits every number of this report, such as `SQLite numbers`; stands at the top and on every chart.
+    pub mark: Option<String>,
+    /// Whether the run can be trusted.
+    pub badges: Badges,
+    /// What changed, with intervals.
+    pub effects: Vec<EffectLine>,
+    /// Machine, engines and versions in one line.
+    pub environment: Option<String>,
+    /// When it was recorded, as text.
+    pub recorded: Option<String>,
+    /// The command that repeats it.
+    pub command: String,
+    /// The body.
+    pub sections: Vec<Section>,
+    /// What the change costs.
+    pub got_worse: GotWorse,
+    /// The raw data, relative to the report's folder.
+    pub raw: Vec<RawLink>,
+    /// Limits, method and anything else that a reader must know.
+    pub notes: Vec<Text>,
+}
+
+/// Three values: no data never passes. `Broken` is a fourth that voids the rest: an invariant does not hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    Pass,
+    Fail,
+    Unknown,
+    Broken,
+}
+
+impl Verdict {
+    /// The word in reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// The two conditions under which any number of a report means something.
+#[derive(Clone, Debug, Serialize)]
+pub struct Badges {
+    /// Seats, money, queue and events after the run.
+    pub invariants: Badge,
+    /// Whether the generator sent what was offered, when it was due.
+    pub generator: Badge,
+}
+
+/// A state and the evidence for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Badge {
+    pub state: BadgeState,
+    /// `9 invariants hold over 41,233 operations`.
+    pub detail: String,
+}
+
+/// What a badge says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadgeState {
+    Pass,
+    Broken,
+    Unknown,
+}
+
+impl BadgeState {
+    /// The word in reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Broken => "broken",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Badge {
+    /// It holds.
+    pub fn pass(detail: impl Into<String>) -> Self {
+        Self {
+            state: BadgeState::Pass,
+            detail: detail.into(),
+        }
+    }
+
+    /// It does not hold.
+    pub fn broken(detail: impl Into<String>) -> Self {
+        Self {
+            state: BadgeState::Broken,
+            detail: detail.into(),
+        }
+    }
+
+    /// Nobody can say.
+    pub fn unknown(detail: impl Into<String>) -> Self {
+        Self {
+            state: BadgeState::Unknown,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// One claim with its evidence, or with what is missing for it.
+#[derive(Clone, Debug, Serialize)]
+pub struct EffectLine {
+    /// `seat map p95, redis against off`.
+    pub claim: String,
+    /// `None` when the claim may not be made; then `withheld` says why.
+    pub estimate: Option<Estimate>,
+    /// Blocks that were compared.
+    pub rounds: Option<u32>,
+    /// How often each variant was launched anew.
+    pub launches: Option<u32>,
+    pub decision: Decision,
+    /// Why the linter refused the claim, and what would be needed.
+    pub withheld: Option<String>,
+}
+
+/// A value with its interval.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Estimate {
+    pub unit: Unit,
+    pub point: f64,
+    pub low: f64,
+    pub high: f64,
+    /// The confidence level of the interval.
+    pub level: Percent,
+}
+
+impl Estimate {
+    /// A ratio with its 95 % interval.
+    pub const fn ratio(point: f64, low: f64, high: f64) -> Self {
+        Self {
+            unit: Unit::Ratio,
+            point,
+            low,
+            high,
+            level: Percent(95.0),
+        }
+    }
+
+    /// A difference in `unit` with its 95 % interval.
+    pub const fn difference(unit: Unit, point: f64, low: f64, high: f64) -> Self {
+        Self {
+            unit,
+            point,
+            low,
+            high,
+            level: Percent(95.0),
+        }
+    }
+
+    /// `1.83× [1.71, 1.96]`; differences carry a sign.
+    pub fn text(&self) -> String {
+        if self.unit == Unit::Ratio {
+            format::interval(self.unit, self.point, self.low, self.high)
+        } else {
+            format::difference(self.unit, self.point, self.low, self.high)
+        }
+    }
+}
+
+/// A headed part of the body.
+#[derive(Clone, Debug, Serialize)]
+pub struct Section {
+    pub title: String,
+    pub blocks: Vec<Block>,
+}
+
+impl Section {
+    /// A section without blocks yet; see [`Section::with`].
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            blocks: Vec::new(),
+        }
+    }
+
+    /// The same section with one more block.
+    #[must_use]
+    pub fn with(mut self, block: impl Into<Block>) -> Self {
+        self.blocks.push(block.into());
+        self
+    }
+}
+
+/// One piece of a section.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Block {
+    Paragraph(Text),
+    Table(Table),
+    Chart(Box<ChartBlock>),
+    Code {
+        /// For highlighting in Markdown: `sql`, `yaml`, or empty.
+        language: String,
+        text: String,
+    },
+    Callout(Callout),
+    PlanDiff(PlanDiff),
+    List {
+        ordered: bool,
+        items: Vec<Text>,
+    },
+}
+
+impl From<Text> for Block {
+    fn from(text: Text) -> Self {
+        Self::Paragraph(text)
+    }
+}
+
+impl From<&str> for Block {
+    fn from(text: &str) -> Self {
+        Self::Paragraph(text.into())
+    }
+}
+
+impl From<Table> for Block {
+    fn from(table: Table) -> Self {
+        Self::Table(table)
+    }
+}
+
+impl From<ChartBlock> for Block {
+    fn from(chart: ChartBlock) -> Self {
+        Self::Chart(Box::new(chart))
+    }
+}
+
+impl From<Callout> for Block {
+    fn from(callout: Callout) -> Self {
+        Self::Callout(callout)
+    }
+}
+
+impl From<PlanDiff> for Block {
+    fn from(diff: PlanDiff) -> Self {
+        Self::PlanDiff(diff)
+    }
+}
+
+/// A figure in its place.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChartBlock {
+    /// The file's name in `charts/`, without `.svg`: lower-case letters, digits and `-`; unique in the document.
+    pub id: String,
+    #[serde(skip)]
+    pub chart: Chart,
+    /// How to read it, or what to see in it; stands below.
+    pub caption: Text,
+    /// What somebody who cannot see it needs to know.
+    pub alt: String,
+}
+
+/// A box that stands out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Callout {
+    pub tone: Tone,
+    pub text: Text,
+}
+
+/// How much a callout matters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tone {
+    Note,
+    Caution,
+    Broken,
+}
+
+/// A table with one unit a column.
+#[derive(Clone, Debug, Serialize)]
+pub struct Table {
+    pub caption: String,
+    pub columns: Vec<Column>,
+    /// A short row is filled up with `n/a`, a long one is cut.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    /// A table without rows yet.
+    pub fn new(caption: impl Into<String>, columns: impl IntoIterator<Item = Column>) -> Self {
+        Self {
+            caption: caption.into(),
+            columns: columns.into_iter().collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) -> &mut Self {
+        self.rows.push(cells.into_iter().collect());
+        self
+    }
+}
+
+/// The head of a column, and the unit of its numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Column {
+    pub title: String,
+    /// `None` for text.
+    pub unit: Option<Unit>,
+}
+
+impl Column {
+    /// A column of text.
+    pub fn text(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            unit: None,
+        }
+    }
+
+    /// A column of numbers.
+    pub fn number(title: impl Into<String>, unit: Unit) -> Self {
+        Self {
+            title: title.into(),
+            unit: Some(unit),
+        }
+    }
+}
+
+/// One cell. Numbers are in the base unit of their column.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cell {
+    Text(Text),
+    Number(Option<f64>),
+    Interval { point: f64, low: f64, high: f64 },
+    Badge(BadgeState),
+    Decision(Decision),
+}
+
+impl Cell {
+    /// A duration, for a column of seconds.
+    pub fn duration(value: Option<Duration>) -> Self {
+        Self::Number(value.map(|value| value.as_secs_f64()))
+    }
+
+    /// A count.
+    pub fn count(value: Option<u64>) -> Self {
+        Self::Number(value.map(|value| value as f64))
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Text> for Cell {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(value: f64) -> Self {
+        Self::Number(Some(value))
+    }
+}
+
+impl From<Option<f64>> for Cell {
+    fn from(value: Option<f64>) -> Self {
+        Self::Number(value)
+    }
+}
+
+/// What the change costs: never empty, since silence would read as "nothing".
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct GotWorse {
+    blocks: Vec<Block>,
+}
+
+impl GotWorse {
+    /// What was looked at and what came out, be it that nothing got worse.
+    pub fn of(first: impl Into<Block>, rest: impl IntoIterator<Item = Block>) -> Self {
+        let mut blocks = vec![first.into()];
+        blocks.extend(rest);
+        Self { blocks }
+    }
+
+    /// Nothing was compared, and why.
+    pub fn unknown(reason: &str) -> Self {
+        Self::of(
+            Callout {
+                tone: Tone::Caution,
+                text: Text::plain(format!("Unknown: {reason}.")),
+            },
+            [],
+        )
+    }
+
+    /// At least one block.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+}
+
+/// A file of the recording and what is in it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RawLink {
+    /// Relative to the report's folder.
+    pub path: String,
+    pub what: String,
+}
+
+impl RawLink {
+    /// A link to `path`.
+    pub fn new(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            what: what.into(),
+        }
+    }
+}
+
+/// A run of text with a little markup.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub struct Text(pub Vec<Inline>);
+
+/// One piece of a text.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inline {
+    Plain(String),
+    Strong(String),
+    Code(String),
+    Link { text: String, href: String },
+}
+
+impl Text {
+    /// Text without markup; what looks like markup is shown as it is.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self(vec![Inline::Plain(text.into())])
+    }
+
+    /// Text in which `` `code` `` and `**strong**` are markup; an opening sign without its closing one is plain.
+    ///
+    /// ```
+    /// use soundcheck::report::{Inline, Text};
+    ///
+    /// let text = Text::marked("`cache` is **off**");
+    /// assert_eq!(text.0[0], Inline::Code("cache".into()));
+    /// assert_eq!(text.0[2], Inline::Strong("off".into()));
+    /// ```
+    pub fn marked(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        let mut plain = String::new();
+        while let Some(start) = rest.find(['`', '*']) {
+            let (before, from) = rest.split_at(start);
+            let sign = if from.starts_with("**") { "**" } else { "`" };
+            let inner = from.strip_prefix(sign).and_then(|inner| inner.split_once(sign));
+            match inner {
+                Some((inside, after)) if !inside.is_empty() => {
+                    plain.push_str(before);
+                    if !plain.is_empty() {
+                        pieces.push(Inline::Plain(std::mem::take(&mut plain)));
+                    }
+                    let inside = inside.to_owned();
+                    pieces.push(if sign == "`" {
+                        Inline::Code(inside)
+                    } else {
+                        Inline::Strong(inside)
+                    });
+                    rest = after;
+                }
+                _ => {
+                    let (sign, after) = from.split_at(1);
+                    plain.push_str(before);
+                    plain.push_str(sign);
+                    rest = after;
+                }
+            }
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            pieces.push(Inline::Plain(plain));
+        }
+        Self(pieces)
+    }
+
+    /// A link.
+    pub fn link(text: impl Into<String>, href: impl Into<String>) -> Self {
+        Self(vec![Inline::Link {
+            text: text.into(),
+            href: href.into(),
+        }])
+    }
+
+    /// A name as it is typed.
+    pub fn code(text: impl Into<String>) -> Self {
+        Self(vec![Inline::Code(text.into())])
+    }
+
+    /// The same text with `more` behind it.
+    #[must_use]
+    pub fn then(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
+    /// The words without the markup.
+    pub fn to_plain(&self) -> String {
+        let words = self.0.iter().map(|piece| match piece {
+            Inline::Plain(text) | Inline::Strong(text) | Inline::Code(text) | Inline::Link { text, .. } => {
+                text.as_str()
+            }
+        });
+        words.collect()
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::plain(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::plain(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(marked: &str, expected: &[Inline]) {
+        assert_eq!(Text::marked(marked).0, expected);
+    }
+
+    #[test]
+    fn reads_the_markup_and_leaves_the_rest() {
+        let plain = |text: &str| Inline::Plain(text.into());
+        check("", &[]);
+        check("a * b ** c", &[plain("a * b ** c")]);
+        check("a ` b", &[plain("a ` b")]);
+        check("``", &[plain("``")]);
+        check(
+            "a `b` **c**",
+            &[
+                plain("a "),
+                Inline::Code("b".into()),
+                plain(" "),
+                Inline::Strong("c".into()),
+            ],
+        );
+        check("**a*", &[plain("**a*")]);
+        check("é`é`é", &[plain("é"), Inline::Code("é".into()), plain("é")]);
+    }
+
+    #[test]
+    fn what_got_worse_is_never_empty() {
+        assert_eq!(GotWorse::unknown("no slice was compared").blocks().len(), 1);
+    }
+}
