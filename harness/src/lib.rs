@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`units`] | numbers with units in their type |
 //! | [`format`] | numbers as people read them |
+//! | [`clock`] | the run's time axis |
 //! | [`config`] | raw YAML → validated; unknown keys are refused with line and nearest key |
 //! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |
 //! | [`analysis`] | statistics over recordings; no network, no clock, no environment |
@@ -27,6 +28,7 @@
 pub mod analysis;
 pub mod chart;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod experiment;
 pub mod fault;

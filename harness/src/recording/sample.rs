@@ -26,6 +26,8 @@ pub enum Endpoint {
     JourneyBook,
     JourneyAbandon,
     JourneyPosition,
+    JourneySeatMap,
+    JourneyHoldCycle,
 }
 
 /// How it ended.
@@ -113,6 +115,7 @@ names!(Endpoint,
     Cancel => "cancel", Pay => "pay", Balance => "balance", Charge => "charge",
     JourneyBrowse => "journey-browse", JourneyBook => "journey-book",
     JourneyAbandon => "journey-abandon", JourneyPosition => "journey-position",
+    JourneySeatMap => "journey-seat-map", JourneyHoldCycle => "journey-hold-cycle",
 );
 names!(Outcome,
     Ok => "ok", Won => "won", SoldOut => "sold-out", Conflict => "conflict", NotAdmitted => "not-admitted",

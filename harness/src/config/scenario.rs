@@ -1,0 +1,227 @@
+//! A scenario: who arrives when, to do what. Raw YAML → [`ScenarioConfig`], validated.
+//!
+//! What is *not* here: the target, the stack, objectives and faults; a scenario says only what users do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::scenario_yaml::{self, RawScenario};
+use super::strict::ConfigError;
+use crate::units::{Percent, RatePerSec};
+
+/// How the arrivals of a stage are spread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArrivalKind {
+    /// Independent of each other, as people are.
+    #[default]
+    Poisson,
+    /// At equal distances.
+    Even,
+}
+
+/// What a user does on arrival.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JourneyKind {
+    /// Token, wait, dates, seats, leave.
+    Browse,
+    /// Token, wait, dates, seats, hold, pay.
+    Book,
+    /// Token, wait, hold, leave without paying.
+    Abandon,
+    /// Token, then look at the place in the queue a few times.
+    Position,
+    /// One seat map, by a user admitted before the run.
+    SeatMap,
+    /// One hold and its cancellation, by a user admitted before the run.
+    HoldCycle,
+}
+
+impl JourneyKind {
+    /// Whether the journey needs users who were admitted before the run.
+    pub const fn needs_admitted(self) -> bool {
+        matches!(self, Self::SeatMap | Self::HoldCycle)
+    }
+}
+
+/// A stretch of the run in which the rate is constant or changes evenly.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Stage {
+    pub name: String,
+    pub length: Duration,
+    pub from: RatePerSec,
+    pub to: RatePerSec,
+    /// Whether figures leave this stage out.
+    pub is_warm_up: bool,
+}
+
+/// How long users and the engine wait for what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// For one request, until the last byte of its answer.
+    pub request: Duration,
+    /// In the waiting room, before a user gives up.
+    pub admission: Duration,
+    /// After the last arrival, before journeys still under way are cut off and counted as unfinished.
+    pub drain: Duration,
+}
+
+/// A length of time drawn evenly from a range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Range {
+    pub from: Duration,
+    pub to: Duration,
+}
+
+/// How strongly choices prefer the first: exponents of Zipf's law, 0 is even.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Skew {
+    pub users: f64,
+    pub concerts: f64,
+    pub schedules: f64,
+    pub seats: f64,
+}
+
+/// A validated scenario.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ScenarioConfig {
+    pub name: String,
+    /// One sentence for lists and reports.
+    pub about: String,
+    pub arrivals: ArrivalKind,
+    /// How late an arrival may start before it is dropped; `None` runs it however late.
+    pub max_late: Option<Duration>,
+    /// How many journeys can be under way at once.
+    pub users: u32,
+    /// How many users are admitted before the run, for journeys that need them.
+    pub admitted: u32,
+    pub stages: Vec<Stage>,
+    /// Shares of the arrivals; they add up to 100 %.
+    pub journeys: BTreeMap<JourneyKind, Percent>,
+    /// Between the steps of a journey.
+    pub think: Range,
+    /// Between two looks at the place in the queue.
+    pub poll: Duration,
+    pub timeouts: Timeouts,
+    pub skew: Skew,
+    /// Only the first so many concerts are asked for; `None` is all.
+    pub concerts: Option<u32>,
+    /// Whether a user whose balance does not suffice charges it and pays then.
+    pub tops_up: bool,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(5),
+            admission: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Skew {
+    fn default() -> Self {
+        Self {
+            users: 0.0,
+            concerts: 1.1,
+            schedules: 0.8,
+            seats: 0.8,
+        }
+    }
+}
+
+impl ScenarioConfig {
+    /// A constant rate of one mix, even arrivals and defaults for the rest; for experiments, which vary from there.
+    pub fn constant(name: &str, rate: RatePerSec, length: Duration, journeys: &[(JourneyKind, Percent)]) -> Self {
+        let stage = Stage {
+            name: name.to_owned(),
+            length,
+            from: rate,
+            to: rate,
+            is_warm_up: false,
+        };
+        let timeouts = Timeouts::default();
+        Self {
+            name: name.to_owned(),
+            about: String::new(),
+            arrivals: ArrivalKind::Poisson,
+            max_late: None,
+            users: default_users(std::slice::from_ref(&stage), timeouts),
+            admitted: 0,
+            stages: vec![stage],
+            journeys: journeys.iter().copied().collect(),
+            think: Range {
+                from: Duration::ZERO,
+                to: Duration::ZERO,
+            },
+            poll: Duration::from_millis(250),
+            timeouts,
+            skew: Skew::default(),
+            concerts: None,
+            tops_up: false,
+        }
+        .with_default_admitted()
+    }
+
+    pub(super) fn with_default_admitted(mut self) -> Self {
+        if self.needs_admitted() && self.admitted == 0 {
+            self.admitted = self.users.min(200);
+        }
+        self
+    }
+
+    /// Reads a scenario; `file` names it in errors.
+    ///
+    /// # Errors
+    /// With every problem of the file.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        scenario_yaml::parse(file, text)
+    }
+
+    /// The scenario as [`Self::parse`] reads it, every default written out.
+    ///
+    /// # Errors
+    /// Never in practice: every part has a text.
+    pub fn to_yaml(&self) -> Result<String, serde_yaml::Error> {
+        serde_yaml::to_string(&RawScenario::from(self))
+    }
+
+    /// How long the arrivals last.
+    pub fn length(&self) -> Duration {
+        self.stages.iter().map(|stage| stage.length).sum()
+    }
+
+    /// The highest rate of any stage.
+    pub fn peak(&self) -> RatePerSec {
+        RatePerSec(
+            self.stages
+                .iter()
+                .map(|stage| stage.from.0.max(stage.to.0))
+                .fold(0.0, f64::max),
+        )
+    }
+
+    /// Whether any journey needs users who were admitted before the run.
+    pub fn needs_admitted(&self) -> bool {
+        self.journeys
+            .iter()
+            .any(|(kind, share)| kind.needs_admitted() && share.0 > 0.0)
+    }
+}
+
+/// Room for every arrival to take a second, twice over: more is said to be needed when users run out.
+pub(super) fn default_users(stages: &[Stage], timeouts: Timeouts) -> u32 {
+    let peak = stages
+        .iter()
+        .map(|stage| stage.from.0.max(stage.to.0))
+        .fold(0.0, f64::max);
+    let users = (peak * timeouts.request.as_secs_f64().min(2.0))
+        .ceil()
+        .clamp(20.0, 4_000.0);
+    // Clamped to a range that u32 holds.
+    users as u32
+}

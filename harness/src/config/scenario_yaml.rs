@@ -1,0 +1,360 @@
+//! The YAML of a scenario: which keys there are, and the rules between their values.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::scalars::{Lateness, Rate, Share, Span};
+use super::scenario::{ArrivalKind, JourneyKind, Range, ScenarioConfig, Skew, Stage, Timeouts, default_users};
+use super::strict::{self, ConfigError, Problems, Step};
+use crate::units::{Percent, RatePerSec};
+
+/// More journeys at once than this are beyond one process's descriptors.
+const MAX_USERS: u32 = 50_000;
+
+pub(super) fn parse(file: &str, text: &str) -> Result<ScenarioConfig, ConfigError> {
+    let (raw, mut problems) = strict::read::<RawScenario>(file, text);
+    let scenario = raw.and_then(|raw| validate(raw, &mut problems));
+    problems.finish(scenario)
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RawScenario {
+    name: Option<String>,
+    about: Option<String>,
+    arrivals: Option<ArrivalKind>,
+    max_late: Option<Lateness>,
+    users: Option<u32>,
+    admitted: Option<u32>,
+    stages: Option<Vec<RawStage>>,
+    journeys: Option<BTreeMap<JourneyKind, Share>>,
+    think: Option<RawRange>,
+    poll: Option<Span>,
+    timeouts: Option<RawTimeouts>,
+    skew: Option<RawSkew>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concerts: Option<u32>,
+    tops_up: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawStage {
+    name: Option<String>,
+    #[serde(rename = "for")]
+    length: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<Rate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warm_up: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawTimeouts {
+    request: Option<Span>,
+    admission: Option<Span>,
+    drain: Option<Span>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawRange {
+    from: Option<Span>,
+    to: Option<Span>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawSkew {
+    users: Option<f64>,
+    concerts: Option<f64>,
+    schedules: Option<f64>,
+    seats: Option<f64>,
+}
+
+fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioConfig> {
+    let key = |name: &str| vec![Step::from(name)];
+    let name = raw.name.unwrap_or_default();
+    if name.is_empty() {
+        problems.add(&key("name"), "a scenario needs a `name`");
+    }
+    let stages = validate_stages(raw.stages.unwrap_or_default(), problems);
+    let journeys: BTreeMap<JourneyKind, Percent> = raw
+        .journeys
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(kind, share)| (kind, share.0))
+        .collect();
+    let whole: f64 = journeys.values().map(|share| share.0).sum();
+    // A problem inside the map has taken a share out, so the sum is known to be wrong then.
+    if (whole - 100.0).abs() > 1e-6 && !problems.is_known_below(&key("journeys")) {
+        problems.add(
+            &key("journeys"),
+            format!("the shares must add up to 100%, and these make {whole}%"),
+        );
+    }
+    let timeouts = raw.timeouts.unwrap_or_default();
+    let defaults = Timeouts::default();
+    let timeouts = Timeouts {
+        request: timeouts.request.map_or(defaults.request, |span| span.0),
+        admission: timeouts.admission.map_or(defaults.admission, |span| span.0),
+        drain: timeouts.drain.map_or(defaults.drain, |span| span.0),
+    };
+    if timeouts.request.is_zero() {
+        problems.add(
+            &["timeouts".into(), "request".into()],
+            "no request ends within no time; write `5s` for instance",
+        );
+    }
+    let think = raw.think.unwrap_or_default();
+    let from = think.from.map_or(Duration::ZERO, |span| span.0);
+    let think = Range {
+        from,
+        to: think.to.map_or(from, |span| span.0),
+    };
+    if think.to < think.from {
+        problems.add(&["think".into(), "to".into()], "the range ends before it begins");
+    }
+    let users = raw.users.unwrap_or_else(|| default_users(&stages, timeouts));
+    if users == 0 || users > MAX_USERS {
+        problems.add(
+            &key("users"),
+            format!("{users} users cannot be run; between 1 and {MAX_USERS} can"),
+        );
+    }
+    let poll = raw.poll.map_or(Duration::from_millis(250), |span| span.0);
+    if poll.is_zero() {
+        problems.add(
+            &key("poll"),
+            "polling without a pause is no user's behaviour; write `250ms` for instance",
+        );
+    }
+    let raw_skew = raw.skew.unwrap_or_default();
+    let default_skew = Skew::default();
+    let mut exponent = |name: &str, value: Option<f64>, default: f64| {
+        let value = value.unwrap_or(default);
+        if !(0.0..=5.0).contains(&value) {
+            problems.add(
+                &["skew".into(), name.into()],
+                format!("{value} is no skew; 0 is even, 1.1 usual, 5 the most"),
+            );
+        }
+        value
+    };
+    let skew = Skew {
+        users: exponent("users", raw_skew.users, default_skew.users),
+        concerts: exponent("concerts", raw_skew.concerts, default_skew.concerts),
+        schedules: exponent("schedules", raw_skew.schedules, default_skew.schedules),
+        seats: exponent("seats", raw_skew.seats, default_skew.seats),
+    };
+    if raw.concerts == Some(0) {
+        problems.add(
+            &key("concerts"),
+            "there must be a concert to ask for; leave it out for all of them",
+        );
+    }
+    Some(
+        ScenarioConfig {
+            name,
+            about: raw.about.unwrap_or_default(),
+            arrivals: raw.arrivals.unwrap_or_default(),
+            max_late: raw.max_late.and_then(|lateness| lateness.0),
+            users,
+            admitted: raw.admitted.unwrap_or(0),
+            stages,
+            journeys,
+            think,
+            poll,
+            timeouts,
+            skew,
+            concerts: raw.concerts,
+            tops_up: raw.tops_up.unwrap_or(false),
+        }
+        .with_default_admitted(),
+    )
+}
+
+fn validate_stages(raw: Vec<RawStage>, problems: &mut Problems<'_>) -> Vec<Stage> {
+    if raw.is_empty() {
+        problems.add(&["stages".into()], "a scenario needs at least one stage");
+    }
+    let mut stages: Vec<Stage> = Vec::with_capacity(raw.len());
+    for (n, stage) in raw.into_iter().enumerate() {
+        let path = |name: &str| vec![Step::from("stages"), Step::from(n), Step::from(name)];
+        let name = stage.name.unwrap_or_else(|| format!("stage {}", n + 1));
+        if stages.iter().any(|earlier| earlier.name == name) {
+            problems.add(&path("name"), format!("two stages are called `{name}`"));
+        }
+        let length = stage.length.map_or(Duration::ZERO, |span| span.0);
+        if stage.length.is_none() {
+            problems.add(&path("for"), "a stage needs its length, as in `for: 20s`");
+        } else if length.is_zero() {
+            problems.add(
+                &path("for"),
+                "a stage of no length offers nothing; for a step, give the next stage its rate",
+            );
+        }
+        let (from, to) = match (stage.rate, stage.from, stage.to) {
+            (Some(rate), None, None) => (rate.0, rate.0),
+            (None, Some(from), Some(to)) => (from.0, to.0),
+            (None, None, None) => {
+                problems.add(
+                    &path("rate"),
+                    "a stage needs `rate: 300/s`, or `from` and `to` for a ramp",
+                );
+                (RatePerSec(0.0), RatePerSec(0.0))
+            }
+            (Some(_), _, _) => {
+                problems.add(
+                    &path("rate"),
+                    "a stage has either a `rate` or a ramp `from` … `to`, not both",
+                );
+                (RatePerSec(0.0), RatePerSec(0.0))
+            }
+            (None, from, _) => {
+                let missing = if from.is_some() { "to" } else { "from" };
+                problems.add(&path(missing), "a ramp needs both `from` and `to`");
+                (RatePerSec(0.0), RatePerSec(0.0))
+            }
+        };
+        let is_given = stage.rate.is_some() || (stage.from.is_some() && stage.to.is_some());
+        if is_given && from.0 <= 0.0 && to.0 <= 0.0 {
+            let name = if stage.rate.is_some() { "rate" } else { "to" };
+            problems.add(
+                &path(name),
+                "a rate of nothing offers nothing; take the stage out, or give it a rate",
+            );
+        }
+        stages.push(Stage {
+            name,
+            length,
+            from,
+            to,
+            is_warm_up: stage.warm_up.unwrap_or(false),
+        });
+    }
+    stages
+}
+
+impl From<&ScenarioConfig> for RawScenario {
+    fn from(scenario: &ScenarioConfig) -> Self {
+        Self {
+            name: Some(scenario.name.clone()),
+            about: Some(scenario.about.clone()),
+            arrivals: Some(scenario.arrivals),
+            max_late: Some(Lateness(scenario.max_late)),
+            users: Some(scenario.users),
+            admitted: Some(scenario.admitted),
+            stages: Some(scenario.stages.iter().map(RawStage::from).collect()),
+            journeys: Some(
+                scenario
+                    .journeys
+                    .iter()
+                    .map(|(kind, share)| (*kind, Share(*share)))
+                    .collect(),
+            ),
+            think: Some(RawRange {
+                from: Some(Span(scenario.think.from)),
+                to: Some(Span(scenario.think.to)),
+            }),
+            poll: Some(Span(scenario.poll)),
+            timeouts: Some(RawTimeouts {
+                request: Some(Span(scenario.timeouts.request)),
+                admission: Some(Span(scenario.timeouts.admission)),
+                drain: Some(Span(scenario.timeouts.drain)),
+            }),
+            skew: Some(RawSkew {
+                users: Some(scenario.skew.users),
+                concerts: Some(scenario.skew.concerts),
+                schedules: Some(scenario.skew.schedules),
+                seats: Some(scenario.skew.seats),
+            }),
+            concerts: scenario.concerts,
+            tops_up: Some(scenario.tops_up),
+        }
+    }
+}
+
+impl From<&Stage> for RawStage {
+    fn from(stage: &Stage) -> Self {
+        let is_constant = stage.from == stage.to;
+        Self {
+            name: Some(stage.name.clone()),
+            length: Some(Span(stage.length)),
+            rate: is_constant.then_some(Rate(stage.from)),
+            from: (!is_constant).then_some(Rate(stage.from)),
+            to: (!is_constant).then_some(Rate(stage.to)),
+            warm_up: stage.is_warm_up.then_some(true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let error = ScenarioConfig::parse("s.yaml", text)
+            .expect_err("should be refused")
+            .to_string();
+        let lines: Vec<&str> = error.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{error}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.contains(expected), "`{expected}` is not in `{line}`");
+        }
+    }
+
+    #[test]
+    fn units_and_keys_are_checked_all_at_once() {
+        check(
+            "name: a\nstages:\n  - name: one\n    for: 20\n    rate: 300\n  - nmae: two\n    for: 5s\n    rate: 10/s\n\
+             journeys: {brows: 50%, book: 50%}\nuser: 4\n",
+            &[
+                "s.yaml:4: `stages[0].for`: `20` has no unit; write `20s`",
+                "s.yaml:5: `stages[0].rate`: `300` has no unit; write `300/s`",
+                "s.yaml:6: `stages[1].nmae`: unknown name `nmae`; did you mean `name`?",
+                "s.yaml:9: `journeys.brows`: unknown name `brows`; did you mean `browse`?",
+                "s.yaml:10: `user`: unknown name `user`; did you mean `users`?",
+            ],
+        );
+    }
+
+    #[test]
+    fn rules_between_values_are_checked() {
+        check(
+            "name: a\nstages:\n  - {name: x, for: 0s, rate: 1/s}\n  - {name: x, for: 1s, rate: 0/s}\n  - {for: 1s, from: 1/s}\n\
+             journeys: {book: 40%}\nusers: 0\nthink: {from: 2s, to: 1s}\nskew: {seats: -1}\npoll: 0s\n",
+            &[
+                "s.yaml:3: `stages[0].for`: a stage of no length",
+                "s.yaml:4: `stages[1].name`: two stages are called `x`",
+                "s.yaml:4: `stages[1].rate`: a rate of nothing",
+                "s.yaml:5: `stages[2].to`: a ramp needs both",
+                "s.yaml:6: `journeys`: the shares must add up to 100%, and these make 40%",
+                "s.yaml:7: `users`: 0 users",
+                "s.yaml:8: `think.to`: the range ends",
+                "s.yaml:9: `skew.seats`: -1 is no skew",
+                "s.yaml:10: `poll`: polling without a pause",
+            ],
+        );
+    }
+
+    #[test]
+    fn an_empty_scenario_names_what_it_needs() {
+        check(
+            "about: nothing\n",
+            &[
+                "`name`: a scenario needs",
+                "`stages`: a scenario needs",
+                "`journeys`: the shares",
+            ],
+        );
+    }
+}
