@@ -1,1 +1,242 @@
-//! See the crate's code map.
+//! Every metric name, label and bucket. Dashboards may use only these.
+//!
+//! A [`Metrics`] is built once, by [`crate::app`], and passed around: tests with several services in one process each
+//! have their own. Where a value is observed is the caller's business; what it is called is this file's.
+
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+/// Seconds, for work that takes from a fifth of a millisecond to the deadline. The step is about two, finer where objectives
+/// lie (10 ms to 500 ms), so that a quantile interpolated from buckets is off by less than a fifth there.
+pub const LATENCY_BUCKETS_SECONDS: &[f64] = &[
+    0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35,
+    0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0,
+];
+
+/// Seconds, for work that passes the broker or waits for a lease: to a minute.
+pub const LAG_BUCKETS_SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0,
+];
+
+/// Loaders of one key at once.
+pub const CONCURRENCY_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+const NONE: &[f64] = &[];
+
+/// What is known about a metric before anything is observed.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// The name as scraped; histograms add `_bucket`, `_sum` and `_count`.
+    pub name: &'static str,
+    /// What it means, with its unit.
+    pub help: &'static str,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// Upper bounds, for histograms.
+    pub buckets: &'static [f64],
+}
+
+macro_rules! metrics {
+    ($($field:ident: $kind:ty = $name:literal [$($label:literal),*] $buckets:ident, $help:literal;)+) => {
+        /// The service's metrics, and the registry that renders them.
+        #[derive(Clone, Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $kind,)+
+        }
+
+        /// Every metric of the service, for the test that keeps dashboards honest.
+        pub const DEFINITIONS: &[Definition] = &[$(
+            Definition { name: $name, help: $help, labels: &[$($label),*], buckets: $buckets },
+        )+];
+
+        impl Metrics {
+            /// Fresh metrics in a registry of their own, with the process's own beside them.
+            ///
+            /// # Errors
+            /// When a name is malformed or used twice: a defect of this file.
+            pub fn new() -> Result<Self, prometheus::Error> {
+                let registry = Registry::new();
+                registry.register(Box::new(ProcessCollector::for_self()))?;
+                $(let $field = {
+                    let definition =
+                        Definition { name: $name, help: $help, labels: &[$($label),*], buckets: $buckets };
+                    let metric = <$kind>::make(&definition)?;
+                    registry.register(Box::new(metric.clone()))?;
+                    metric
+                };)+
+                Ok(Self { registry, $($field),+ })
+            }
+        }
+    };
+}
+
+metrics! {
+    info: IntGaugeVec = "booking_info" ["version", "namespace", "engine"] NONE,
+        "Always 1; the labels say which service this is.";
+    switch_info: IntGaugeVec = "booking_switch_info" ["switch", "value"] NONE,
+        "1 for the value that each switch has.";
+
+    http_request_duration: HistogramVec =
+        "booking_http_request_duration_seconds" ["method", "route", "outcome"] LATENCY_BUCKETS_SECONDS,
+        "Seconds from the first byte of a request to its answer, by matched route and outcome \
+         (ok, contended, not_admitted, refused, overloaded, error).";
+    http_requests: IntCounterVec = "booking_http_requests_total" ["method", "route", "status"] NONE,
+        "Requests answered, by matched route and status code.";
+    http_in_flight: IntGauge = "booking_http_requests_in_flight" [] NONE, "Requests being worked on.";
+    http_shed: IntCounterVec = "booking_http_shed_total" ["reason"] NONE,
+        "Requests answered with 503 before any work (in_flight, pool, breaker).";
+    http_deadlines: IntCounterVec = "booking_http_deadline_exceeded_total" ["route"] NONE,
+        "Requests that reached their deadline after work had begun.";
+
+    database_call_duration: HistogramVec =
+        "booking_database_call_duration_seconds" ["call"] LATENCY_BUCKETS_SECONDS,
+        "Seconds of one store method, its statements and commit, without the wait for a connection.";
+    database_pool_wait: HistogramVec = "booking_database_pool_wait_seconds" ["pool"] LATENCY_BUCKETS_SECONDS,
+        "Seconds that a call waited for a connection (main; on SQLite writer and reader).";
+    database_pool_connections: IntGaugeVec = "booking_database_pool_connections" ["pool", "state"] NONE,
+        "Connections of a pool by state (used, idle, max).";
+    database_errors: IntCounterVec = "booking_database_errors_total" ["call", "kind"] NONE,
+        "Store methods that failed, by kind (pool_timeout, connection, other).";
+    database_retries: IntCounterVec = "booking_database_retries_total" ["reason"] NONE,
+        "Transactions run again (deadlock, lock_wait, version).";
+
+    cache_requests: IntCounterVec = "booking_cache_requests_total" ["layer", "result"] NONE,
+        "Seat map lookups by the layer that answered and result (hit, miss, error).";
+    cache_fills: IntCounterVec = "booking_cache_fills_total" ["result"] NONE,
+        "Seat maps offered to the cache (stored, outdated, error).";
+    cache_invalidations: IntCounterVec = "booking_cache_invalidations_total" ["result"] NONE,
+        "Seat maps forgotten after a committed change (ok, error).";
+    cache_loads: IntCounterVec = "booking_cache_loads_total" ["reason"] NONE,
+        "Seat maps read from the database (off, miss, refresh, cache_error).";
+    cache_loaders: IntGauge = "booking_cache_loaders" [] NONE, "Seat maps being read from the database now.";
+    cache_loader_concurrency: Histogram = "booking_cache_loader_concurrency" [] CONCURRENCY_BUCKETS,
+        "Loaders of one key at the moment that another began, itself included.";
+    cache_entries: IntGauge = "booking_cache_entries" [] NONE, "Seat maps in the process's own layer.";
+
+    queue_waiting: IntGauge = "booking_queue_waiting" [] NONE, "Tokens in line.";
+    queue_active: IntGauge = "booking_queue_active" [] NONE, "Tokens admitted and alive.";
+    queue_capacity: IntGauge = "booking_queue_capacity" [] NONE, "Tokens that may be active at once.";
+    queue_admitted: IntCounter = "booking_queue_admitted_total" [] NONE,
+        "Tokens admitted by this instance's rounds of admission.";
+    queue_expired: IntCounter = "booking_queue_expired_total" [] NONE,
+        "Tokens that this instance's rounds found expired.";
+    queue_entered: IntCounterVec = "booking_queue_entered_total" ["state"] NONE,
+        "Answers to requests for a token, by the state given (waiting, active).";
+    queue_call_duration: HistogramVec = "booking_queue_call_duration_seconds" ["call"] LATENCY_BUCKETS_SECONDS,
+        "Seconds of one queue operation (enter, standing, leave, tick).";
+
+    reservations: IntCounterVec = "booking_reservations_total" ["outcome"] NONE,
+        "Holds by outcome (held, seat_taken, conflict, replayed, mismatch, not_admitted, cancelled, expired).";
+    payments: IntCounterVec = "booking_payments_total" ["outcome"] NONE,
+        "Payments by outcome (paid, insufficient_balance, expired, already_paid, conflict, replayed, mismatch, \
+         not_admitted).";
+    charges: IntCounterVec = "booking_charges_total" ["outcome"] NONE,
+        "Balance charges by outcome (charged, replayed, mismatch, refused).";
+    seats_oversold: IntCounter = "booking_seats_oversold_total" [] NONE,
+        "Reservations found by the sweeper to be paid for a seat that another reservation owns. Pages at once.";
+    sweep_duration: Histogram = "booking_sweep_duration_seconds" [] LATENCY_BUCKETS_SECONDS,
+        "Seconds of one round of the sweeper.";
+    lock_wait: HistogramVec = "booking_lock_wait_seconds" ["result"] LATENCY_BUCKETS_SECONDS,
+        "Seconds until the Redis lock on a seat was had or given up (acquired, refused, error).";
+
+    outbox_pending: IntGauge = "booking_outbox_pending" [] NONE, "Events committed and not yet published.";
+    outbox_oldest_age: Gauge = "booking_outbox_oldest_age_seconds" [] NONE,
+        "Age of the oldest event not yet published; 0 when there is none.";
+    outbox_leases: IntGauge = "booking_outbox_leases" [] NONE, "Shards that this instance's relay holds.";
+    outbox_published: IntCounter = "booking_outbox_published_total" [] NONE,
+        "Events acknowledged by the broker.";
+    outbox_publish_errors: IntCounterVec = "booking_outbox_publish_errors_total" ["kind"] NONE,
+        "Publishing that failed and is tried again (broker, database, lease_lost).";
+    publish_lag: Histogram = "booking_publish_lag_seconds" [] LAG_BUCKETS_SECONDS,
+        "Seconds from a payment's commit to the broker's acknowledgement.";
+    consumer_messages: IntCounterVec = "booking_consumer_messages_total" ["topic", "outcome"] NONE,
+        "Messages handled, by kind of topic (main, retry) and outcome (applied, duplicate, retried, dead_lettered).";
+    consumer_errors: IntCounterVec = "booking_consumer_errors_total" ["kind"] NONE,
+        "Attempts that failed (handler, database, broker, unparsable).";
+    consumer_lag_messages: IntGaugeVec = "booking_consumer_lag_messages" ["topic"] NONE,
+        "Messages not yet consumed, by kind of topic (main, retry).";
+    consumer_lag_seconds: GaugeVec = "booking_consumer_lag_seconds" ["topic"] NONE,
+        "Age of the oldest message not yet consumed, by kind of topic; 0 when there is none.";
+    effect_lag: Histogram = "booking_effect_lag_seconds" [] LAG_BUCKETS_SECONDS,
+        "Seconds from a payment's commit to its effect (the ticket).";
+    dead_letters: IntCounterVec = "booking_dead_letters_total" ["cause"] NONE,
+        "Messages moved to the dead letters (unparsable, handler).";
+
+    dependency_errors: IntCounterVec = "booking_dependency_errors_total" ["dependency"] NONE,
+        "Calls to a dependency that failed (database, redis, kafka).";
+    breaker_state: IntGaugeVec = "booking_breaker_state" ["dependency"] NONE,
+        "0 closed, 1 half open, 2 open.";
+    breaker_opened: IntCounterVec = "booking_breaker_opened_total" ["dependency"] NONE,
+        "How often a breaker opened.";
+}
+
+impl Metrics {
+    /// All metrics in Prometheus's text format.
+    ///
+    /// # Errors
+    /// When a metric cannot be encoded.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// How each kind of metric is made from its definition.
+trait Make: Sized {
+    fn make(definition: &Definition) -> Result<Self, prometheus::Error>;
+}
+
+macro_rules! make {
+    ($($kind:ty: |$definition:ident| $body:expr;)+) => {
+        $(impl Make for $kind {
+            fn make($definition: &Definition) -> Result<Self, prometheus::Error> {
+                $body
+            }
+        })+
+    };
+}
+
+make! {
+    IntCounter: |it| Self::new(it.name, it.help);
+    IntGauge: |it| Self::new(it.name, it.help);
+    Gauge: |it| Self::new(it.name, it.help);
+    Histogram: |it| Self::with_opts(HistogramOpts::new(it.name, it.help).buckets(it.buckets.to_vec()));
+    IntCounterVec: |it| Self::new(Opts::new(it.name, it.help), it.labels);
+    IntGaugeVec: |it| Self::new(Opts::new(it.name, it.help), it.labels);
+    GaugeVec: |it| Self::new(Opts::new(it.name, it.help), it.labels);
+    HistogramVec: |it| Self::new(HistogramOpts::new(it.name, it.help).buckets(it.buckets.to_vec()), it.labels);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_carry_their_unit() {
+        Metrics::new().unwrap();
+        for definition in DEFINITIONS {
+            assert!(definition.name.starts_with("booking_"), "{}", definition.name);
+            let counts_seconds =
+                definition.buckets == LATENCY_BUCKETS_SECONDS || definition.buckets == LAG_BUCKETS_SECONDS;
+            assert_eq!(
+                counts_seconds,
+                definition.name.ends_with("_seconds") && !definition.buckets.is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn a_drained_labelled_gauge_reports_zero() {
+        let metrics = Metrics::new().unwrap();
+        metrics.consumer_lag_messages.with_label_values(&["main"]).set(3);
+        metrics.consumer_lag_messages.with_label_values(&["main"]).set(0);
+        let text = metrics.render().unwrap();
+        assert!(
+            text.contains("booking_consumer_lag_messages{topic=\"main\"} 0\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,423 @@
+//! From text to a [`Config`] that is known to be honourable: every error is collected and reported at once.
+//!
+//! A value that the chosen database or the missing Redis cannot honour is an error here, not a surprise later.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::keys::{KEYS, unknown};
+use super::settings::{Cache, Config, Database, Events, Logging, Queue, Resilience, Secret};
+use super::source::{ConfigError, Source};
+use super::switches::{CacheMode, EventsMode, Locking, Mutant, Mutants, QueueMode, Stampede};
+
+impl Config {
+    /// Validates what `source` gathered.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its origin and the expected form.
+    pub fn from_source(source: Source) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(source);
+        let config = read(&mut reader);
+        match config {
+            Some(config) if reader.errors.is_empty() => Ok(config),
+            _ => Err(ConfigError(reader.errors)),
+        }
+    }
+}
+
+fn read(reader: &mut Reader) -> Option<Config> {
+    let namespace = reader.with_default("namespace", "soundcheck", "1 to 48 of [a-z0-9_]", namespace);
+    let listen = reader.with_default(
+        "listen",
+        "127.0.0.1:8080",
+        "an address and port such as 127.0.0.1:8080",
+        |text| text.parse().ok(),
+    );
+    let database = reader.required(
+        "database.url",
+        "sqlite://PATH or mysql://USER[:PASSWORD]@HOST:PORT without a schema",
+        database,
+    );
+    let redis_url = reader.optional("redis.url", "redis://HOST:PORT", |text| {
+        ["redis://", "rediss://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme))
+            .then(|| Secret::new(text))
+    });
+    let kafka_brokers = reader.optional("kafka.brokers", "HOST:PORT[,HOST:PORT…]", |text| {
+        let valid = text.split(',').all(|broker| {
+            broker
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| !host.trim().is_empty() && port.trim().parse::<u16>().is_ok())
+        });
+        valid.then(|| text.to_owned())
+    });
+    let has_redis = redis_url.is_some();
+    let is_sqlite = matches!(database, Some(Database::Sqlite(_)));
+
+    let cache_default = if has_redis { "tiered" } else { "local" };
+    let cache = Cache {
+        mode: reader.switch(
+            "cache.mode",
+            cache_default,
+            CacheMode::ALL,
+            CacheMode::parse,
+            CacheMode::name,
+        )?,
+        ttl: reader.duration("cache.ttl", "2s")?,
+        stampede: reader.switch(
+            "cache.stampede",
+            "single-flight",
+            Stampede::ALL,
+            Stampede::parse,
+            Stampede::name,
+        )?,
+    };
+    let locking = reader.switch(
+        "locking",
+        "conditional-update",
+        Locking::ALL,
+        Locking::parse,
+        Locking::name,
+    )?;
+    let pool_size = reader.integer("pool.size", "16", 1, 1024)?;
+    let events = Events {
+        mode: reader.switch(
+            "events.mode",
+            "outbox",
+            EventsMode::ALL,
+            EventsMode::parse,
+            EventsMode::name,
+        )?,
+        shards: reader.integer("events.shards", "8", 1, 256)?,
+        lease_ttl: reader.duration("events.lease_ttl", "5s")?,
+        retry_attempts: reader.integer("events.retry_attempts", "3", 0, 100)?,
+        retry_backoff: reader.duration("events.retry_backoff", "200ms")?,
+    };
+    let queue_default = if has_redis { "zset" } else { "sql" };
+    let queue = Queue {
+        mode: reader.switch(
+            "queue.mode",
+            queue_default,
+            QueueMode::ALL,
+            QueueMode::parse,
+            QueueMode::name,
+        )?,
+        capacity: reader.integer("queue.capacity", "100", 1, 1_000_000)?,
+        active_ttl: reader.duration("queue.active_ttl", "5m")?,
+        waiting_ttl: reader.duration("queue.waiting_ttl", "2m")?,
+    };
+    let hold_ttl = reader.duration("hold.ttl", "5m")?;
+    let sweep_interval = reader.duration("sweep.interval", "1s")?;
+    let resilience = Resilience {
+        enabled: reader.flag("resilience.mode", "on")?,
+        request_timeout: reader.duration("resilience.request_timeout", "2s")?,
+        max_in_flight: reader.integer("resilience.max_in_flight", "512", 1, 1_000_000)?,
+    };
+    let token_secret = reader.required("token.secret", "at least 16 characters", |text| {
+        (text.len() >= 16).then(|| Secret::new(text))
+    });
+    let logging = Logging {
+        level: reader.with_default(
+            "logging.level",
+            "info",
+            "a filter such as info or booking_service=debug",
+            |text| {
+                text.parse::<tracing_subscriber::filter::Targets>()
+                    .ok()
+                    .map(|_| text.to_owned())
+            },
+        )?,
+        headers: reader.flag("logging.headers", "off")?,
+        bodies: reader.flag("logging.bodies", "off")?,
+        sample_ratio: reader.with_default("logging.sample", "1", "a share from 0 to 1", |text| {
+            text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
+        })?,
+    };
+    let mutants = mutants(reader);
+
+    // What the chosen parts cannot honour.
+    let needs_redis = "without redis.url";
+    if matches!(cache.mode, CacheMode::Redis | CacheMode::Tiered) && !has_redis {
+        reader.refuse("cache.mode", cache.mode.name(), needs_redis, "off | local");
+    }
+    if matches!(queue.mode, QueueMode::Zset | QueueMode::List) && !has_redis {
+        reader.refuse("queue.mode", queue.mode.name(), needs_redis, "sql, or set redis.url");
+    }
+    if queue.mode == QueueMode::Sql && database.is_some() && !is_sqlite {
+        reader.refuse("queue.mode", "sql", "on MySQL", "zset | list with redis.url");
+    }
+    if locking == Locking::RedisLock && !has_redis {
+        reader.refuse(
+            "locking",
+            "redis-lock",
+            needs_redis,
+            "conditional-update | optimistic | immediate",
+        );
+    }
+    if locking == Locking::Pessimistic && is_sqlite {
+        reader.refuse(
+            "locking",
+            "pessimistic",
+            "on SQLite",
+            "conditional-update | optimistic | immediate",
+        );
+    }
+    if locking == Locking::Immediate && database.is_some() && !is_sqlite {
+        let others = "conditional-update | optimistic | pessimistic | redis-lock";
+        reader.refuse("locking", "immediate", "on MySQL", others);
+    }
+    if events.mode == EventsMode::Direct && kafka_brokers.is_none() {
+        reader.refuse("events.mode", "direct", "without kafka.brokers", "outbox");
+    }
+    Some(Config {
+        namespace: namespace?,
+        listen: listen?,
+        database: database?,
+        redis_url,
+        kafka_brokers,
+        cache,
+        locking,
+        pool_size,
+        events,
+        queue,
+        hold_ttl,
+        sweep_interval,
+        resilience,
+        token_secret: token_secret?,
+        logging,
+        mutants,
+    })
+}
+
+fn namespace(text: &str) -> Option<String> {
+    let valid = (1..=48).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    valid.then(|| text.to_owned())
+}
+
+fn database(text: &str) -> Option<Database> {
+    if let Some(path) = text.strip_prefix("sqlite://") {
+        return (!path.is_empty()).then(|| Database::Sqlite(PathBuf::from(path)));
+    }
+    let rest = text.strip_prefix("mysql://")?;
+    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+    (!address.is_empty() && path.is_empty()).then(|| Database::MySql(Secret::new(text)))
+}
+
+fn mutants(reader: &mut Reader) -> Mutants {
+    let expected = "a list of D1 to D17";
+    let parsed = reader.with_default("mutants", "", expected, |text| {
+        let names = text.trim_matches(['[', ']']).split(',').map(str::trim);
+        names
+            .filter(|name| !name.is_empty())
+            .map(Mutant::parse)
+            .collect::<Option<Vec<_>>>()
+    });
+    let chosen = parsed.unwrap_or_default();
+    if !chosen.is_empty() && !cfg!(feature = "mutants") {
+        let origin = reader.origin("mutants");
+        reader
+            .errors
+            .push(format!("{origin}: `mutants` needs a build with the feature `mutants`"));
+    }
+    chosen.into_iter().collect()
+}
+
+/// Reads settings by key, and collects what is wrong instead of stopping at it.
+struct Reader {
+    source: Source,
+    errors: Vec<String>,
+}
+
+impl Reader {
+    fn new(mut source: Source) -> Self {
+        let mut errors = std::mem::take(&mut source.errors);
+        for (key, setting) in &source.settings {
+            if !KEYS.iter().any(|(known, _, _)| known == key) {
+                errors.push(unknown(key, setting));
+            }
+        }
+        Self { source, errors }
+    }
+
+    fn origin(&self, key: &str) -> String {
+        let setting = self.source.settings.get(key);
+        setting.map_or_else(|| "default".to_owned(), |setting| setting.origin.clone())
+    }
+
+    fn parse<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let setting = self.source.settings.get(key)?;
+        let parsed = parse(&setting.text);
+        if parsed.is_none() {
+            // A secret that is malformed must not reach a log by way of its error.
+            let shown = match key {
+                "token.secret" | "database.url" | "redis.url" => String::new(),
+                _ => format!(", not `{}`", setting.text),
+            };
+            self.errors
+                .push(format!("{}: `{key}` must be {expected}{shown}", setting.origin));
+        }
+        parsed
+    }
+
+    fn optional<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.parse(key, expected, parse)
+    }
+
+    fn required<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        if !self.source.settings.contains_key(key) {
+            self.errors.push(format!("`{key}` is missing: set it to {expected}"));
+            return None;
+        }
+        self.parse(key, expected, parse)
+    }
+
+    fn with_default<T>(
+        &mut self,
+        key: &str,
+        default: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        if self.source.settings.contains_key(key) {
+            // The first error does not hide the next: the caller goes on with nothing only at the end.
+            return self.parse(key, expected, parse);
+        }
+        parse(default)
+    }
+
+    fn switch<T: Copy>(
+        &mut self,
+        key: &str,
+        default: &str,
+        all: &[T],
+        parse: fn(&str) -> Option<T>,
+        name: fn(T) -> &'static str,
+    ) -> Option<T> {
+        let expected = all.iter().map(|value| name(*value)).collect::<Vec<_>>().join(" | ");
+        // After an error the default stands in, so that the remaining keys are still checked.
+        self.with_default(key, default, &expected, parse)
+            .or_else(|| parse(default))
+    }
+
+    fn flag(&mut self, key: &str, default: &str) -> Option<bool> {
+        let parse = |text: &str| match text {
+            "on" | "true" => Some(true),
+            "off" | "false" => Some(false),
+            _ => None,
+        };
+        self.with_default(key, default, "on | off", parse)
+            .or_else(|| parse(default))
+    }
+
+    fn duration(&mut self, key: &str, default: &str) -> Option<Duration> {
+        let parse = |text: &str| {
+            let duration = humantime::parse_duration(text).ok()?;
+            (Duration::from_millis(1)..=Duration::from_hours(24 * 365))
+                .contains(&duration)
+                .then_some(duration)
+        };
+        let expected = "a duration with a unit such as 200ms, 2s or 5m";
+        self.with_default(key, default, expected, parse)
+            .or_else(|| parse(default))
+    }
+
+    fn integer(&mut self, key: &str, default: &str, least: u32, most: u32) -> Option<u32> {
+        let parse = |text: &str| text.parse().ok().filter(|number| (least..=most).contains(number));
+        let expected = format!("a whole number from {least} to {most}");
+        self.with_default(key, default, &expected, parse)
+            .or_else(|| parse(default))
+    }
+
+    fn refuse(&mut self, key: &str, value: &str, circumstance: &str, alternatives: &str) {
+        let origin = self.origin(key);
+        self.errors.push(format!(
+            "{origin}: `{key}: {value}` cannot be honoured {circumstance}; use {alternatives}"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "database.url: sqlite:///tmp/x.db\ntoken.secret: 0123456789abcdef\n";
+
+    #[track_caller]
+    fn check_errors(yaml: &str, expected: &[&str]) {
+        let error = Config::from_source(Source::new().yaml(yaml, "service.yaml")).unwrap_err();
+        assert_eq!(error.0, expected);
+    }
+
+    #[test]
+    fn defaults_follow_what_is_at_hand() {
+        let config = Config::from_source(Source::new().yaml(BASE, "a")).unwrap();
+        assert_eq!(
+            (config.cache.mode, config.queue.mode),
+            (CacheMode::Local, QueueMode::Sql)
+        );
+        let with_redis = Source::new().yaml(BASE, "a").flags(&["redis.url=redis://h:1"]);
+        let config = Config::from_source(with_redis).unwrap();
+        assert_eq!(
+            (config.cache.mode, config.queue.mode),
+            (CacheMode::Tiered, QueueMode::Zset)
+        );
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let env = [("SOUNDCHECK_SERVICE_POOL__SIZE".to_owned(), "7".to_owned())];
+        let source = Source::new().yaml(&format!("{BASE}pool: {{size: 3}}\n"), "a").env(env);
+        assert_eq!(Config::from_source(source).unwrap().pool_size, 7);
+        let source = Source::new().yaml(BASE, "a").flags(&["pool.size=9"]);
+        assert_eq!(Config::from_source(source).unwrap().pool_size, 9);
+    }
+
+    #[test]
+    fn every_error_is_reported_at_once_with_its_line() {
+        check_errors(
+            "database:\n  url: postgres://x\ncache:\n  ttl: 5\n  mod: local\npool:\n  size: 0\nqueue:\n  mode: zset\n",
+            &[
+                "service.yaml:5: unknown key `cache.mod`; did you mean `cache.mode`?",
+                "service.yaml:2: `database.url` must be sqlite://PATH or mysql://USER[:PASSWORD]@HOST:PORT without a schema",
+                "service.yaml:4: `cache.ttl` must be a duration with a unit such as 200ms, 2s or 5m, not `5`",
+                "service.yaml:7: `pool.size` must be a whole number from 1 to 1024, not `0`",
+                "`token.secret` is missing: set it to at least 16 characters",
+                "service.yaml:9: `queue.mode: zset` cannot be honoured without redis.url; use sql, or set redis.url",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_sqlite_cannot_honour_is_refused() {
+        check_errors(
+            &format!("{BASE}locking: pessimistic\nevents: {{mode: direct}}\ncache.mode: redis\n"),
+            &[
+                "service.yaml:5: `cache.mode: redis` cannot be honoured without redis.url; use off | local",
+                "service.yaml:3: `locking: pessimistic` cannot be honoured on SQLite; \
+                 use conditional-update | optimistic | immediate",
+                "service.yaml:4: `events.mode: direct` cannot be honoured without kafka.brokers; use outbox",
+            ],
+        );
+    }
+
+    #[test]
+    fn mutants_are_a_list() {
+        let source = Source::new().yaml(&format!("{BASE}mutants: [D1, D14]\n"), "a");
+        let config = Config::from_source(source).unwrap();
+        assert_eq!(config.mutants.iter().collect::<Vec<_>>(), [Mutant::D1, Mutant::D14]);
+        check_errors(
+            &format!("{BASE}mutants: [D18]\n"),
+            &["service.yaml:3: `mutants` must be a list of D1 to D17, not `D18`"],
+        );
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let config = Config::from_source(Source::new().yaml(BASE, "a")).unwrap();
+        assert!(!format!("{config:?}").contains("0123456789abcdef"));
+    }
+}

@@ -1,0 +1,295 @@
+//! Opens the pools, migrates, and checks that the schema is there.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::migrate::Migrator;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection as _, Database, MySqlPool, Pool, SqlitePool};
+
+use super::{Engine, StoreError};
+use crate::config::{self, Config};
+use crate::metrics::Metrics;
+
+static MYSQL_MIGRATIONS: Migrator = sqlx::migrate!("migrations/mysql");
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// The database of one namespace.
+#[derive(Clone, Debug)]
+pub struct Store {
+    engine: Engine,
+    metrics: Arc<Metrics>,
+}
+
+/// What a failed migration did not do.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database could not be reached or created.
+    #[error("cannot open the database to migrate it")]
+    Open(#[from] StoreError),
+    /// A migration did not apply.
+    #[error("cannot migrate the schema")]
+    Apply(#[from] sqlx::migrate::MigrateError),
+}
+
+impl Store {
+    /// Opens the pools. The schema is not looked at; see [`Store::check_schema`].
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn connect(config: &Config, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
+        let timeout = if config.resilience.enabled {
+            config.resilience.request_timeout
+        } else {
+            Duration::from_secs(30)
+        };
+        let engine = match &config.database {
+            config::Database::Sqlite(path) => connect_sqlite(path, config.pool_size, timeout).await?,
+            config::Database::MySql(url) => {
+                Engine::MySql(connect_mysql(url.expose(), &config.namespace, config.pool_size, timeout).await?)
+            }
+        };
+        Ok(Self { engine, metrics })
+    }
+
+    /// Creates the schema if it is missing, brings it up to date, and returns the open store.
+    ///
+    /// # Errors
+    /// When the database does not answer or a migration does not apply.
+    pub async fn migrate(config: &Config, metrics: Arc<Metrics>) -> Result<Self, MigrateError> {
+        if let config::Database::MySql(url) = &config.database {
+            create_schema(url.expose(), &config.namespace).await?;
+        }
+        let store = Self::connect(config, metrics).await?;
+        match &store.engine {
+            Engine::Sqlite { writer, .. } => SQLITE_MIGRATIONS.run(writer).await?,
+            Engine::MySql(pool) => MYSQL_MIGRATIONS.run(pool).await?,
+        }
+        store.ensure_shards(config.events.shards).await?;
+        Ok(store)
+    }
+
+    /// Checks that the schema is the one that this build migrates to.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] when it is missing, older or newer.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        let expected = match &self.engine {
+            Engine::Sqlite { .. } => SQLITE_MIGRATIONS.iter(),
+            Engine::MySql(_) => MYSQL_MIGRATIONS.iter(),
+        };
+        let expected = expected.map(|migration| migration.version).max();
+        let applied: Result<Option<i64>, sqlx::Error> = read_on!(self, "check_schema", |connection| {
+            sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success")
+                .fetch_one(connection)
+                .await
+        });
+        match applied {
+            Ok(applied) if applied == expected => Ok(()),
+            Ok(applied) => Err(StoreError::Schema(format!(
+                "found version {}, need {}",
+                applied.map_or_else(|| "none".to_owned(), |version| version.to_string()),
+                expected.unwrap_or_default()
+            ))),
+            Err(sqlx::Error::Database(error)) => Err(StoreError::Schema(error.message().to_owned())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes sure that every shard of the outbox has its counter and its lease.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn ensure_shards(&self, n_shards: u32) -> Result<(), StoreError> {
+        let (sequence, lease) = match &self.engine {
+            Engine::Sqlite { .. } => (
+                "INSERT OR IGNORE INTO outbox_sequence (shard, last) VALUES (?, 0)",
+                "INSERT OR IGNORE INTO outbox_lease (shard) VALUES (?)",
+            ),
+            Engine::MySql(_) => (
+                "INSERT IGNORE INTO outbox_sequence (shard, last) VALUES (?, 0)",
+                "INSERT IGNORE INTO outbox_lease (shard) VALUES (?)",
+            ),
+        };
+        write_on!(self, "ensure_shards", |transaction| {
+            for shard in 0..n_shards {
+                sqlx::query(sequence).bind(shard).execute(&mut *transaction).await?;
+                sqlx::query(lease).bind(shard).execute(&mut *transaction).await?;
+            }
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// The pools, for modules that have statements of their own.
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The metrics that this store reports to.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Waits for a connection, and observes for how long.
+    pub(crate) async fn acquire<DB: Database>(
+        &self,
+        name: &'static str,
+        pool: &Pool<DB>,
+    ) -> Result<PoolConnection<DB>, StoreError> {
+        let asked = Instant::now();
+        let acquired = pool.acquire().await;
+        self.metrics
+            .database_pool_wait
+            .with_label_values(&[name])
+            .observe(asked.elapsed().as_secs_f64());
+        Ok(acquired?)
+    }
+
+    /// Observes the time until it is dropped as that of the store method `call`.
+    pub(crate) fn timer(&self, call: &str) -> prometheus::HistogramTimer {
+        self.metrics
+            .database_call_duration
+            .with_label_values(&[call])
+            .start_timer()
+    }
+
+    /// Sets the gauges of the pools.
+    pub fn observe_pools(&self) {
+        let gauge = &self.metrics.database_pool_connections;
+        let set = |pool: &'static str, size: u32, idle: usize, max: u32| {
+            let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+            gauge.with_label_values(&[pool, "idle"]).set(idle.into());
+            gauge
+                .with_label_values(&[pool, "used"])
+                .set(size.saturating_sub(idle).into());
+            gauge.with_label_values(&[pool, "max"]).set(max.into());
+        };
+        match &self.engine {
+            Engine::Sqlite { writer, reader } => {
+                set(
+                    "writer",
+                    writer.size(),
+                    writer.num_idle(),
+                    writer.options().get_max_connections(),
+                );
+                set(
+                    "reader",
+                    reader.size(),
+                    reader.num_idle(),
+                    reader.options().get_max_connections(),
+                );
+            }
+            Engine::MySql(pool) => set(
+                "main",
+                pool.size(),
+                pool.num_idle(),
+                pool.options().get_max_connections(),
+            ),
+        }
+    }
+
+    /// Closes the pools after the calls under way.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite { writer, reader } => {
+                reader.close().await;
+                writer.close().await;
+            }
+            Engine::MySql(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn connect_sqlite(path: &Path, n_readers: u32, timeout: Duration) -> Result<Engine, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // In WAL mode a commit survives the death of the process; only a power cut may take the last ones back.
+        .synchronous(SqliteSynchronous::Normal)
+        // Only a second process can make us wait here. Less than the deadline, so that the answer is still ours.
+        .busy_timeout(timeout / 2)
+        .statement_cache_capacity(200);
+    let writer: SqlitePool = pool_options::<sqlx::Sqlite>(1, timeout)
+        .connect_with(options.clone())
+        .await?;
+    let reader = pool_options::<sqlx::Sqlite>(n_readers, timeout)
+        .connect_with(options.read_only(true))
+        .await?;
+    Ok(Engine::Sqlite { writer, reader })
+}
+
+fn pool_options<DB: Database>(size: u32, timeout: Duration) -> PoolOptions<DB> {
+    PoolOptions::new()
+        .max_connections(size)
+        .min_connections(1)
+        .acquire_timeout(timeout)
+        // A ping before every use would add a round trip to each request.
+        .test_before_acquire(false)
+}
+
+async fn connect_mysql(url: &str, schema: &str, size: u32, timeout: Duration) -> Result<MySqlPool, StoreError> {
+    let options = mysql_options(url)?.database(schema).statement_cache_capacity(200);
+    let pool = MySqlPoolOptions::from(pool_options(size, timeout))
+        .before_acquire(|connection, state| {
+            Box::pin(async move {
+                // A connection that lay idle may have been closed by a restart of the server.
+                if state.idle_for > Duration::from_secs(1) {
+                    return Ok(connection.ping().await.is_ok());
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // Conditional updates need no gap locks. A lock wait is cut before the request's deadline, so that
+                // contention is answered with a conflict.
+                sqlx::query("SET SESSION transaction_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 1")
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await?;
+    Ok(pool)
+}
+
+async fn create_schema(url: &str, schema: &str) -> Result<(), StoreError> {
+    let mut connection = sqlx::MySqlConnection::connect_with(&mysql_options(url)?).await?;
+    // The name was validated to [a-z0-9_] by the configuration.
+    let statement = format!("CREATE DATABASE IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4");
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+fn mysql_options(url: &str) -> Result<MySqlConnectOptions, StoreError> {
+    Ok(url.parse::<MySqlConnectOptions>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Source;
+
+    #[tokio::test]
+    async fn migrates_once_and_checks_the_schema() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("database.url=sqlite://{}", folder.path().join("a.db").display());
+        let config =
+            Config::from_source(Source::new().flags(&[url.as_str(), "token.secret=0123456789abcdef"])).unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let empty = Store::connect(&config, metrics.clone()).await.unwrap();
+        let missing = empty.check_schema().await.unwrap_err();
+        assert!(missing.to_string().contains("run `service migrate` first"), "{missing}");
+        for _ in 0..2 {
+            let store = Store::migrate(&config, metrics.clone()).await.unwrap();
+            store.check_schema().await.unwrap();
+        }
+    }
+}
