@@ -1,1 +1,17 @@
-//! See the crate's code map.
+//! Statistics over recordings: value in, value out. No network, no clock, no environment, no files.
+//!
+//! A missing value is `None` and a gap stays a gap; neither becomes a zero. What is decided is decided by an exact test
+//! ([`signed_rank`]); what is shown beside it comes from [`bootstrap`] and [`hodges_lehmann`]. Judging a claim against
+//! these numbers is the work of `verdict`.
+
+pub mod bootstrap;
+pub mod changepoint;
+pub mod counter;
+pub mod effect;
+pub mod hodges_lehmann;
+pub mod littles_law;
+pub mod quantile;
+pub mod series;
+pub mod signed_rank;
+pub mod steady;
+pub mod trend;
