@@ -97,6 +97,7 @@ CREATE TABLE outbox (
     schedule_id    BIGINT NOT NULL, -- the key of the message
     reservation_id BIGINT NOT NULL,
     payload        TEXT NOT NULL,    -- JSON
+    trace_parent   VARCHAR(64) CHARACTER SET ascii, -- of the request that paid
     created_at_ms  BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX outbox_shard_seq ON outbox (shard, seq);
@@ -109,6 +110,12 @@ CREATE TABLE outbox_lease (
     fence         BIGINT NOT NULL DEFAULT 0,
     until_ms      BIGINT NOT NULL DEFAULT 0,
     published_seq BIGINT NOT NULL DEFAULT 0
+);
+
+-- Which relays live, so that each leaves the others their share of the shards. An entry lapses like a lease.
+CREATE TABLE outbox_member (
+    owner    VARCHAR(64) NOT NULL PRIMARY KEY,
+    until_ms BIGINT NOT NULL
 );
 
 -- The consumer's inbox: an event has its effect with the first insert, and none after it.

@@ -96,6 +96,7 @@ CREATE TABLE outbox (
     schedule_id    INTEGER NOT NULL, -- the key of the message
     reservation_id INTEGER NOT NULL,
     payload        TEXT NOT NULL,    -- JSON
+    trace_parent   TEXT, -- of the request that paid
     created_at_ms  INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX outbox_shard_seq ON outbox (shard, seq);
@@ -108,6 +109,12 @@ CREATE TABLE outbox_lease (
     fence         INTEGER NOT NULL DEFAULT 0,
     until_ms      INTEGER NOT NULL DEFAULT 0,
     published_seq INTEGER NOT NULL DEFAULT 0
+);
+
+-- Which relays live, so that each leaves the others their share of the shards. An entry lapses like a lease.
+CREATE TABLE outbox_member (
+    owner    TEXT NOT NULL PRIMARY KEY,
+    until_ms INTEGER NOT NULL
 );
 
 -- The consumer's inbox: an event has its effect with the first insert, and none after it.

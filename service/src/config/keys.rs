@@ -49,6 +49,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "parts of the key space that relays lease; the same for all instances, forever",
     ),
     (
+        "events.partitions",
+        "6",
+        "partitions of the topics, where the service creates them",
+    ),
+    (
         "events.lease_ttl",
         "5s",
         "after how long a dead relay's shard is taken over",

@@ -90,6 +90,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
             EventsMode::name,
         )?,
         shards: reader.integer("events.shards", "8", 1, 256)?,
+        partitions: reader.integer("events.partitions", "6", 1, 256)?,
         lease_ttl: reader.duration("events.lease_ttl", "5s")?,
         retry_attempts: reader.integer("events.retry_attempts", "3", 0, 100)?,
         retry_backoff: reader.duration("events.retry_backoff", "200ms")?,

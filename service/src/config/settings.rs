@@ -56,6 +56,8 @@ pub struct Events {
     pub mode: EventsMode,
     /// Parts of the key space.
     pub shards: u32,
+    /// Partitions of the topics that the service creates.
+    pub partitions: u32,
     /// After how long a dead relay's shard is taken over.
     pub lease_ttl: Duration,
     /// Retries of a failed event before the dead letters.

@@ -1,1 +1,9 @@
-//! See the crate's code map.
+//! From the committed payment to its effect, over Kafka.
+
+pub mod client;
+pub mod dead_letter;
+pub mod lease;
+pub mod producer;
+pub mod record;
+pub mod retry;
+pub mod topics;
