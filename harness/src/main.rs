@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: everything is in the library, where tests can call it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    soundcheck::cli::dispatch::main()
+}

@@ -1,1 +1,8 @@
-//! See the crate's code map.
+//! The command line: one file a subcommand. [`args`] says what can be typed, [`dispatch`] runs it, [`exit`] says how
+//! the process ends. No subcommand decides what is measured or how it is judged.
+
+pub mod args;
+pub mod dispatch;
+pub mod exit;
+
+pub mod images;

@@ -1,1 +1,4 @@
-//! See the crate's code map.
+//! Where MySQL, Redis and Kafka come from.
+
+pub mod builder;
+pub mod daemon;

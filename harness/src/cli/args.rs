@@ -1,0 +1,41 @@
+//! What can be typed, and its help.
+
+use clap::{Parser, Subcommand};
+
+use super::images;
+
+/// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
+///
+/// Exit codes: 0 pass, 1 bug in the tool, 2 wrong usage or config, 3 objective missed or regression, 4 unknown,
+/// 5 invariant broken, 6 stack unavailable, 130 interrupted (data kept).
+#[derive(Debug, Parser)]
+#[command(name = "soundcheck", version, max_term_width = 120)]
+pub struct Cli {
+    /// Say more; twice for every detail.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Say only what went wrong.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One variant a subcommand.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Stand-in images for machines without an image registry.
+    Images(images::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,70 @@
+//! From the typed arguments to the exit code.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Cli, Command};
+use super::exit::{Exit, Failure};
+
+/// Parses the process's arguments, runs the subcommand and reports a failure on the terminal.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap knows which stream each belongs to.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Pass };
+            return if error.print().is_ok() {
+                exit.into()
+            } else {
+                Exit::Bug.into()
+            };
+        }
+    };
+    log_to_stderr(&cli);
+    // A panic has printed itself; guards have run by now, since panics unwind.
+    match catch_unwind(AssertUnwindSafe(|| run(cli.command))) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => {
+            complain(&failure);
+            failure.exit.into()
+        }
+        Err(_panic) => Exit::Bug.into(),
+    }
+}
+
+fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Images(args) => block_on(super::images::run(args)),
+    }
+}
+
+/// Runs `work` on a runtime of its own, which is gone when this returns: so are its tasks.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(work)
+}
+
+/// Diagnostics go to standard error; standard output belongs to results.
+fn log_to_stderr(cli: &Cli) {
+    let level = match (cli.quiet, cli.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info,soundcheck=debug",
+        (false, _) => "debug,soundcheck=trace",
+    };
+    let filter = EnvFilter::try_from_env("SOUNDCHECK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .finish();
+    // Refused only when a test has set one already, which then serves as well.
+    let _already_set = tracing::subscriber::set_global_default(subscriber);
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where a failure reaches the terminal")]
+fn complain(failure: &Failure) {
+    eprintln!("error: {:#}", failure.error);
+}
