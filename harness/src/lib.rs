@@ -10,6 +10,7 @@
 //! | [`format`] | numbers as people read them |
 //! | [`clock`] | the run's time axis |
 //! | [`config`] | raw YAML → validated; unknown keys are refused with line and nearest key |
+//! | [`plan`] | what will be done, decided before anything starts |
 //! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |
 //! | [`analysis`] | statistics over recordings; no network, no clock, no environment |
 //! | [`verdict`] | ledger invariants, validity, objectives, the linter of claims |
@@ -19,23 +20,24 @@
 //! | [`fault`] | what can be broken, and guards that heal |
 //! | [`load`] | arrivals, the engine that Goose drives, journeys, the recorder of samples |
 //! | [`scrape`] | Prometheus text and the dependencies' own statistics into series |
-//! | [`experiment`] | variants interleaved in blocks; one file a report kind |
+//! | [`run`] | the only place where load, scraping and faults meet; turns a plan into a recording |
 //! | [`cli`] | one file a subcommand |
 //!
 //! **Invariants.** Imports go `units ← config ← plan ← run ← cli` and `recording ← analysis ← verdict ← report, chart`.
-//! Load, scraping and faults meet only in `run` and `experiment`. What renders reads a recording and nothing else.
+//! Load, scraping and faults meet only in `run`. What renders reads a recording and nothing else.
 
 pub mod analysis;
 pub mod chart;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod experiment;
 pub mod fault;
 pub mod format;
 pub mod load;
+pub mod plan;
 pub mod recording;
 pub mod report;
+pub mod run;
 pub mod scrape;
 pub mod stack;
 pub mod target;

@@ -1,0 +1,7 @@
+//! What will be done, before anything is: pure, seeded, written to `plan.yaml`.
+
+pub mod design;
+pub mod spec;
+
+pub use design::{Design, PlannedSlice};
+pub use spec::{Arm, Dataset, ExperimentPlan, Group, Profile};
