@@ -1,0 +1,214 @@
+//! `events.jsonl`: what happened when, one JSON object a line. Numbers that come every second belong into the series.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Bytes, Nanos, RatePerSec};
+
+/// One line of the file. The kind stands inside `what`, so that each kind has exactly its own fields.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    pub t: Nanos,
+    pub what: What,
+}
+
+/// The kinds of events.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum What {
+    /// A stage of the run begins or ends: `warm-up`, `measure`, `drain`, …
+    Phase { name: String, edge: Edge },
+    /// A target answered for the first time.
+    Launch {
+        launch: u32,
+        variant: u16,
+        pid: Option<u32>,
+        version: Option<String>,
+        /// From the start of the process to its ready line.
+        ready_after: Option<Nanos>,
+    },
+    /// One variant's turn in a block of an experiment.
+    Slice(Slice),
+    /// A fault's life: injected, healed, verified.
+    Fault {
+        name: String,
+        target: String,
+        step: FaultStep,
+        detail: Option<String>,
+    },
+    /// A rule changed its state.
+    Alert {
+        name: String,
+        severity: String,
+        state: AlertState,
+        value: Option<f64>,
+    },
+    /// Something that a reader of the report must know.
+    Note { level: NoteLevel, text: String },
+    /// One step of the search for what this machine can bear.
+    Probe {
+        variant: u16,
+        offered: RatePerSec,
+        achieved: Option<RatePerSec>,
+        p99: Option<Nanos>,
+        held: bool,
+    },
+    /// What became of every arrival.
+    Accounting {
+        variant: u16,
+        slice: Option<u32>,
+        counts: Accounting,
+    },
+    /// A statement's plan, tied to the digest that the service executed.
+    Plan {
+        variant: u16,
+        statement: String,
+        digest: Option<String>,
+        text: String,
+    },
+    /// How large a table or an index is.
+    Size {
+        variant: u16,
+        of: String,
+        rows: Option<u64>,
+        size: Option<Bytes>,
+    },
+    /// A single measured number that has no time series, with its unit.
+    Fact {
+        variant: Option<u16>,
+        name: String,
+        value: f64,
+        unit: String,
+    },
+    /// A message that must end among the dead letters was produced on purpose.
+    Planted { variant: u16, key: String },
+    /// The dead letters at the end.
+    DeadLetters { variant: u16, listed: Vec<DeadLetter> },
+    /// Load has stopped; the run waited for the outbox to empty.
+    Drained {
+        variant: u16,
+        pending: Option<u64>,
+        waited: Nanos,
+    },
+    /// The service wrote down its final state (or could not).
+    FinalAudit { variant: u16, error: Option<String> },
+}
+
+/// Begin or end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edge {
+    Begin,
+    End,
+}
+
+/// One variant's turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Slice {
+    /// Unique in the recording; samples refer to it. 0 is never used.
+    pub slice: u32,
+    pub block: u32,
+    pub launch: u32,
+    pub variant: u16,
+    /// The place of this turn inside its block, from 0.
+    pub order: u16,
+    /// When arrivals began to count.
+    pub start: Nanos,
+    /// When arrivals stopped counting.
+    pub end: Nanos,
+}
+
+/// The steps of a fault's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultStep {
+    Injecting,
+    Injected,
+    Healing,
+    /// The undo ran without an error.
+    Healed,
+    /// The target was seen to work again.
+    Verified,
+    Failed,
+}
+
+/// The states of an alert, as Prometheus names them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertState {
+    Pending,
+    Firing,
+    Resolved,
+}
+
+/// How much a note matters: a warning casts doubt on numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteLevel {
+    Info,
+    Warning,
+}
+
+/// What became of every arrival. `scheduled = started + dropped` and `started = ok + failed + unfinished`, exactly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Accounting {
+    pub scheduled: u64,
+    pub started: u64,
+    /// Never sent, since nobody was free before they were too late.
+    pub dropped: u64,
+    pub ok: u64,
+    pub failed: u64,
+    /// Still under way when the run was over.
+    pub unfinished: u64,
+    /// Started later than the tolerance; a part of `started`.
+    pub late: u64,
+    /// Of the late: the load generator itself overslept.
+    pub late_by_generator: u64,
+    /// Of the late: every user was busy, which is the service's doing or a shortage of users.
+    pub late_by_busy_users: u64,
+}
+
+impl Accounting {
+    /// Adds up turns or targets.
+    pub fn add(&mut self, other: &Self) {
+        self.scheduled += other.scheduled;
+        self.started += other.started;
+        self.dropped += other.dropped;
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.unfinished += other.unfinished;
+        self.late += other.late;
+        self.late_by_generator += other.late_by_generator;
+        self.late_by_busy_users += other.late_by_busy_users;
+    }
+
+    /// The identities that do not hold, in words; empty when the books balance.
+    pub fn imbalances(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        // Sums in 128 bits: a damaged recording may hold any numbers.
+        let sum = |parts: &[u64]| parts.iter().map(|&part| u128::from(part)).sum::<u128>();
+        if u128::from(self.scheduled) != sum(&[self.started, self.dropped]) {
+            found.push(format!(
+                "{} arrivals were scheduled, but {} started and {} were dropped",
+                self.scheduled, self.started, self.dropped
+            ));
+        }
+        if u128::from(self.started) != sum(&[self.ok, self.failed, self.unfinished]) {
+            found.push(format!(
+                "{} arrivals started, but {} ended well, {} failed and {} were unfinished",
+                self.started, self.ok, self.failed, self.unfinished
+            ));
+        }
+        found
+    }
+}
+
+/// A message that the consumer gave up on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The message's key, or the planted key.
+    pub key: String,
+    pub cause: Option<String>,
+    pub attempts: Option<u32>,
+    /// Topic, partition and offset from which it came.
+    pub source: Option<String>,
+}
