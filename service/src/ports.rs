@@ -127,3 +127,28 @@ pub trait SeatMapCache: Send + Sync + Debug {
     /// Forgets a schedule after a committed change, and outdates every stamp handed out for it.
     fn invalidate(&self, schedule: ScheduleId) -> BoxFuture<'_, Result<(), Unavailable>>;
 }
+
+impl<C: SeatMapCache + ?Sized> SeatMapCache for std::sync::Arc<C> {
+    fn get(&self, schedule: ScheduleId, now: Timestamp) -> BoxFuture<'_, Result<Lookup, Unavailable>> {
+        (**self).get(schedule, now)
+    }
+
+    fn stamp(&self, schedule: ScheduleId) -> BoxFuture<'_, Result<FillStamp, Unavailable>> {
+        (**self).stamp(schedule)
+    }
+
+    fn fill(
+        &self,
+        schedule: ScheduleId,
+        stamp: FillStamp,
+        body: Bytes,
+        fill_cost: Duration,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, Unavailable>> {
+        (**self).fill(schedule, stamp, body, fill_cost, now)
+    }
+
+    fn invalidate(&self, schedule: ScheduleId) -> BoxFuture<'_, Result<(), Unavailable>> {
+        (**self).invalidate(schedule)
+    }
+}
