@@ -4,11 +4,14 @@
 //! ([`signed_rank`]); what is shown beside it comes from [`bootstrap`] and [`hodges_lehmann`]. Judging a claim against
 //! these numbers is the work of `verdict`.
 
+pub mod blast_radius;
 pub mod bootstrap;
 pub mod changepoint;
+pub mod compare;
 pub mod counter;
 pub mod effect;
 pub mod hodges_lehmann;
+pub mod incident;
 pub mod littles_law;
 pub mod quantile;
 pub mod series;
