@@ -54,9 +54,9 @@ pub struct QueueCounts {
     pub waiting: u64,
     /// Tokens admitted and alive.
     pub active: u64,
-    /// Tokens that this round admitted.
+    /// Tokens admitted since the last round of any instance, by whichever call: rounds together count each once.
     pub admitted: u64,
-    /// Tokens that this round found expired, waiting or active.
+    /// Tokens found expired since the last round of any instance, waiting or active.
     pub expired: u64,
 }
 

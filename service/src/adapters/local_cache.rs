@@ -19,6 +19,9 @@ use crate::ports::{FillStamp, Lookup, SeatMapCache, Unavailable};
 /// change, which costs one more read; it never lets an outdated fill pass.
 const VERSIONS: usize = 4096;
 
+/// The bytes of bodies that an instance keeps: some thousand seat maps, and well within its memory goal.
+pub const MAX_BYTES: u64 = 32 << 20;
+
 /// A seat map and what is known about it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Entry {
@@ -65,6 +68,11 @@ impl LocalCache {
     /// The longest that an entry is served after it was stored.
     pub fn ttl(&self) -> Duration {
         self.ttl
+    }
+
+    /// About how many entries there are; some may have expired.
+    pub fn n_entries(&self) -> u64 {
+        self.entries.entry_count()
     }
 
     pub(crate) fn lookup(&self, schedule: ScheduleId, now: Timestamp) -> Option<Entry> {

@@ -14,6 +14,10 @@ use super::local_cache::{Entry, LocalCache};
 use crate::domain::{ScheduleId, Timestamp};
 use crate::ports::{FillStamp, Lookup, SeatMapCache, Unavailable};
 
+/// The local layer's lifetime: long enough to take a rush on one schedule off Redis, short enough that a seat shown as
+/// free has been so half a second ago.
+pub const LOCAL_TTL: Duration = Duration::from_millis(500);
+
 /// A local layer in front of `S`.
 #[derive(Debug)]
 pub struct TieredCache<S> {
@@ -67,6 +71,11 @@ impl<S: SeatMapCache> TieredCache<S> {
     /// `local`'s lifetime should be short: it bounds how long another instance's change stays unseen.
     pub fn new(local: LocalCache, shared: S) -> Self {
         Self { local, shared }
+    }
+
+    /// The layer in the process, for its gauges.
+    pub fn local(&self) -> &LocalCache {
+        &self.local
     }
 
     /// How long another instance's change may stay unseen here.

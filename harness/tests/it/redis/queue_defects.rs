@@ -48,7 +48,8 @@ async fn d10_gives_the_same_ranks_more_slowly() {
     };
     let [queue, _] = two_instances(&server, LineKind::SortedSet, LIMITS, Mutants::from_iter([Mutant::D10]));
     for number in 0..60 {
-        let (_, standing) = enter(&queue, number, NOW).await;
+        let (token, _) = enter(&queue, number, NOW).await;
+        let standing = queue.standing(token, NOW).await.unwrap();
         let expected = (number as u64).checked_sub(u64::from(LIMITS.capacity));
         let ahead = match standing {
             Standing::Waiting { ahead, .. } => Some(ahead),

@@ -12,6 +12,12 @@ if not standing or standing[1] == GONE then
   queue.count('entered', 1)
   -- With nobody ahead and a place free, the newcomer does not wait for the next call.
   queue.admit()
-  standing = queue.find(user, visit)
+  local ends = redis.call('ZSCORE', ACTIVE, user)
+  if ends then
+    standing = { ACTIVE_STATE, 0, whole(tonumber(ends)) }
+  else
+    -- The last in line: the rank needs no search.
+    standing = { WAITING, line.length() - 1, whole(now + waiting_ttl) }
+  end
 end
 return { visit, standing[1], standing[2], standing[3] }
