@@ -8,7 +8,6 @@
 //! |---|---|
 //! | [`units`] | numbers with units in their type |
 //! | [`format`] | numbers as people read them |
-//! | [`clock`] | the run's time axis |
 //! | [`config`] | raw YAML → validated; unknown keys are refused with line and nearest key |
 //! | [`plan`] | what will be done, decided before anything starts |
 //! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |
@@ -29,7 +28,6 @@
 pub mod analysis;
 pub mod chart;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod format;

@@ -1,0 +1,368 @@
+//! The open model: users are workers, and arrivals come by the schedule whether a user is free or not.
+//!
+//! A user who has nothing to do stands in a line, first in, first out. Who stands first sleeps until the next arrival is
+//! due, takes it and makes room. No dispatcher and no queue of arrivals is needed, and since a waiting user owns no
+//! arrival, none is lost when the run ends.
+//!
+//! **Blame.** A user who was in line when an arrival became due and starts it late was woken late: the generator's
+//! fault. A user who came to the line only after the arrival was due finds it late because all users were busy.
+
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::recorder::empty_histogram;
+use super::schedule::{Schedule, Slot};
+use super::timer::Timer;
+use crate::recording::RunClock;
+use crate::units::Nanos;
+
+/// An arrival that starts later than this counts as late. Well above what a busy generator needs to wake up.
+pub const LATE: Duration = Duration::from_millis(10);
+
+/// One user's arrival.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Arrival {
+    /// From 0 over the whole schedule; decides every choice of the journey.
+    pub number: u64,
+    /// When the user wanted to start, on the run's clock.
+    pub due: Nanos,
+    /// When the user could start, or when the arrival was dropped.
+    pub taken: Nanos,
+    /// Index of the stage.
+    pub stage: usize,
+    /// Who is to blame if it is late.
+    pub blame: Blame,
+}
+
+/// Why an arrival starts after it was due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blame {
+    /// A user stood ready and was woken late.
+    Generator,
+    /// Every user was busy.
+    UsersExhausted,
+}
+
+/// A number for each party that can be to blame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ByBlame {
+    pub generator: u64,
+    pub users_exhausted: u64,
+}
+
+impl ByBlame {
+    /// Both together.
+    pub const fn total(self) -> u64 {
+        self.generator + self.users_exhausted
+    }
+}
+
+/// What became of the schedule so far. `scheduled = started + dropped`.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// Arrivals that became due.
+    pub scheduled: u64,
+    /// Arrivals that a user started.
+    pub started: u64,
+    /// Arrivals that nobody started within the allowed lateness.
+    pub dropped: ByBlame,
+    /// Arrivals that started more than [`LATE`] after they were due.
+    pub late: ByBlame,
+    /// Lateness of the started arrivals for which the generator is to blame, in nanoseconds.
+    pub generator_lag: Histogram<u64>,
+    /// Lateness of the started arrivals for which too few users are to blame, in nanoseconds.
+    pub exhausted_lag: Histogram<u64>,
+}
+
+/// The schedule, shared by all users.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    clock: RunClock,
+    /// When the schedule's zero was, once all users stood ready.
+    zero: OnceLock<Nanos>,
+    max_late: Option<Duration>,
+    stop: CancellationToken,
+    line: Mutex<Line>,
+    /// Copies of two counts for those who watch while the run goes, without standing in line.
+    scheduled: AtomicU64,
+    started: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Line {
+    schedule: std::iter::Peekable<Schedule>,
+    timer: Timer,
+    offered: Offered,
+}
+
+impl Arrivals {
+    /// Must be called inside the runtime of the run. `stop` ends the arrivals before the schedule does.
+    ///
+    /// # Errors
+    /// When there is no timer to be had.
+    pub(crate) fn new(
+        schedule: Schedule,
+        max_late: Option<Duration>,
+        clock: RunClock,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
+        let offered = Offered {
+            scheduled: 0,
+            started: 0,
+            dropped: ByBlame::default(),
+            late: ByBlame::default(),
+            generator_lag: empty_histogram(),
+            exhausted_lag: empty_histogram(),
+        };
+        let line = Line {
+            schedule: schedule.peekable(),
+            timer: Timer::new(clock)?,
+            offered,
+        };
+        Ok(Self {
+            clock,
+            zero: OnceLock::new(),
+            max_late,
+            stop,
+            line: Mutex::new(line),
+            scheduled: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+        })
+    }
+
+    /// Sets the schedule's zero; only the first call counts. Returns the zero.
+    pub(crate) fn begin(&self, zero: Nanos) -> Nanos {
+        *self.zero.get_or_init(|| zero)
+    }
+
+    /// The next arrival, when it is due; `None` once there are no more. Arrivals that are too late are told to
+    /// `on_drop` and passed over.
+    ///
+    /// # Errors
+    /// When the timer fails.
+    pub(crate) async fn next(&self, mut on_drop: impl FnMut(&Arrival)) -> io::Result<Option<Arrival>> {
+        let asked = self.clock.now();
+        let mut line = self.line.lock().await;
+        let line = &mut *line;
+        loop {
+            let (Some(&zero), Some(&slot), false) = (self.zero.get(), line.schedule.peek(), self.stop.is_cancelled())
+            else {
+                return Ok(None);
+            };
+            let due = Nanos(zero.0.saturating_add(slot.due.0));
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(None),
+                slept = line.timer.sleep_until(due) => slept?,
+            }
+            line.schedule.next();
+            self.scheduled.fetch_add(1, Ordering::Relaxed);
+            let arrival = arrival(slot, due, asked, self.clock.now());
+            if line.offered.take(&arrival, self.max_late) {
+                self.started.fetch_add(1, Ordering::Relaxed);
+                return Ok(Some(arrival));
+            }
+            on_drop(&arrival);
+        }
+    }
+
+    /// Ends the schedule: what was due until `until` and was never taken counts as dropped at `now`.
+    pub(crate) async fn close(&self, until: Nanos, now: Nanos, mut on_drop: impl FnMut(&Arrival)) {
+        let mut line = self.line.lock().await;
+        let Some(&zero) = self.zero.get() else { return };
+        while let Some(slot) = line
+            .schedule
+            .next_if(|slot| zero.0.saturating_add(slot.due.0) <= until.0)
+        {
+            let due = Nanos(zero.0.saturating_add(slot.due.0));
+            self.scheduled.fetch_add(1, Ordering::Relaxed);
+            line.offered.scheduled += 1;
+            line.offered.dropped.users_exhausted += 1;
+            on_drop(&Arrival {
+                number: slot.number,
+                due,
+                taken: now.max(due),
+                stage: slot.stage,
+                blame: Blame::UsersExhausted,
+            });
+        }
+    }
+
+    /// How many arrivals became due, and how many were started.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        // Started first: a reader may see an arrival too few started, never one too many.
+        let started = self.started.load(Ordering::Relaxed);
+        (self.scheduled.load(Ordering::Relaxed), started)
+    }
+
+    /// What became of the schedule, once nobody stands in line any more.
+    pub(crate) async fn offered(&self) -> Offered {
+        self.line.lock().await.offered.clone()
+    }
+}
+
+fn arrival(slot: Slot, due: Nanos, asked: Nanos, taken: Nanos) -> Arrival {
+    let blame = if asked <= due {
+        Blame::Generator
+    } else {
+        Blame::UsersExhausted
+    };
+    Arrival {
+        number: slot.number,
+        due,
+        taken,
+        stage: slot.stage,
+        blame,
+    }
+}
+
+impl Offered {
+    /// Counts an arrival; whether it is started.
+    fn take(&mut self, arrival: &Arrival, max_late: Option<Duration>) -> bool {
+        let lateness = arrival.taken.since(arrival.due);
+        let (late, dropped, lag) = match arrival.blame {
+            Blame::Generator => (
+                &mut self.late.generator,
+                &mut self.dropped.generator,
+                &mut self.generator_lag,
+            ),
+            Blame::UsersExhausted => (
+                &mut self.late.users_exhausted,
+                &mut self.dropped.users_exhausted,
+                &mut self.exhausted_lag,
+            ),
+        };
+        self.scheduled += 1;
+        if max_late.is_some_and(|max_late| lateness > max_late) {
+            *dropped += 1;
+            return false;
+        }
+        self.started += 1;
+        *late += u64::from(lateness > LATE);
+        lag.saturating_record(Nanos::from_duration(lateness).0);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::{ArrivalKind, Stage};
+    use crate::units::RatePerSec;
+
+    fn arrivals(rate: f64, seconds: f64, max_late: Option<Duration>) -> (Arc<Arrivals>, CancellationToken) {
+        let stage = Stage {
+            name: String::new(),
+            length: Duration::from_secs_f64(seconds),
+            from: RatePerSec(rate),
+            to: RatePerSec(rate),
+            is_warm_up: false,
+        };
+        let stop = CancellationToken::new();
+        let schedule = Schedule::new(&[stage], ArrivalKind::Even, 0);
+        let clock = RunClock::start();
+        let arrivals = Arrivals::new(schedule, max_late, clock, stop.clone()).unwrap();
+        arrivals.begin(clock.now());
+        (Arc::new(arrivals), stop)
+    }
+
+    /// Users who are busy for `busy` with each arrival; returns the numbers that they started, in order.
+    async fn work(arrivals: &Arc<Arrivals>, users: usize, busy: Duration) -> Vec<u64> {
+        let users: Vec<_> = (0..users)
+            .map(|_| {
+                let arrivals = Arc::clone(arrivals);
+                tokio::spawn(async move {
+                    let mut numbers = Vec::new();
+                    while let Some(arrival) = arrivals.next(|_| ()).await.unwrap() {
+                        numbers.push(arrival.number);
+                        tokio::time::sleep(busy).await;
+                    }
+                    numbers
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for user in users {
+            all.extend(user.await.unwrap());
+        }
+        all.sort_unstable();
+        all
+    }
+
+    #[tokio::test]
+    async fn every_arrival_is_started_once_and_late_ones_are_blamed_on_too_few_users() {
+        let (arrivals, _) = arrivals(200.0, 0.5, None);
+        let started = work(&arrivals, 1, Duration::from_millis(20)).await;
+        assert_eq!(started, (0..100).collect::<Vec<_>>());
+        let offered = arrivals.offered().await;
+        assert_eq!(
+            (offered.scheduled, offered.started, offered.dropped.total()),
+            (100, 100, 0)
+        );
+        assert!(offered.late.users_exhausted > 90, "{offered:?}");
+        assert_eq!(offered.generator_lag.len() + offered.exhausted_lag.len(), 100);
+        assert!(
+            offered.exhausted_lag.max() > 1_000_000_000,
+            "the last one waits for all before it"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_too_late_is_dropped_and_counted() {
+        let (arrivals, _) = arrivals(200.0, 0.5, Some(Duration::from_millis(15)));
+        let started = work(&arrivals, 1, Duration::from_millis(50)).await;
+        let offered = arrivals.offered().await;
+        assert_eq!(offered.scheduled, 100);
+        assert_eq!(offered.started, started.len() as u64);
+        assert_eq!(offered.scheduled, offered.started + offered.dropped.total());
+        assert!(offered.dropped.users_exhausted > 50, "{offered:?}");
+        assert_eq!(arrivals.counts(), (100, offered.started));
+    }
+
+    #[tokio::test]
+    async fn a_generator_that_stood_still_is_blamed_itself() {
+        // On one thread, a user who blocks it keeps the waiting one from being woken.
+        let (arrivals, _) = arrivals(100.0, 0.2, Some(Duration::from_millis(40)));
+        let waiting = tokio::spawn({
+            let arrivals = Arc::clone(&arrivals);
+            async move { while arrivals.next(|_| ()).await.unwrap().is_some() {} }
+        });
+        while arrivals.counts().1 == 0 {
+            tokio::task::yield_now().await;
+        }
+        let until = std::time::Instant::now() + Duration::from_millis(100);
+        while std::time::Instant::now() < until {
+            std::hint::spin_loop();
+        }
+        waiting.await.unwrap();
+        let offered = arrivals.offered().await;
+        assert!(offered.dropped.generator >= 1, "{offered:?}");
+        assert_eq!(offered.scheduled, 20);
+        assert_eq!(offered.scheduled, offered.started + offered.dropped.total());
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_arrivals_without_losing_one() {
+        let (arrivals, stop) = arrivals(1_000.0, 60.0, None);
+        let users = tokio::spawn({
+            let arrivals = Arc::clone(&arrivals);
+            async move { work(&arrivals, 4, Duration::ZERO).await }
+        });
+        while arrivals.counts().1 < 20 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+        let started = users.await.unwrap();
+        let offered = arrivals.offered().await;
+        assert_eq!(started, (0..offered.started).collect::<Vec<_>>());
+        assert_eq!(offered.scheduled, offered.started);
+    }
+}

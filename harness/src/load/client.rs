@@ -1,0 +1,257 @@
+//! HTTP as users speak it: pooled connections that all users share, whole answers, and a typed end of every request.
+//!
+//! Nothing is ever sent twice, no redirect is followed and no proxy of the environment is used: what is timed is one
+//! request to one target.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use serde::Deserialize;
+
+use crate::recording::RunClock;
+use crate::units::Nanos;
+
+/// An answer longer than this is not one that the service gives.
+const MAX_BODY_BYTES: usize = 8 << 20;
+/// Users are spread over this many pools: one pool's lock would be shared by all otherwise.
+const POOLS: usize = 4;
+const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Why no client can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is no base of a URL.
+    #[error("`{0}` is not the address of a service; expected something like `http://127.0.0.1:8080`")]
+    Address(String),
+    /// The library refused.
+    #[error("cannot set up an HTTP client")]
+    Build(#[source] reqwest::Error),
+}
+
+/// Sends requests to one target.
+#[derive(Debug)]
+pub(crate) struct Client {
+    base: Url,
+    pools: Vec<reqwest::Client>,
+    timeout: Duration,
+    clock: RunClock,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    /// From the root, as in `/v1/queue/token`.
+    pub(crate) path: String,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) key: Option<u64>,
+    pub(crate) body: Option<serde_json::Value>,
+}
+
+/// By what a request is found again in the service's log and traces.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace {
+    /// W3C trace id: one a journey.
+    pub(crate) trace: u128,
+    /// W3C span id: one a request.
+    pub(crate) span: u64,
+    /// Names the arrival and the step, as in `4f01d2aa-1723-2`.
+    pub(crate) request_id: String,
+}
+
+/// What came back, and when.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) sent: Nanos,
+    pub(crate) done: Nanos,
+    pub(crate) result: Result<Answer, Failure>,
+}
+
+/// An answer, read to its last byte.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// None in time.
+    TimeOut,
+    /// No connection: nothing was sent.
+    Unreachable(String),
+    /// The connection broke, or what came is not HTTP.
+    Broken(String),
+    /// More than a service of this kind would say.
+    TooLong,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            token: None,
+            key: None,
+            body: None,
+        }
+    }
+
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: serde_json::Value) -> Self {
+        Self {
+            body: Some(body),
+            ..Self::new(Method::POST, path)
+        }
+    }
+
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    pub(crate) fn token(self, token: &'a str) -> Self {
+        Self {
+            token: Some(token),
+            ..self
+        }
+    }
+
+    pub(crate) fn key(self, key: u64) -> Self {
+        Self { key: Some(key), ..self }
+    }
+}
+
+impl Client {
+    /// # Errors
+    /// When the address is none, or the library cannot be set up.
+    pub(crate) fn new(address: &str, timeout: Duration, clock: RunClock) -> Result<Self, ClientError> {
+        let base = Url::parse(address)
+            .ok()
+            .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| ClientError::Address(address.to_owned()))?;
+        let pools = (0..POOLS)
+            .map(|_| {
+                reqwest::Client::builder()
+                    .user_agent(concat!("soundcheck/", env!("CARGO_PKG_VERSION")))
+                    .no_proxy()
+                    .redirect(reqwest::redirect::Policy::none())
+                    .retry(reqwest::retry::never())
+                    .tcp_nodelay(true)
+                    .pool_max_idle_per_host(usize::MAX)
+                    .build()
+                    .map_err(ClientError::Build)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            base,
+            pools,
+            timeout,
+            clock,
+        })
+    }
+
+    /// Sends one request and reads the whole answer. `user` picks the pool.
+    pub(crate) async fn send(&self, user: usize, call: &Call<'_>, trace: Trace) -> Exchange {
+        let mut url = self.base.clone();
+        let (path, query) = call
+            .path
+            .split_once('?')
+            .map_or((call.path.as_str(), None), |(p, q)| (p, Some(q)));
+        url.set_path(path);
+        url.set_query(query);
+        let mut request = self.pools[user % self.pools.len()].request(call.method.clone(), url);
+        let text = format!("00-{:032x}-{:016x}-01", trace.trace, trace.span);
+        request = request.header(TRACEPARENT, text).header(REQUEST_ID, trace.request_id);
+        if let Some(token) = call.token.and_then(|token| HeaderValue::from_str(token).ok()) {
+            request = request.header(QUEUE_TOKEN, token);
+        }
+        if let Some(key) = call.key {
+            request = request.header(IDEMPOTENCY_KEY, format!("{key:016x}"));
+        }
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        let sent = self.clock.now();
+        let result = match tokio::time::timeout(self.timeout, exchange(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::TimeOut),
+        };
+        Exchange {
+            sent,
+            done: self.clock.now(),
+            result,
+        }
+    }
+}
+
+async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
+    let mut response = request.send().await.map_err(failure)?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failure)? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(Failure::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body })
+}
+
+fn failure(error: reqwest::Error) -> Failure {
+    if error.is_timeout() {
+        return Failure::TimeOut;
+    }
+    // The innermost cause says what happened; the layers above repeat the address.
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if error.is_connect() {
+        Failure::Unreachable(cause.to_string())
+    } else {
+        Failure::Broken(cause.to_string())
+    }
+}
+
+impl Answer {
+    pub(crate) const fn is_success(&self) -> bool {
+        self.status >= 200 && self.status < 300
+    }
+
+    /// The `code` of a problem document, if the answer is one.
+    pub(crate) fn problem_code(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Problem {
+            code: String,
+        }
+        serde_json::from_slice::<Problem>(&self.body)
+            .ok()
+            .map(|problem| problem.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_refused_with_an_example() {
+        for address in ["", "127.0.0.1:80", "ftp://host", "http://"] {
+            let error = Client::new(address, Duration::from_secs(1), RunClock::start())
+                .err()
+                .map(|e| e.to_string());
+            assert!(
+                error.is_some_and(|error| error.contains("http://127.0.0.1:8080")),
+                "{address}"
+            );
+        }
+    }
+}

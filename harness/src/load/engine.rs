@@ -1,0 +1,378 @@
+//! One attack: Goose keeps the users, the schedule says when, the journeys say what, and the books balance at the end.
+//!
+//! Goose is used for its users alone. What is worked around: its clients (ours are pooled and shared), its numbers
+//! (off), its telnet (off), its kill switch, which is one static for the process (our own tokens end an attack), and
+//! its handler of Ctrl-C, which exits without running destructors (whoever runs the tool installs one first).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use goose::client::GooseClientBuilder;
+use goose::config::{GooseConfiguration, GooseDefault, GooseDefaultType as _};
+use goose::goose::{GooseUser, Scenario, Transaction};
+use goose::{GooseAttack, GooseError};
+use tokio::sync::Barrier;
+use tokio_util::sync::CancellationToken;
+
+use super::arrivals::{Arrival, Arrivals, Offered};
+use super::ground::{Ground, PrepareError, Target};
+use super::handle::LoadHandle;
+use super::journeys;
+use super::limits;
+use super::recorder::Recorder;
+use super::schedule::Schedule;
+use super::selector::Selector;
+use super::session::{Context, Dice, Session};
+use super::tally::{Account, Tally, total};
+use crate::config::ScenarioConfig;
+use crate::recording::{Accounting, HistorySink, Outcome, Sample};
+use crate::units::Nanos;
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct LoadPlan {
+    pub scenario: ScenarioConfig,
+    /// Decides the schedule and every choice.
+    pub seed: u64,
+    /// Makes idempotency keys and trace ids differ from those of another attack with the same seed on the same data.
+    pub nonce: u64,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct LoadOutcome {
+    /// When the schedule began.
+    pub began: Nanos,
+    /// When the last user was done.
+    pub ended: Nanos,
+    /// What became of every arrival, apart by slice and variant.
+    pub books: BTreeMap<Account, Accounting>,
+    /// The books added up; the identities hold.
+    pub total: Accounting,
+    /// How late arrivals were started, and whose fault it was.
+    pub offered: Offered,
+    /// Whether the arrivals were ended from outside before the schedule was over.
+    pub was_stopped: bool,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Nothing to ask.
+    #[error("a load needs at least one target")]
+    NoTarget,
+    /// A target cannot carry the scenario.
+    #[error("cannot prepare the load")]
+    Prepare(#[from] PrepareError),
+    /// Too few descriptors.
+    #[error(transparent)]
+    Limit(#[from] limits::LimitError),
+    /// The arrivals' timer.
+    #[error("the timer of the arrivals failed")]
+    Timer(#[source] io::Error),
+    /// Goose refused.
+    #[error("cannot run the users")]
+    Goose(#[source] Box<GooseError>),
+    /// A user's task ended in the middle of its work: a bug.
+    #[error("a user's task panicked; the load was ended, since its books cannot balance")]
+    Panicked,
+    /// The identities do not hold: a bug.
+    #[error("the books of the load do not balance: {0}")]
+    Books(String),
+}
+
+/// All that the users of one attack share.
+struct Attack {
+    context: Context,
+    grounds: Vec<Ground>,
+    arrivals: Arrivals,
+    /// Ends the arrivals, also when the time is over rather than a stop asked for.
+    no_more: CancellationToken,
+    selector: Arc<Selector>,
+    tally: Tally,
+    handle: LoadHandle,
+    gate: Barrier,
+    failure: Mutex<Option<LoadError>>,
+}
+
+/// Runs `plan` against `targets` (one a variant, in the order of the variants) and returns when every user is done.
+///
+/// Several attacks may run one after the other or side by side; each needs a handle of its own. `selector` says at
+/// each arrival which target is asked, `recorder` gets the samples, `history` the operations.
+///
+/// # Errors
+/// When the load cannot be set up, or its books do not balance.
+pub async fn drive(
+    plan: LoadPlan,
+    targets: &[Target],
+    selector: Arc<Selector>,
+    recorder: Arc<Recorder>,
+    history: Option<HistorySink>,
+    handle: LoadHandle,
+) -> Result<LoadOutcome, LoadError> {
+    let first = targets.first().ok_or(LoadError::NoTarget)?;
+    let clock = recorder.clock();
+    let scenario = plan.scenario.clone();
+    limits::make_room(scenario.users)?;
+    let mut grounds = Vec::with_capacity(targets.len());
+    for (index, target) in targets.iter().enumerate() {
+        grounds.push(Ground::prepare(index, target, &scenario, clock).await?);
+    }
+    let schedule = Schedule::new(&scenario.stages, scenario.arrivals, plan.seed);
+    let length = schedule.length();
+    let no_more = handle.soft.child_token();
+    // Whoever gives this up half way leaves no load behind.
+    let _ends = (handle.soft.clone().drop_guard(), handle.hard.clone().drop_guard());
+    let arrivals = Arrivals::new(schedule, scenario.max_late, clock, no_more.clone()).map_err(LoadError::Timer)?;
+    let attack = Arc::new(Attack {
+        gate: Barrier::new(scenario.users as usize),
+        context: Context {
+            dice: Dice::new(plan.seed, plan.nonce),
+            scenario,
+            recorder,
+            history,
+        },
+        grounds,
+        arrivals,
+        no_more,
+        selector,
+        tally: Tally::default(),
+        handle,
+        failure: Mutex::new(None),
+    });
+    let goose = goose(&attack, &first.address).map_err(|error| LoadError::Goose(Box::new(error)))?;
+    let timekeeper = tokio::spawn(keep_time(Arc::clone(&attack), length));
+    let run = Box::pin(goose.execute()).await;
+    timekeeper.abort();
+    let ended = clock.now();
+    if let Err(error) = run {
+        return Err(LoadError::Goose(Box::new(error)));
+    }
+    attack.close(ended, length).await
+}
+
+/// Ends the arrivals when the schedule's time and its drain are over, and journeys when their drain is.
+async fn keep_time(attack: Arc<Attack>, length: Duration) {
+    let handle = &attack.handle;
+    let Some(zero) = handle.begun().await else { return };
+    let clock = attack.context.recorder.clock();
+    let left = zero.plus(length).since(clock.now());
+    tokio::select! {
+        () = tokio::time::sleep(left) => (),
+        () = handle.soft.cancelled() => (),
+    }
+    tokio::time::sleep(attack.context.scenario.timeouts.drain).await;
+    attack.no_more.cancel();
+    handle.hard.cancel();
+}
+
+fn goose(attack: &Arc<Attack>, host: &str) -> Result<GooseAttack, GooseError> {
+    let mut configuration = GooseConfiguration::default();
+    configuration.host = Some(host.to_owned());
+    configuration.no_telnet = true;
+    configuration.no_metrics = true;
+    configuration.no_print_metrics = true;
+    configuration.no_error_summary = true;
+    configuration.no_threshold_abort = true;
+    // Where nobody has installed a logger Goose installs one, which would tell every step on standard output.
+    configuration.quiet = 2;
+    let ready = transaction(attack, |attack, _| Box::pin(async move { attack.ready().await })).set_on_start();
+    let work = transaction(attack, |attack, user| Box::pin(async move { attack.work(user).await }));
+    let scenario = Scenario::new("open model")
+        .register_transaction(ready)
+        .register_transaction(work);
+    // All users at once: a ramp of users is not what changes the load here.
+    let users = format!("{},0s", attack.context.scenario.users);
+    let attack = GooseAttack::initialize_with_config(configuration)?
+        .set_client_builder_without_cookies(GooseClientBuilder::new().without_cookies())?
+        .register_scenario(scenario)
+        .set_default(GooseDefault::TestPlan, users.as_str())?;
+    Ok(*attack)
+}
+
+type Step<'r> = std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'r>>;
+
+fn transaction(attack: &Arc<Attack>, step: for<'r> fn(Arc<Attack>, &'r mut GooseUser) -> Step<'r>) -> Transaction {
+    let attack = Arc::clone(attack);
+    Transaction::new(Arc::new(move |user| {
+        let attack = Arc::clone(&attack);
+        Box::pin(async move {
+            step(attack, user).await;
+            Ok(())
+        })
+    }))
+}
+
+/// Set on a user who has told Goose that it is done.
+#[derive(Clone)]
+struct ToldDone;
+
+impl Attack {
+    /// Waits until all users stand ready; then the schedule begins.
+    async fn ready(&self) {
+        tokio::select! {
+            _ = self.gate.wait() => {
+                let zero = self.arrivals.begin(self.context.recorder.clock().now());
+                self.handle.begin(zero);
+            }
+            () = self.handle.soft.cancelled() => (),
+        }
+    }
+
+    /// One arrival, from the line to the books.
+    async fn work(&self, user: &mut GooseUser) {
+        let worker = user.weighted_users_index;
+        let guard = PanicGuard {
+            attack: self,
+            tell_done: tell_done(user),
+        };
+        let next = tokio::select! {
+            biased;
+            next = self.arrivals.next(|arrival| self.drop_arrival(worker, arrival)) => next,
+            () = self.handle.hard.cancelled() => Ok(None),
+        };
+        match next {
+            Ok(Some(arrival)) => self.serve(worker, arrival).await,
+            Ok(None) => self.rest(user).await,
+            Err(error) => {
+                self.fail(LoadError::Timer(error));
+                self.rest(user).await;
+            }
+        }
+        drop(guard);
+    }
+
+    async fn serve(&self, worker: usize, arrival: Arrival) {
+        let slice = self.selector.current();
+        self.tally.started(slice, &arrival);
+        self.handle.counted(self.arrivals.counts());
+        let mut choices = self.context.dice.choices(arrival.number);
+        let kind = journeys::choose(&self.context.scenario, &mut choices);
+        let ground = &self.grounds[usize::from(slice.variant).min(self.grounds.len() - 1)];
+        let mut session = Session::new(&self.context, ground, worker, arrival, slice, choices);
+        let outcome = tokio::select! {
+            biased;
+            outcome = journeys::run(kind, &mut session) => Some(outcome),
+            () = self.handle.hard.cancelled() => None,
+        };
+        self.tally.ended(slice, outcome);
+        let Some(outcome) = outcome else { return };
+        self.handle.ended(outcome);
+        let sample = Sample {
+            variant: slice.variant,
+            slice: slice.number,
+            endpoint: journeys::endpoint(kind),
+            outcome,
+            intended: Some(arrival.due),
+            sent: arrival.taken,
+            done: session.ended(),
+        };
+        self.context.recorder.record(worker, &sample);
+    }
+
+    fn drop_arrival(&self, worker: usize, arrival: &Arrival) {
+        let slice = self.selector.current();
+        self.tally.dropped(slice);
+        self.handle.counted(self.arrivals.counts());
+        let mut choices = self.context.dice.choices(arrival.number);
+        let kind = journeys::choose(&self.context.scenario, &mut choices);
+        let sample = Sample {
+            variant: slice.variant,
+            slice: slice.number,
+            endpoint: journeys::endpoint(kind),
+            outcome: Outcome::Dropped,
+            intended: Some(arrival.due),
+            sent: arrival.taken,
+            done: arrival.taken,
+        };
+        self.context.recorder.record(worker, &sample);
+    }
+
+    /// Tells Goose once that this user is done, and waits to be told to go, in the steps in which Goose looks.
+    async fn rest(&self, user: &mut GooseUser) {
+        if user.get_session_data::<ToldDone>().is_none() {
+            user.set_session_data(ToldDone);
+            tell_done(user)();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    fn fail(&self, error: LoadError) {
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+        self.handle.stop_now();
+    }
+
+    /// Closes the books: what was due and never taken is dropped, and then all must balance.
+    async fn close(&self, ended: Nanos, length: Duration) -> Result<LoadOutcome, LoadError> {
+        let was_stopped = self.handle.soft.is_cancelled();
+        if let Some(error) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        let began = self.arrivals.begin(ended);
+        let until = if was_stopped {
+            ended.min(began.plus(length))
+        } else {
+            Nanos(u64::MAX)
+        };
+        self.arrivals
+            .close(until, ended, |arrival| self.drop_arrival(0, arrival))
+            .await;
+        let offered = self.arrivals.offered().await;
+        let books = self.tally.books();
+        let total = total(&books);
+        let mut imbalances = total.imbalances();
+        if (total.scheduled, total.started, total.dropped)
+            != (offered.scheduled, offered.started, offered.dropped.total())
+        {
+            imbalances.push(format!(
+                "the schedule counts {} arrivals, {} started, {} dropped, and the books {}, {}, {}",
+                offered.scheduled,
+                offered.started,
+                offered.dropped.total(),
+                total.scheduled,
+                total.started,
+                total.dropped
+            ));
+        }
+        if !imbalances.is_empty() {
+            return Err(LoadError::Books(imbalances.join("; ")));
+        }
+        Ok(LoadOutcome {
+            began,
+            ended,
+            books,
+            total,
+            offered,
+            was_stopped,
+        })
+    }
+}
+
+/// Tells Goose that a user is done. It counts its users from one.
+fn tell_done(user: &GooseUser) -> impl Fn() + use<> {
+    let (channel, number) = (user.shutdown_channel.clone(), user.weighted_users_index + 1);
+    move || {
+        // If nobody listens any more, Goose has ended, which is what is asked for.
+        let _sent = channel.as_ref().map(|channel| channel.send(number));
+    }
+}
+
+/// A user who panics would never tell Goose that it is done, and the attack would never end.
+struct PanicGuard<'a, F: Fn()> {
+    attack: &'a Attack,
+    tell_done: F,
+}
+
+impl<F: Fn()> Drop for PanicGuard<'_, F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.attack.fail(LoadError::Panicked);
+            (self.tell_done)();
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The waiting room: come in, wait until let through, go.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::client::Call;
+use super::super::outcome::Ending;
+use super::super::replies::{Done, Entered, Place};
+use super::super::session::{About, Session};
+use super::End;
+use crate::recording::Endpoint;
+use crate::recording::history::{Code, Uid};
+
+/// A user with a place in the queue.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) user: Uuid,
+    pub(super) token: String,
+    pub(super) is_active: bool,
+}
+
+/// Takes a place.
+pub(super) async fn enter(session: &mut Session<'_>) -> Result<Visit, Ending> {
+    let skew = session.context.scenario.skew.users;
+    let user = session.ground.choose_user(&mut session.choices, skew);
+    let call = Call::post("/v1/queue/tokens", json!({ "user_id": user }));
+    let about = About {
+        user: Some(user),
+        ..About::default()
+    };
+    let entered: Entered = session.ask(Endpoint::QueueEnter, call, about).await?;
+    Ok(Visit {
+        user,
+        is_active: entered.is_active(),
+        token: entered.token,
+    })
+}
+
+/// Looks at the place once; whether the user is let through now.
+pub(super) async fn look(session: &mut Session<'_>, visit: &mut Visit) -> Result<bool, Ending> {
+    let call = Call::get("/v1/queue/token").token(&visit.token);
+    let about = About {
+        user: Some(visit.user),
+        object: Uid::of(&visit.token),
+        ..About::default()
+    };
+    let place: Place = session.ask(Endpoint::QueuePosition, call, about).await?;
+    visit.is_active = place.is_active();
+    Ok(visit.is_active)
+}
+
+/// Waits until let through; `false` when patience ends first.
+pub(super) async fn wait(session: &mut Session<'_>, visit: &mut Visit) -> Result<bool, Ending> {
+    let clock = session.context.recorder.clock();
+    let until = clock.now().plus(session.context.scenario.timeouts.admission);
+    while !visit.is_active {
+        if clock.now() >= until {
+            return Ok(false);
+        }
+        session.wait(session.context.scenario.poll).await;
+        look(session, visit).await?;
+    }
+    Ok(true)
+}
+
+/// Gives the place up as a step of the journey.
+pub(super) async fn leave(session: &mut Session<'_>, visit: &Visit) -> Result<(), Ending> {
+    let call = Call::delete("/v1/queue/token").token(&visit.token);
+    let about = About {
+        user: Some(visit.user),
+        object: Uid::of(&visit.token),
+        ..About::default()
+    };
+    session.ask::<Done>(Endpoint::QueueLeave, call, about).await.map(|_| ())
+}
+
+/// Ends a journey whose aim is reached or lost: gives the place up, so that the next can have it. The journey's time
+/// and outcome are settled before; the request itself is measured like any other.
+pub(super) async fn go(session: &mut Session<'_>, visit: &Visit, end: End) -> End {
+    session.aim_reached();
+    let has_place = match &end {
+        Ok(_) => true,
+        // Who got no answer does not trouble the service further.
+        Err(ending) => ending.outcome.is_served() && ending.code != Code::TokenGone,
+    };
+    if has_place {
+        // How leaving ended is in the samples; the journey was over before.
+        let _left = leave(session, visit).await;
+    }
+    end
+}

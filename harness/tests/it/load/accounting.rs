@@ -1,0 +1,276 @@
+//! What was offered is accounted for exactly: started, dropped, ended, cut off, and whose fault lateness was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use soundcheck::config::{JourneyKind, ScenarioConfig};
+use soundcheck::load::{Keep, LoadError, LoadHandle, LoadPlan, Recorder, Selector, Slice, Target, drive};
+use soundcheck::recording::{Clock, Endpoint, Outcome, RunClock};
+
+use crate::run::{part, run, scenario, seat_maps, try_run};
+use crate::stub::{Manner, Stub};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_attacks_run_one_after_the_other_in_one_process() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::ZERO, clock);
+    for _ in 0..3 {
+        let run = run(&stub, seat_maps(200.0, 0.5, 10), clock, LoadHandle::new()).await;
+        let total = run.outcome.total;
+        assert_eq!(
+            (total.scheduled, total.ok, total.dropped),
+            (100, 100, 0),
+            "{:?}",
+            run.recorder.causes()
+        );
+        assert!(!run.outcome.was_stopped);
+        let offered = run.outcome.offered;
+        assert_eq!(offered.generator_lag.len() + offered.exhausted_lag.len(), 100);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_attacks_side_by_side_do_not_end_each_other() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::ZERO, clock);
+    let short = LoadHandle::new();
+    let long = LoadHandle::new();
+    let ender = tokio::spawn({
+        let short = short.clone();
+        async move {
+            short.begun().await.unwrap();
+            while short.progress().started < 20 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            short.stop();
+        }
+    });
+    let (one, two) = tokio::join!(
+        run(&stub, seat_maps(100.0, 30.0, 5), clock, short),
+        run(&stub, seat_maps(100.0, 1.0, 5), clock, long),
+    );
+    ender.await.unwrap();
+    assert!(one.outcome.was_stopped && one.outcome.total.started < 3_000);
+    assert_eq!(one.outcome.total.started, one.outcome.total.ok);
+    assert_eq!(two.outcome.total.ok, 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arrivals_that_find_no_user_in_time_are_dropped_and_busy_users_are_blamed() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::from_millis(100), clock);
+    let scenario = ScenarioConfig {
+        max_late: Some(Duration::from_millis(20)),
+        ..seat_maps(100.0, 1.0, 2)
+    };
+    let run = run(&stub, scenario, clock, LoadHandle::new()).await;
+    let (total, offered) = (run.outcome.total, &run.outcome.offered);
+    // Two users of 100 ms can serve 20 of the 100.
+    assert!(total.started <= 25 && total.dropped >= 75, "{total:?}");
+    assert!(
+        offered.dropped.users_exhausted * 10 >= offered.dropped.total() * 9,
+        "{offered:?}"
+    );
+    assert_eq!(run.count(Endpoint::JourneySeatMap, Outcome::Dropped), total.dropped);
+    assert_eq!(
+        run.merged(Endpoint::JourneySeatMap, Clock::Response).len(),
+        total.scheduled
+    );
+    assert_eq!(run.merged(Endpoint::Seats, Clock::Service).len(), total.started);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_limit_late_arrivals_run_and_their_wait_is_counted() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::from_millis(20), clock);
+    let run = run(&stub, seat_maps(100.0, 0.5, 1), clock, LoadHandle::new()).await;
+    let total = run.outcome.total;
+    assert_eq!((total.started, total.ok, total.dropped), (50, 50, 0));
+    assert!(total.late_by_busy_users > 40, "{total:?}");
+    // One user needs at least a second for what was offered in half a second.
+    assert!(run.merged(Endpoint::JourneySeatMap, Clock::Response).max() > 400_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn journeys_cut_off_when_the_drain_is_over_are_unfinished_and_the_backlog_is_dropped() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::ZERO, clock);
+    stub.set(Manner::Stall);
+    let mut scenario = seat_maps(100.0, 0.3, 4);
+    scenario.timeouts.drain = Duration::from_millis(200);
+    let run = run(&stub, scenario, clock, LoadHandle::new()).await;
+    let total = run.outcome.total;
+    assert_eq!(
+        (total.started, total.unfinished, total.dropped),
+        (4, 4, 26),
+        "{total:?}"
+    );
+    assert_eq!(run.outcome.offered.dropped.users_exhausted, 26);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_at_once_ends_a_run_that_would_last() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::ZERO, clock);
+    stub.set(Manner::Stall);
+    let handle = LoadHandle::new();
+    let ender = tokio::spawn({
+        let handle = handle.clone();
+        async move {
+            handle.begun().await.unwrap();
+            while handle.progress().started < 3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(handle.progress().under_way(), handle.progress().started);
+            handle.stop_now();
+        }
+    });
+    let run = run(&stub, seat_maps(50.0, 60.0, 10), clock, handle).await;
+    ender.await.unwrap();
+    assert!(run.outcome.was_stopped);
+    assert_eq!(run.outcome.total.unfinished, run.outcome.total.started);
+    assert!(run.outcome.ended.since(run.outcome.began) < Duration::from_secs(20));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slices_are_asked_in_turn_and_what_straddles_is_left_out() {
+    let clock = RunClock::start();
+    let stubs = [
+        Stub::start(Duration::ZERO, clock),
+        Stub::start(Duration::from_millis(5), clock),
+    ];
+    let selector = Arc::new(Selector::new(0));
+    let keep = Keep::WithinSlices {
+        settle: Duration::from_millis(100),
+    };
+    let names = vec!["fast".to_owned(), "slow".to_owned()];
+    let recorder = Arc::new(Recorder::new(names, Arc::clone(&selector), keep, clock));
+    let targets = stubs.each_ref().map(|stub| Target {
+        address: stub.url(),
+        part: part(),
+    });
+    let handle = LoadHandle::new();
+    let interleaver = tokio::spawn({
+        let (selector, handle, recorder) = (Arc::clone(&selector), handle.clone(), Arc::clone(&recorder));
+        async move {
+            handle.begun().await.unwrap();
+            let mut cuts = Vec::new();
+            for number in 1..=4 {
+                selector.switch(Slice {
+                    number,
+                    variant: (number % 2) as u16,
+                    start: clock.now(),
+                });
+                cuts.extend(recorder.cut());
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            selector.switch(Slice {
+                number: 0,
+                variant: 0,
+                start: clock.now(),
+            });
+            cuts.extend(recorder.cut());
+            handle.stop();
+            cuts
+        }
+    });
+    let plan = LoadPlan {
+        scenario: seat_maps(200.0, 30.0, 10),
+        seed: 1,
+        nonce: 1,
+    };
+    let outcome = drive(plan, &targets, selector, Arc::clone(&recorder), None, handle)
+        .await
+        .unwrap();
+    let cuts = interleaver.await.unwrap();
+
+    let seats: Vec<_> = cuts
+        .iter()
+        .filter(|c| c.tag.endpoint == Endpoint::Seats && c.tag.clock == Clock::Service)
+        .collect();
+    assert_eq!(seats.iter().map(|c| c.slice).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    for cut in &seats {
+        assert_eq!(cut.tag.variant, if cut.slice % 2 == 1 { "slow" } else { "fast" });
+        // 200 ms of 200/s are left of each slice.
+        assert!(
+            (20..=45).contains(&cut.histogram.len()),
+            "{}: {}",
+            cut.slice,
+            cut.histogram.len()
+        );
+        assert_eq!(cut.histogram.min() >= 5_000_000, cut.slice % 2 == 1);
+    }
+    let left_out = recorder.left_out();
+    assert!(left_out.settling > 40 && left_out.straddling >= 1, "{left_out:?}");
+    let slices: Vec<u32> = outcome.books.keys().map(|account| account.slice).collect();
+    assert!([1, 2, 3, 4].iter().all(|slice| slices.contains(slice)), "{slices:?}");
+    assert!(outcome.books.values().all(|book| book.imbalances().is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_seed_asks_for_the_same_things() {
+    let clock = RunClock::start();
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let stub = Stub::start(Duration::ZERO, clock);
+        let run = run(
+            &stub,
+            scenario(JourneyKind::Book, 50.0, 0.4, 1),
+            clock,
+            LoadHandle::new(),
+        )
+        .await;
+        assert_eq!(
+            run.count(Endpoint::JourneyBook, Outcome::Won),
+            20,
+            "{:?}",
+            run.recorder.causes()
+        );
+        asked.push(stub.script.asked.lock().unwrap().clone());
+    }
+    // One user does one thing after the other, so that even the order is the seed's.
+    assert_eq!(asked[0], asked[1]);
+    assert_eq!(
+        asked[0][..5],
+        [
+            "POST /v1/queue/tokens",
+            "GET /v1/concerts/00000000-0000-0000-0000-000000000002/schedules",
+            "GET /v1/schedules/01890a5d-ac96-774b-bcce-b302099a8057/seats",
+            "POST /v1/reservations",
+            "POST /v1/payments"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_that_cannot_be_set_up_says_why() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::ZERO, clock);
+    let refused = |scenario, address: String| async move {
+        let error = try_run(address, scenario, clock, LoadHandle::new())
+            .await
+            .err()
+            .expect("should be refused");
+        let LoadError::Prepare(error) = error else {
+            panic!("{error}")
+        };
+        error.to_string()
+    };
+    let many = ScenarioConfig {
+        admitted: 1_000,
+        ..seat_maps(1.0, 1.0, 1)
+    };
+    let error = refused(many, stub.url()).await;
+    assert!(
+        error.contains("has 100 users") && error.contains("seed more"),
+        "{error}"
+    );
+    let error = refused(seat_maps(1.0, 1.0, 1), "not an address".to_owned()).await;
+    assert!(error.contains("cannot be asked"), "{error}");
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = refused(seat_maps(1.0, 1.0, 1), format!("http://{free}")).await;
+    assert!(error.contains("no connection"), "{error}");
+}

@@ -1,0 +1,77 @@
+//! Every way in which a target can misbehave has an outcome of its own, and the run goes on.
+
+use std::time::Duration;
+
+use soundcheck::config::JourneyKind;
+use soundcheck::load::LoadHandle;
+use soundcheck::recording::{Endpoint, Outcome, RunClock};
+
+use crate::run::{run, scenario, seat_maps};
+use crate::stub::{Manner, Stub};
+
+async fn check(manner: Manner, outcome: Outcome, cause: &str) {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::ZERO, clock);
+    stub.set(manner.clone());
+    let mut scenario = seat_maps(100.0, 0.1, 10);
+    scenario.timeouts.request = Duration::from_millis(500);
+    let run = run(&stub, scenario, clock, LoadHandle::new()).await;
+    let total = run.outcome.total;
+    let causes = run.recorder.causes();
+    assert_eq!(run.count(Endpoint::Seats, outcome), 10, "{manner:?}: {causes:?}");
+    assert_eq!(run.count(Endpoint::JourneySeatMap, outcome), 10, "{manner:?}");
+    assert_eq!(
+        if outcome.is_served() { total.ok } else { total.failed },
+        10,
+        "{manner:?}: {total:?}"
+    );
+    let named = causes
+        .keys()
+        .any(|known| known.outcome == outcome && known.text.contains(cause));
+    assert!(named || cause.is_empty(), "{manner:?}: {causes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_no_answers() {
+    check(Manner::Nonsense, Outcome::Error, "200 with an unreadable body").await;
+    check(Manner::Garbage, Outcome::Error, "broken off: ").await;
+    check(Manner::Long(10 << 20), Outcome::Error, "longer than 8 MiB").await;
+    check(Manner::Reset, Outcome::Error, "broken off: ").await;
+    check(Manner::Stall, Outcome::TimeOut, "no answer in time").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_are_told_apart_from_failures() {
+    check(Manner::Refuse(403, "not-admitted"), Outcome::NotAdmitted, "").await;
+    check(Manner::Refuse(409, "conflict"), Outcome::Conflict, "").await;
+    check(Manner::Refuse(404, "not-found"), Outcome::Refused, "404 not-found").await;
+    check(Manner::Refuse(404, ""), Outcome::Error, "404 without a problem's code").await;
+    check(Manner::Refuse(500, "internal"), Outcome::Error, "500 internal").await;
+    check(Manner::Refuse(503, "overloaded"), Outcome::Error, "503 overloaded").await;
+    check(Manner::Refuse(302, ""), Outcome::Error, "302").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_journey_reaches_its_end_on_a_service_that_always_agrees() {
+    let clock = RunClock::start();
+    let expected = [
+        (JourneyKind::Browse, Outcome::Ok),
+        (JourneyKind::Book, Outcome::Won),
+        (JourneyKind::Abandon, Outcome::Ok),
+        (JourneyKind::SeatMap, Outcome::Ok),
+        (JourneyKind::HoldCycle, Outcome::Won),
+    ];
+    for (kind, outcome) in expected {
+        let stub = Stub::start(Duration::ZERO, clock);
+        let run = run(&stub, scenario(kind, 50.0, 0.2, 5), clock, LoadHandle::new()).await;
+        assert_eq!(run.outcome.total.ok, 10, "{kind:?}: {:?}", run.recorder.causes());
+        let ended = run.cuts.iter().any(|cut| {
+            cut.tag.endpoint.name().starts_with("journey") && cut.tag.outcome == outcome && cut.histogram.len() == 10
+        });
+        assert!(
+            ended,
+            "{kind:?}: {:?}",
+            run.cuts.iter().map(|cut| cut.tag.to_string()).collect::<Vec<_>>()
+        );
+    }
+}

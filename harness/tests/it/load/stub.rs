@@ -1,0 +1,243 @@
+//! A server with a script: it answers after a known time, freezes for a known stretch, misbehaves in a known way, and
+//! logs when it answered which arrival. Spoken by hand, since it must be able to send what is no HTTP.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use soundcheck::recording::RunClock;
+use soundcheck::units::Nanos;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the stub does with a seat map or a hold. Admissions are always answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Manner {
+    Answer,
+    /// A status and a problem's code; an empty code sends a body that is no problem document.
+    Refuse(u16, &'static str),
+    /// A success whose body is not what it should be.
+    Nonsense,
+    /// What is no HTTP at all.
+    Garbage,
+    /// A body of this many bytes.
+    Long(usize),
+    /// The connection breaks after the request is read.
+    Reset,
+    /// No answer ever.
+    Stall,
+}
+
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) latency: Duration,
+    pub(crate) manner: Mutex<Manner>,
+    /// From when to when nothing is answered.
+    pub(crate) freeze: Mutex<Option<(Nanos, Nanos)>>,
+    /// When the answer to each arrival's first request was handed to the kernel.
+    pub(crate) answered: Mutex<BTreeMap<u64, Nanos>>,
+    /// Paths in the order of their arrival, without those of the set-up.
+    pub(crate) asked: Mutex<Vec<String>>,
+}
+
+/// Runs until dropped, on a thread and a runtime of its own.
+#[derive(Debug)]
+pub(crate) struct Stub {
+    pub(crate) address: SocketAddr,
+    pub(crate) script: Arc<Script>,
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Stub {
+    pub(crate) fn start(latency: Duration, clock: RunClock) -> Self {
+        let script = Arc::new(Script {
+            latency,
+            manner: Mutex::new(Manner::Answer),
+            freeze: Mutex::new(None),
+            answered: Mutex::default(),
+            asked: Mutex::default(),
+        });
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn({
+            let script = Arc::clone(&script);
+            move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async move {
+                    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                    tell.send(listener.local_addr().unwrap()).unwrap();
+                    tokio::select! {
+                        () = accept(listener, script, clock) => (),
+                        _ = ended => (),
+                    }
+                });
+            }
+        });
+        Self {
+            address: told.recv().unwrap(),
+            script,
+            end: Some(end),
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn set(&self, manner: Manner) {
+        *self.script.manner.lock().unwrap() = manner;
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the stub panicked");
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, script: Arc<Script>, clock: RunClock) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        tokio::spawn(serve(stream, Arc::clone(&script), clock));
+    }
+}
+
+struct Request {
+    method: String,
+    path: String,
+    id: String,
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    if stream.read_line(&mut line).await.ok()? == 0 {
+        return None;
+    }
+    let mut words = line.split_whitespace();
+    let mut request = Request {
+        method: words.next()?.to_owned(),
+        path: words.next()?.to_owned(),
+        id: String::new(),
+    };
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            break;
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().ok()?,
+            "x-request-id" => request.id = value.to_owned(),
+            _ => (),
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(request)
+}
+
+/// The arrival behind a request id `nonce-arrival-step`, if it is the arrival's first step.
+fn first_step_of(id: &str) -> Option<u64> {
+    let mut parts = id.split('-');
+    let (_, number, step) = (parts.next()?, parts.next()?, parts.next()?);
+    (step == "1").then(|| number.parse().ok()).flatten()
+}
+
+async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read(&mut stream).await {
+        if request.id.starts_with("set-up") {
+            let text = answer(&request);
+            stream.get_mut().write_all(text.as_bytes()).await.unwrap();
+            continue;
+        }
+        script
+            .asked
+            .lock()
+            .unwrap()
+            .push(format!("{} {}", request.method, request.path));
+        if !script.latency.is_zero() {
+            tokio::time::sleep(script.latency).await;
+        }
+        let freeze = *script.freeze.lock().unwrap();
+        if let Some((from, until)) = freeze
+            && (from..until).contains(&clock.now())
+        {
+            tokio::time::sleep(until.since(clock.now())).await;
+        }
+        let manner = script.manner.lock().unwrap().clone();
+        let text = match manner {
+            Manner::Answer => answer(&request),
+            Manner::Refuse(status, "") => http(status, "<html>no</html>"),
+            Manner::Refuse(status, code) => http(
+                status,
+                &format!(r#"{{"type":"about:blank","title":"x","status":{status},"code":"{code}"}}"#),
+            ),
+            Manner::Nonsense => http(200, r#"{"seats": "none"#),
+            Manner::Garbage => "SSH-2.0-stub\r\n\r\n".to_owned(),
+            Manner::Long(bytes) => http(200, &" ".repeat(bytes)),
+            Manner::Reset => {
+                stream.get_mut().set_zero_linger().unwrap();
+                return;
+            }
+            Manner::Stall => std::future::pending().await,
+        };
+        if let Some(number) = first_step_of(&request.id) {
+            script.answered.lock().unwrap().insert(number, clock.now());
+        }
+        if stream.get_mut().write_all(text.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(request: &Request) -> String {
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let until = "2030-01-01T00:00:00.000Z";
+    let body = match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/v1/queue/tokens") => {
+            format!(r#"{{"token":"t","state":"active","position":0,"estimated_wait_ms":0,"expires_at":"{until}"}}"#)
+        }
+        ("GET", path) if path.ends_with("/seats") => {
+            format!(r#"{{"schedule_id":"{ID}","seats":[{{"seat_id":"{ID}","number":1,"price":100}}]}}"#)
+        }
+        ("GET", path) if path.contains("/schedules") => {
+            format!(
+                r#"{{"concert_id":"{ID}","schedules":[{{"schedule_id":"{ID}","starts_at":"{until}","seats_left":1}}],"next_cursor":null}}"#
+            )
+        }
+        ("POST", "/v1/reservations") => format!(
+            r#"{{"reservation_id":"{ID}","payment_id":"{ID}","seat_id":"{ID}","amount":100,"expires_at":"{until}"}}"#
+        ),
+        ("POST", "/v1/payments") => {
+            format!(r#"{{"payment_id":"{ID}","reservation_id":"{ID}","amount":100,"balance":900,"paid_at":"{until}"}}"#)
+        }
+        ("DELETE", _) => return "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+        _ => {
+            return http(
+                404,
+                r#"{"code":"not-found","status":404,"title":"x","type":"about:blank"}"#,
+            );
+        }
+    };
+    http(if request.method == "POST" { 201 } else { 200 }, &body)
+}
+
+fn http(status: u16, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
