@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use goose::client::GooseClientBuilder;
-use goose::config::{GooseConfiguration, GooseDefault, GooseDefaultType as _};
+use goose::config::GooseConfiguration;
 use goose::goose::{GooseUser, Scenario, Transaction};
 use goose::{GooseAttack, GooseError};
 use tokio::sync::Barrier;
@@ -171,6 +171,9 @@ async fn keep_time(attack: Arc<Attack>, length: Duration) {
 fn goose(attack: &Arc<Attack>, host: &str) -> Result<GooseAttack, GooseError> {
     let mut configuration = GooseConfiguration::default();
     configuration.host = Some(host.to_owned());
+    configuration.users = Some(attack.context.scenario.users as usize);
+    // All users at once: a ramp of users is not what changes the load here.
+    configuration.increase_rate = Some("1000000000".to_owned());
     configuration.no_telnet = true;
     configuration.no_metrics = true;
     configuration.no_print_metrics = true;
@@ -183,13 +186,9 @@ fn goose(attack: &Arc<Attack>, host: &str) -> Result<GooseAttack, GooseError> {
     let scenario = Scenario::new("open model")
         .register_transaction(ready)
         .register_transaction(work);
-    // All users at once: a ramp of users is not what changes the load here.
-    let users = format!("{},0s", attack.context.scenario.users);
-    let attack = GooseAttack::initialize_with_config(configuration)?
+    Ok(GooseAttack::initialize_with_config(configuration)?
         .set_client_builder_without_cookies(GooseClientBuilder::new().without_cookies())?
-        .register_scenario(scenario)
-        .set_default(GooseDefault::TestPlan, users.as_str())?;
-    Ok(*attack)
+        .register_scenario(scenario))
 }
 
 type Step<'r> = std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'r>>;
