@@ -8,7 +8,7 @@ use soundcheck::config::{ArrivalKind, JourneyKind, ScenarioConfig};
 use soundcheck::load::{
     CataloguePart, Cut, Keep, LoadError, LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Target, drive,
 };
-use soundcheck::recording::{Clock, Endpoint, Outcome, RunClock};
+use soundcheck::recording::{Clock, Endpoint, HistorySink, Outcome, RunClock};
 use soundcheck::units::{Percent, RatePerSec};
 
 use crate::stub::Stub;
@@ -60,6 +60,16 @@ pub(crate) async fn try_run(
     clock: RunClock,
     handle: LoadHandle,
 ) -> Result<Run, LoadError> {
+    try_run_with_history(address, scenario, clock, handle, None).await
+}
+
+pub(crate) async fn try_run_with_history(
+    address: String,
+    scenario: ScenarioConfig,
+    clock: RunClock,
+    handle: LoadHandle,
+    history: Option<HistorySink>,
+) -> Result<Run, LoadError> {
     let selector = Arc::new(Selector::new(0));
     let recorder = Arc::new(Recorder::new(
         vec!["stub".to_owned()],
@@ -73,7 +83,7 @@ pub(crate) async fn try_run(
         seed: 7,
         nonce: 9,
     };
-    let outcome = drive(plan, &targets, selector, Arc::clone(&recorder), None, handle).await?;
+    let outcome = drive(plan, &targets, selector, Arc::clone(&recorder), history, handle).await?;
     // Asserted by `drive`; said again here, since all else rests on it.
     let total = outcome.total;
     assert_eq!(total.scheduled, total.started + total.dropped);
