@@ -167,6 +167,21 @@ impl ScenarioConfig {
         .with_default_admitted()
     }
 
+    /// `users` who are never idle: far more arrives than they can serve, and what finds nobody free at once is dropped.
+    /// What they end in a second is the most that the target can bear from so many at once. For probes, not for
+    /// latencies.
+    pub fn saturating(name: &str, users: u32, length: Duration, journeys: &[(JourneyKind, Percent)]) -> Self {
+        let scenario = Self::constant(name, RatePerSec(10_000.0), length, journeys);
+        Self {
+            arrivals: ArrivalKind::Even,
+            max_late: Some(Duration::from_millis(1)),
+            users,
+            admitted: 0,
+            ..scenario
+        }
+        .with_default_admitted()
+    }
+
     pub(super) fn with_default_admitted(mut self) -> Self {
         if self.needs_admitted() && self.admitted == 0 {
             self.admitted = self.users.min(200);

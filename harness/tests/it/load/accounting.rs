@@ -6,6 +6,7 @@ use std::time::Duration;
 use soundcheck::config::{JourneyKind, ScenarioConfig};
 use soundcheck::load::{Keep, LoadError, LoadHandle, LoadPlan, Recorder, Selector, Slice, Target, drive};
 use soundcheck::recording::{Clock, Endpoint, Outcome, RunClock};
+use soundcheck::units::Percent;
 
 use crate::run::{part, run, scenario, seat_maps, try_run};
 use crate::stub::{Manner, Stub};
@@ -77,6 +78,19 @@ async fn arrivals_that_find_no_user_in_time_are_dropped_and_busy_users_are_blame
         total.scheduled
     );
     assert_eq!(run.merged(Endpoint::Seats, Clock::Service).len(), total.started);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn saturating_users_are_never_idle() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::from_millis(10), clock);
+    let mix = [(JourneyKind::SeatMap, Percent(100.0))];
+    let scenario = ScenarioConfig::saturating("probe", 4, Duration::from_secs(1), &mix);
+    let run = run(&stub, scenario, clock, LoadHandle::new()).await;
+    let total = run.outcome.total;
+    assert_eq!(total.scheduled, 10_000);
+    // Four users of 10 ms and a little more each end no more than 400 in a second.
+    assert!((200..=410).contains(&total.ok), "{total:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
