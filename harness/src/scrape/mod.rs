@@ -1,1 +1,44 @@
-//! See the crate's code map.
+//! Scraping: the service's `/metrics`, and the dependencies' own statistics, into the recording's series.
+//!
+//! Dependencies are recorded under the names that the well-known exporters use, so that dashboards and rules read the
+//! same in production. A scrape that fails is a gap with its reason, never a zero. What the numbers mean (resets, rates,
+//! hit ratios) is left to `analysis`; nothing here computes.
+
+pub mod error;
+pub mod kafka;
+pub mod mysql;
+pub mod mysql_names;
+pub mod parse;
+pub mod poll;
+pub mod process;
+pub mod redis;
+pub mod service;
+
+pub use error::ScrapeError;
+pub use poll::{Poller, Source};
+
+use std::collections::BTreeMap;
+
+use crate::recording::SeriesKind;
+
+/// One value that a source showed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sample {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub kind: SeriesKind,
+    pub value: f64,
+}
+
+impl Sample {
+    /// A value with labels.
+    pub fn new(name: impl Into<String>, labels: &[(&str, &str)], kind: SeriesKind, value: f64) -> Self {
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self {
+            name: name.into(),
+            labels,
+            kind,
+            value,
+        }
+    }
+}
