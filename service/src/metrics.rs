@@ -115,7 +115,6 @@ metrics! {
     cache_loaders: IntGauge = "booking_cache_loaders" [] NONE, "Seat maps being read from the database now.";
     cache_loader_concurrency: Histogram = "booking_cache_loader_concurrency" [] CONCURRENCY_BUCKETS,
         "Loaders of one key at the moment that another began, itself included.";
-    cache_entries: IntGauge = "booking_cache_entries" [] NONE, "Seat maps in the process's own layer.";
 
     queue_waiting: IntGauge = "booking_queue_waiting" [] NONE, "Tokens in line.";
     queue_active: IntGauge = "booking_queue_active" [] NONE, "Tokens admitted and alive.";

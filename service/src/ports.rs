@@ -60,6 +60,21 @@ pub struct QueueCounts {
     pub expired: u64,
 }
 
+/// What has happened in a queue since it began, over all instances.
+///
+/// `entered = waiting + active + left + expired`, where waiting and active include what is about to expire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct QueueTotals {
+    /// Places taken.
+    pub entered: u64,
+    /// Tokens admitted.
+    pub admitted: u64,
+    /// Places given up or finished.
+    pub left: u64,
+    /// Tokens expired, waiting or active.
+    pub expired: u64,
+}
+
 /// The waiting room: first come, first admitted; never more than `capacity` active; nobody lost.
 ///
 /// Every method first lets expired tokens go and admits into free places, in one atomic step, so that any number of
@@ -81,6 +96,9 @@ pub trait WaitingQueue: Send + Sync + Debug {
 
     /// One round of expiry and admission, for the background task and for the gauges.
     fn tick(&self, now: Timestamp) -> BoxFuture<'_, Result<QueueCounts, Unavailable>>;
+
+    /// What has happened since the queue began.
+    fn totals(&self) -> BoxFuture<'_, Result<QueueTotals, Unavailable>>;
 }
 
 /// What a cache said about a seat map.
@@ -103,7 +121,7 @@ pub enum Lookup {
 
 /// The version of a key when a reader missed it. A fill with an outdated stamp is dropped, since a write has
 /// invalidated the key between the reader's query and its fill.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FillStamp(pub u64);
 
 /// A cache of rendered seat maps, keyed by schedule. Changed after commit only.

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::images;
+use super::{images, service};
 
 /// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
 ///
@@ -28,6 +28,8 @@ pub struct Cli {
 pub enum Command {
     /// Stand-in images for machines without an image registry.
     Images(images::Args),
+    /// The reservation service itself: serve, migrate, seed, index, audit.
+    Service(service::Args),
 }
 
 #[cfg(test)]

@@ -23,7 +23,10 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    log_to_stderr(&cli);
+    // The service logs in its own way, as its configuration says.
+    if !matches!(cli.command, Command::Service(_)) {
+        log_to_stderr(&cli);
+    }
     // A panic has printed itself; guards have run by now, since panics unwind.
     match catch_unwind(AssertUnwindSafe(|| run(cli.command))) {
         Ok(Ok(exit)) => exit.into(),
@@ -38,6 +41,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Images(args) => block_on(super::images::run(args)),
+        Command::Service(args) => super::service::run(args),
     }
 }
 

@@ -6,3 +6,4 @@ pub mod dispatch;
 pub mod exit;
 
 pub mod images;
+pub mod service;

@@ -140,3 +140,13 @@ CREATE TABLE queue_tokens (
 );
 CREATE INDEX queue_tokens_state ON queue_tokens (state, place);
 CREATE INDEX queue_tokens_expiry ON queue_tokens (expires_at_ms);
+
+-- What has happened in the waiting room since it began: one row.
+CREATE TABLE queue_totals (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    entered  INTEGER NOT NULL,
+    admitted INTEGER NOT NULL,
+    finished INTEGER NOT NULL,
+    expired  INTEGER NOT NULL
+);
+INSERT INTO queue_totals (id, entered, admitted, finished, expired) VALUES (1, 0, 0, 0, 0);

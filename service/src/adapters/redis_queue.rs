@@ -15,7 +15,7 @@ use redis::{Script, ScriptInvocation};
 use super::redis_connection::{RedisConnection, key, unavailable};
 use crate::config::{Mutant, Mutants};
 use crate::domain::{QueueToken, Timestamp, TokenId, UserId};
-use crate::ports::{QueueCounts, Standing, Unavailable, WaitingQueue};
+use crate::ports::{QueueCounts, QueueTotals, Standing, Unavailable, WaitingQueue};
 
 /// The most tokens of a kind that one request's call moves. A request pays for others' expiry, so this is small.
 const REQUEST_BATCH: usize = 64;
@@ -40,21 +40,6 @@ pub struct QueueLimits {
     pub active_ttl: Duration,
     /// How long a waiting place is kept when nobody asks for it.
     pub waiting_ttl: Duration,
-}
-
-/// What has happened in a queue since it began, over all instances.
-///
-/// `entered = waiting + active + left + expired`, where waiting and active include what is about to expire.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct QueueTotals {
-    /// Places taken.
-    pub entered: u64,
-    /// Tokens admitted.
-    pub admitted: u64,
-    /// Places given up or finished.
-    pub left: u64,
-    /// Tokens expired, waiting or active.
-    pub expired: u64,
 }
 
 #[derive(Debug)]
@@ -151,23 +136,6 @@ impl RedisQueue {
             keys: names.map(|name| key(namespace, name)),
             limits,
         }
-    }
-
-    /// What has happened since the queue began.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn totals(&self) -> Result<QueueTotals, Unavailable> {
-        let [.., totals] = &self.keys;
-        let mut command = redis::cmd("HMGET");
-        command.arg(totals).arg(&["entered", "admitted", "left", "expired"]);
-        let [entered, admitted, left, expired]: [Option<u64>; 4] = self.connection.query(&command).await?;
-        Ok(QueueTotals {
-            entered: entered.unwrap_or(0),
-            admitted: admitted.unwrap_or(0),
-            left: left.unwrap_or(0),
-            expired: expired.unwrap_or(0),
-        })
     }
 
     fn call<'a>(&self, script: &'a Script, now: Timestamp, batch: usize) -> ScriptInvocation<'a> {
@@ -267,6 +235,22 @@ impl WaitingQueue for RedisQueue {
                 active,
                 admitted,
                 expired,
+            })
+        }
+        .boxed()
+    }
+
+    fn totals(&self) -> BoxFuture<'_, Result<QueueTotals, Unavailable>> {
+        async move {
+            let [.., totals] = &self.keys;
+            let mut command = redis::cmd("HMGET");
+            command.arg(totals).arg(&["entered", "admitted", "left", "expired"]);
+            let [entered, admitted, left, expired]: [Option<u64>; 4] = self.connection.query(&command).await?;
+            Ok(QueueTotals {
+                entered: entered.unwrap_or(0),
+                admitted: admitted.unwrap_or(0),
+                left: left.unwrap_or(0),
+                expired: expired.unwrap_or(0),
             })
         }
         .boxed()

@@ -1,1 +1,11 @@
-//! See the crate's code map.
+//! Work on the service's own tables outside requests. The harness calls these commands of the build under test, so
+//! that a baseline with another schema still works.
+//!
+//! - [`migrate`] creates the schema; [`seed`] fills it, with [`dataset`] saying with what; [`index`] changes the index
+//!   under study; [`audit`] writes the final state for the ledger check.
+
+pub mod audit;
+pub mod dataset;
+pub mod index;
+pub mod migrate;
+pub mod seed;

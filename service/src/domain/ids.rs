@@ -93,6 +93,8 @@ id!(/// The payment that belongs to a reservation.
     PaymentId, 0x006);
 id!(/// An event in the outbox.
     EventId, 0x007);
+id!(/// An amount added to a balance.
+    ChargeId, 0x008);
 
 /// Hands out integers in time order, unique within the process and, by a random start in each millisecond's
 /// sequence space, almost surely across instances; the primary key settles the rest.

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection as _, Database, MySqlPool, Pool, SqlitePool};
 
 use super::{Engine, StoreError};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Mutants};
 use crate::metrics::Metrics;
 
 static MYSQL_MIGRATIONS: Migrator = sqlx::migrate!("migrations/mysql");
@@ -22,6 +22,7 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 pub struct Store {
     engine: Engine,
     metrics: Arc<Metrics>,
+    mutants: Mutants,
 }
 
 /// What a failed migration did not do.
@@ -52,7 +53,11 @@ impl Store {
                 Engine::MySql(connect_mysql(url.expose(), &config.namespace, config.pool_size, timeout).await?)
             }
         };
-        Ok(Self { engine, metrics })
+        Ok(Self {
+            engine,
+            metrics,
+            mutants: config.mutants,
+        })
     }
 
     /// Creates the schema if it is missing, brings it up to date, and returns the open store.
@@ -127,6 +132,11 @@ impl Store {
     /// The pools, for modules that have statements of their own.
     pub const fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The defects that are switched on.
+    pub const fn mutants(&self) -> Mutants {
+        self.mutants
     }
 
     /// The metrics that this store reports to.

@@ -24,6 +24,9 @@ pub enum StoreError {
     /// The schema is missing or of another version.
     #[error("the schema is not as this build needs it ({0}): run `service migrate` first")]
     Schema(String),
+    /// A row holds what no code of ours writes.
+    #[error("the table `{0}` holds an impossible value")]
+    Corrupt(&'static str),
     /// Anything else: a defect.
     #[error("the database refused a statement")]
     Statement(#[source] sqlx::Error),
@@ -87,7 +90,7 @@ impl StoreError {
             Self::Unreachable(_) => "connection",
             Self::Contended { reason, .. } => reason,
             Self::Duplicate(_) => "duplicate",
-            Self::Schema(_) | Self::Statement(_) => "other",
+            Self::Schema(_) | Self::Corrupt(_) | Self::Statement(_) => "other",
         }
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use booking_service::adapters::redis_queue::{LineKind, QueueLimits, QueueTotals, RedisQueue};
+use booking_service::adapters::redis_queue::{LineKind, QueueLimits, RedisQueue};
 use booking_service::config::Mutants;
 use booking_service::domain::{QueueToken, Timestamp, TokenId, UserId};
+use booking_service::ports::QueueTotals;
 use booking_service::ports::{Standing, WaitingQueue as _};
 use futures::future::join_all;
 

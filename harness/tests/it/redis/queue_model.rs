@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use booking_service::adapters::redis_queue::{LineKind, QueueLimits, QueueTotals, RedisQueue};
+use booking_service::adapters::redis_queue::{LineKind, QueueLimits, RedisQueue};
 use booking_service::config::Mutants;
 use booking_service::domain::{QueueToken, Timestamp, TokenId, UserId};
+use booking_service::ports::QueueTotals;
 use booking_service::ports::{Standing, WaitingQueue as _};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

@@ -1,0 +1,33 @@
+//! `soundcheck service`: the reservation service itself, so that the tool can start itself as its own target.
+//!
+//! The only file of the harness that knows the service's crate. Everything else knows the service by HTTP,
+//! `/metrics` and these commands, and can point at any other build.
+
+use booking_service::cli::{self, Failed};
+
+use super::exit::{Exit, Failure};
+
+/// Arguments of `soundcheck service`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: cli::Command,
+}
+
+/// Runs one of the service's commands on a runtime that it builds for itself.
+///
+/// # Errors
+/// What the service says, with the exit code that it asks for.
+pub fn run(args: Args) -> Result<Exit, Failure> {
+    match cli::run(args.command) {
+        Ok(()) => Ok(Exit::Pass),
+        Err(Failed { exit_code, error }) => {
+            let exit = match exit_code {
+                2 => Exit::Usage,
+                6 => Exit::NoStack,
+                _ => Exit::Bug,
+            };
+            Err(Failure { exit, error })
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What happens around every request, from the outside in: identity and log line, metrics, shedding, deadline.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Response, StatusCode};
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+use futures::FutureExt as _;
+
+use super::error::{Problem, ProblemNote};
+use super::router::HttpState;
+use crate::telemetry::{RequestLine, TraceContext, mask_body, mask_headers};
+
+/// The most of a body that is logged.
+const MAX_LOGGED_BODY_BYTES: usize = 2048;
+
+tokio::task_local! {
+    static REQUEST_ID: String;
+}
+
+/// The id of the request that this task answers.
+pub fn current_request_id() -> Option<String> {
+    REQUEST_ID.try_with(Clone::clone).ok()
+}
+
+/// Identity of a request, in its extensions.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    trace: TraceContext,
+}
+
+impl RequestContext {
+    /// The W3C header to pass on: same trace, our own span.
+    pub fn trace_parent(&self) -> String {
+        self.trace.to_string()
+    }
+}
+
+/// Where the body is left for the log line, when bodies are logged.
+#[derive(Clone, Debug, Default)]
+pub struct BodyNote(Arc<Mutex<Option<String>>>);
+
+impl BodyNote {
+    pub(super) fn set(&self, bytes: &[u8]) {
+        let masked = mask_body(bytes, MAX_LOGGED_BODY_BYTES);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(masked);
+    }
+
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Request ids: random per process, counted within it.
+#[derive(Debug)]
+pub struct RequestIds {
+    prefix: u64,
+    next: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self {
+            prefix: RandomState::new().hash_one(std::process::id()) >> 32,
+            next: AtomicU64::new(0),
+        }
+    }
+}
+
+impl RequestIds {
+    fn next(&self) -> String {
+        format!("{:08x}-{:08x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Counts a request in flight for as long as it lives, also when its client hangs up.
+struct InFlight<'a>(&'a prometheus::IntGauge);
+
+impl<'a> InFlight<'a> {
+    fn begin(gauge: &'a prometheus::IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Gives the request its id and trace, answers panics, measures and logs.
+pub async fn observe(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response<Body> {
+    let begun = Instant::now();
+    let config = &state.booking.config;
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
+    let method = request.method().clone();
+    let trace = TraceContext::from_headers(request.headers());
+    let request_id = state.request_ids.next();
+    let headers = config.logging.headers.then(|| mask_headers(request.headers()));
+    let body_note = config.logging.bodies.then(BodyNote::default);
+    if let Some(note) = &body_note {
+        request.extensions_mut().insert(note.clone());
+    }
+    request.extensions_mut().insert(RequestContext { trace: trace.clone() });
+
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let scoped = REQUEST_ID.scope(request_id.clone(), async {
+        answer
+            .await
+            .unwrap_or_else(|_panic| Problem::panicked().into_response())
+    });
+    let mut response = scoped.await;
+
+    let elapsed = begun.elapsed();
+    let status = response.status();
+    let note = response.extensions_mut().remove::<ProblemNote>();
+    let metrics = &state.booking.metrics;
+    let method_name = method_label(&method);
+    let outcome = outcome(status, note.as_ref().map(|note| note.code));
+    metrics
+        .http_request_duration
+        .with_label_values(&[method_name, &route, outcome])
+        .observe(elapsed.as_secs_f64());
+    metrics
+        .http_requests
+        .with_label_values(&[method_name, &route, status.as_str()])
+        .inc();
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
+        response.headers_mut().insert("traceparent", value);
+    }
+    let line = RequestLine {
+        method: method_name,
+        route: &route,
+        status: status.as_u16(),
+        duration: elapsed,
+        request_id: &request_id,
+        trace_id: trace.trace_id(),
+        code: note.as_ref().map(|note| note.code),
+        cause: note.as_ref().and_then(|note| note.cause.as_deref()),
+        headers: headers.as_deref(),
+        body: body_note.and_then(|note| note.take()),
+    };
+    line.log(config.logging.sample_ratio);
+    response
+}
+
+/// Sheds above the limit, before any work, and cuts what takes too long.
+pub async fn guard(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response<Body> {
+    let booking = &state.booking;
+    let metrics = &booking.metrics;
+    let _in_flight = InFlight::begin(&metrics.http_in_flight);
+    let resilience = &booking.config.resilience;
+    if !resilience.enabled {
+        return next.run(request).await;
+    }
+    if metrics.http_in_flight.get() > i64::from(resilience.max_in_flight) {
+        metrics.http_shed.with_label_values(&["in_flight"]).inc();
+        return Problem::overloaded().into_response();
+    }
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
+    match tokio::time::timeout(resilience.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => {
+            metrics.http_deadlines.with_label_values(&[&route]).inc();
+            Problem::deadline().into_response()
+        }
+    }
+}
+
+/// Methods that are routed, by name; anything a client may invent shares one label.
+fn method_label(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "DELETE" => "DELETE",
+        "HEAD" => "HEAD",
+        _ => "other",
+    }
+}
+
+/// The class that objectives count by. A refusal by a rule is no error, whatever its status.
+fn outcome(status: StatusCode, code: Option<&'static str>) -> &'static str {
+    match (status.as_u16(), code) {
+        (..400, _) => "ok",
+        (_, Some("seat-taken" | "conflict")) => "contended",
+        (401 | 403, _) => "not_admitted",
+        (400..500, _) => "refused",
+        (_, Some("overloaded")) => "overloaded",
+        _ => "error",
+    }
+}

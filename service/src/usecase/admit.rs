@@ -1,0 +1,219 @@
+//! The waiting room: entering, asking, leaving, and the check that others need.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rand::Rng as _;
+
+use super::{Booking, Failure};
+use crate::config::Mutant;
+use crate::domain::{QueueToken, Timestamp, TokenId, UserId};
+use crate::ports::{Standing, Unavailable};
+
+/// A token with where it stands and what its owner may expect.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The token.
+    pub token: QueueToken,
+    /// Where it stands; never `Gone`.
+    pub standing: Standing,
+    /// How long it may take until admission; `None` while nobody has been admitted yet, so nothing is known.
+    pub estimated_wait: Option<Duration>,
+}
+
+/// Estimates waits from the pace of admissions, over all instances.
+#[derive(Debug, Default)]
+pub struct WaitEstimate(Mutex<Pace>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    seen: Option<(Timestamp, u64)>,
+    per_second: Option<f64>,
+}
+
+/// Weight of the newest second against the past.
+const NEWEST: f64 = 0.2;
+
+impl WaitEstimate {
+    /// Notes that `admitted` tokens were admitted since the queue began.
+    pub fn note(&self, admitted: u64, now: Timestamp) {
+        let mut pace = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some((since, before)) = pace.seen else {
+            pace.seen = Some((now, admitted));
+            return;
+        };
+        let seconds = now.since(since).as_secs_f64();
+        if seconds < 1.0 {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a pace needs no more than 52 bits")]
+        let latest = admitted.saturating_sub(before) as f64 / seconds;
+        pace.per_second = Some(pace.per_second.map_or(latest, |old| old + NEWEST * (latest - old)));
+        pace.seen = Some((now, admitted));
+    }
+
+    /// How long it takes until `ahead` others and then this one are admitted.
+    pub fn wait(&self, ahead: u64) -> Option<Duration> {
+        let pace = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let per_second = pace.per_second.filter(|pace| *pace > 0.0)?;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate needs no more than 52 bits")]
+        let seconds = (ahead + 1) as f64 / per_second;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+impl Booking {
+    /// Takes a place in line for `user`, or finds the one that it has.
+    ///
+    /// # Errors
+    /// When there is no such user, or the queue is away.
+    pub async fn enter_queue(&self, user: UserId) -> Result<Place, Failure> {
+        if self.seen("balance", self.store.balance(user).await)?.is_none() {
+            return Err(Failure::NotFound("user"));
+        }
+        let candidate = TokenId(rand::rng().random());
+        let timer = self
+            .metrics
+            .queue_call_duration
+            .with_label_values(&["enter"])
+            .start_timer();
+        let entered = self.queue.enter(user, candidate, self.now()).await;
+        drop(timer);
+        let (id, standing) = self.counted(entered)?;
+        let place = self.place(QueueToken { user, id }, standing)?;
+        let state = if matches!(standing, Standing::Active { .. }) {
+            "active"
+        } else {
+            "waiting"
+        };
+        self.metrics.queue_entered.with_label_values(&[state]).inc();
+        Ok(place)
+    }
+
+    /// Where a token stands.
+    ///
+    /// # Errors
+    /// [`Failure::TokenGone`] when it is finished, or the queue is away.
+    pub async fn queue_place(&self, token: QueueToken) -> Result<Place, Failure> {
+        let standing = self.standing(token).await?;
+        self.place(token, standing)
+    }
+
+    /// Gives a place up; giving it up twice is no failure.
+    ///
+    /// # Errors
+    /// When the queue is away.
+    pub async fn leave_queue(&self, token: QueueToken) -> Result<(), Failure> {
+        let timer = self
+            .metrics
+            .queue_call_duration
+            .with_label_values(&["leave"])
+            .start_timer();
+        let left = self.queue.leave(token, self.now()).await;
+        drop(timer);
+        self.counted(left)?;
+        Ok(())
+    }
+
+    /// Fails unless the token is admitted.
+    ///
+    /// # Errors
+    /// [`Failure::NotAdmitted`] or [`Failure::TokenGone`], or the queue is away.
+    pub async fn require_admission(&self, token: QueueToken) -> Result<(), Failure> {
+        let standing = if self.mutant(Mutant::D17) {
+            self.store.holding_a_connection(self.standing(token)).await?
+        } else {
+            self.standing(token).await
+        };
+        match standing? {
+            Standing::Active { .. } => Ok(()),
+            Standing::Waiting { .. } => Err(Failure::NotAdmitted),
+            Standing::Gone => Err(Failure::TokenGone),
+        }
+    }
+
+    /// One round of expiry and admission, for the background task.
+    ///
+    /// # Errors
+    /// When the queue is away.
+    pub async fn tick_queue(&self) -> Result<(), Failure> {
+        let now = self.now();
+        let timer = self
+            .metrics
+            .queue_call_duration
+            .with_label_values(&["tick"])
+            .start_timer();
+        let ticked = self.queue.tick(now).await;
+        drop(timer);
+        let counts = self.counted(ticked)?;
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.queue_waiting.set(gauge(counts.waiting));
+        self.metrics.queue_active.set(gauge(counts.active));
+        // Totals of the queue itself: admissions happen in every operation, on every instance.
+        let totals = self.counted(self.queue.totals().await)?;
+        let metrics = &self.metrics;
+        metrics
+            .queue_admitted
+            .inc_by(totals.admitted.saturating_sub(metrics.queue_admitted.get()));
+        metrics
+            .queue_expired
+            .inc_by(totals.expired.saturating_sub(metrics.queue_expired.get()));
+        self.wait.note(totals.admitted, now);
+        Ok(())
+    }
+
+    async fn standing(&self, token: QueueToken) -> Result<Standing, Failure> {
+        let timer = self
+            .metrics
+            .queue_call_duration
+            .with_label_values(&["standing"])
+            .start_timer();
+        let standing = self.queue.standing(token, self.now()).await;
+        drop(timer);
+        self.counted(standing)
+    }
+
+    fn place(&self, token: QueueToken, standing: Standing) -> Result<Place, Failure> {
+        let estimated_wait = match standing {
+            Standing::Gone => return Err(Failure::TokenGone),
+            Standing::Active { .. } => Some(Duration::ZERO),
+            Standing::Waiting { ahead, .. } => self.wait.wait(ahead),
+        };
+        Ok(Place {
+            token,
+            standing,
+            estimated_wait,
+        })
+    }
+
+    pub(crate) fn counted<T>(&self, result: Result<T, Unavailable>) -> Result<T, Failure> {
+        result.map_err(|error| {
+            self.metrics
+                .dependency_errors
+                .with_label_values(&[error.dependency])
+                .inc();
+            error.into()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_follows_the_pace_and_is_unknown_without_one() {
+        let estimate = WaitEstimate::default();
+        let at = Timestamp::from_unix_ms;
+        assert_eq!(estimate.wait(9), None);
+        estimate.note(100, at(0));
+        assert_eq!(estimate.wait(9), None);
+        estimate.note(120, at(2_000));
+        assert_eq!(estimate.wait(9), Some(Duration::from_secs(1)));
+        estimate.note(120, at(4_000));
+        assert!(
+            estimate.wait(9) > Some(Duration::from_secs(1)),
+            "a pause makes waits longer"
+        );
+    }
+}
