@@ -41,6 +41,19 @@ impl RedisServer {
                     .with_exposed_port(6379.tcp())
                     .with_wait_for(WaitFor::message_on_stdout("Ready to accept connections"))
                     .with_mapped_port(port, 6379.tcp())
+                    // Without a password, so for this machine alone.
+                    .with_host_config_modifier(|config| {
+                        for binding in config
+                            .port_bindings
+                            .iter_mut()
+                            .flat_map(|ports| ports.values_mut())
+                            .flatten()
+                        {
+                            binding
+                                .iter_mut()
+                                .for_each(|one| one.host_ip = Some("127.0.0.1".to_owned()));
+                        }
+                    })
                     .start()
                     .await
             })
