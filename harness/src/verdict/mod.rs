@@ -1,1 +1,3 @@
 //! See the crate's code map.
+
+pub mod lint;
