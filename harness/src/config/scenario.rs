@@ -76,7 +76,7 @@ pub struct Range {
     pub to: Duration,
 }
 
-/// How strongly choices prefer the first: exponents of Zipf's law, 0 is even.
+/// How strongly choices prefer the first: exponents of Zipf's law, 0 is even. Users without skew come in turn.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Skew {
     pub users: f64,

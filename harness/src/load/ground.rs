@@ -153,9 +153,15 @@ impl Ground {
         Ok(ground)
     }
 
-    /// A user for the queue.
-    pub(crate) fn choose_user(&self, choices: &mut ChaCha8Rng, skew: f64) -> Uuid {
-        let place = pick(choices, self.n_queue_users, skew).unwrap_or(0);
+    /// The user behind an arrival. Without skew every user comes in turn, so that nobody is in the queue twice while
+    /// others never come; with skew the popular come again and share their own token.
+    pub(crate) fn choose_user(&self, number: u64, choices: &mut ChaCha8Rng, skew: f64) -> Uuid {
+        let in_turn = usize::try_from(number % (self.n_queue_users.max(1) as u64)).unwrap_or(0);
+        let place = if skew > 0.0 {
+            pick(choices, self.n_queue_users, skew).unwrap_or(0)
+        } else {
+            in_turn
+        };
         self.part.users.get(place).copied().unwrap_or_default()
     }
 

@@ -126,6 +126,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The arrival's number.
+    pub(crate) const fn number(&self) -> u64 {
+        self.arrival.number
+    }
+
     /// A key that no other operation has.
     pub(crate) fn new_key(&mut self) -> u64 {
         self.ids.next_u64() | 1

@@ -22,7 +22,7 @@ pub(super) struct Visit {
 /// Takes a place.
 pub(super) async fn enter(session: &mut Session<'_>) -> Result<Visit, Ending> {
     let skew = session.context.scenario.skew.users;
-    let user = session.ground.choose_user(&mut session.choices, skew);
+    let user = session.ground.choose_user(session.number(), &mut session.choices, skew);
     let call = Call::post("/v1/queue/tokens", json!({ "user_id": user }));
     let about = About {
         user: Some(user),

@@ -7,4 +7,5 @@ mod history;
 mod oracle;
 mod outcomes;
 mod run;
+mod service;
 mod stub;
