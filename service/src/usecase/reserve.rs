@@ -133,6 +133,9 @@ impl Booking {
                 Ok(Held::Refused) => return Err(Failure::SeatTaken),
                 Ok(Held::Changed) => {
                     self.metrics.database_retries.with_label_values(&["version"]).inc();
+                    if self.mutant(Mutant::D14) {
+                        return Err(self.contended());
+                    }
                     self.pause(attempt).await;
                 }
                 Err(StoreError::Contended { .. }) => return Err(self.contended()),

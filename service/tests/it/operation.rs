@@ -1,0 +1,214 @@
+//! Health, metrics, overload, trouble with the database, stopping.
+
+use std::time::Duration;
+
+use booking_service::admin::dataset::Shape;
+use futures::future::join_all;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use crate::app::{SMALL, TestApp, of_kind};
+use crate::scenarios::client::fresh_key;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_description_and_metrics() {
+    let app = TestApp::small(&[]).await;
+    let client = &app.client;
+    let get = |path: &'static str| client.send(client.http().get(client.url(path)));
+    assert_eq!(get("/health/live").await.status, 200);
+    assert_eq!(
+        get("/health/ready").await.body,
+        serde_json::json!({"ready": true, "away": []})
+    );
+    let description = get("/openapi.json").await;
+    assert_eq!(description.body["openapi"], "3.1.0");
+    let paths = description.body["paths"].as_object().unwrap();
+    for path in [
+        "/v1/queue/tokens",
+        "/v1/reservations/{id}",
+        "/v1/payments",
+        "/v1/users/{id}/balance/charges",
+    ] {
+        assert!(paths.contains_key(path), "{path} is not described");
+    }
+    client.place("x").await.expect(401, "token-invalid");
+    let metrics = client.metrics().await;
+    for part in [
+        r#"booking_info{engine="sqlite",namespace="soundcheck",version="#,
+        r#"booking_switch_info{switch="locking",value="conditional-update"} 1"#,
+        r#"booking_http_requests_total{method="GET",route="/v1/queue/token",status="401"} 1"#,
+        r#"booking_http_request_duration_seconds_count{method="GET",outcome="not_admitted",route="/v1/queue/token"} 1"#,
+        "process_resident_memory_bytes",
+        r#"booking_database_pool_connections{pool="writer",state="max"} 1"#,
+    ] {
+        assert!(metrics.contains(part), "no {part} in\n{metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_is_continued_and_requests_have_names() {
+    let app = TestApp::small(&[]).await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let request = app.client.http().get(app.client.url("/health/live"));
+    let response = request
+        .header("traceparent", format!("00-{trace}-b7ad6b7169203331-01"))
+        .send()
+        .await
+        .unwrap();
+    let passed_on = response.headers()["traceparent"].to_str().unwrap();
+    assert!(passed_on.starts_with(&format!("00-{trace}-")), "{passed_on}");
+    assert!(response.headers().contains_key("x-request-id"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_serves_reads_and_never_hides_a_change() {
+    let app = TestApp::small(&["cache.ttl=1h"]).await;
+    let client = &app.client;
+    let token = client.admitted(&app.users[0]).await;
+    let schedule = &app.schedules[0];
+    for _ in 0..10 {
+        client.seats(&token, schedule).await.expect(200, "");
+    }
+    assert_eq!(
+        client.metric("booking_cache_requests_total", r#"result="hit""#).await,
+        Some(9.0)
+    );
+    assert_eq!(client.metric("booking_cache_loads_total", "").await, Some(1.0));
+    let mut free = client.free_seats(&token, schedule).await;
+    while let Some(seat) = free.pop() {
+        client.hold(&token, &seat, &fresh_key()).await.expect(201, "");
+        assert_eq!(client.free_seats(&token, schedule).await, free);
+    }
+    // Sold out is an answer like any other, and cached like any other.
+    let loads = client.metric("booking_cache_loads_total", "").await;
+    assert_eq!(client.free_seats(&token, schedule).await, [] as [String; 0]);
+    assert_eq!(client.metric("booking_cache_loads_total", "").await, loads);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_many_readers_loads() {
+    let shape = Shape {
+        n_seats: 2_000,
+        n_concerts: 1,
+        n_schedules: 1,
+        ..SMALL
+    };
+    let app = TestApp::with(shape, &["cache.ttl=1h"]).await;
+    let client = &app.client;
+    let token = client.admitted(&app.users[0]).await;
+    join_all((0..50).map(|_| client.seats(&token, &app.schedules[0]))).await;
+    assert_eq!(client.metric("booking_cache_loads_total", "").await, Some(1.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overload_is_shed_before_any_work_and_passes() {
+    let app = TestApp::small(&["resilience.max_in_flight=1", "cache.mode=off"]).await;
+    let client = &app.client;
+    let url = client.url(&format!("/v1/users/{}/balance", app.users[0]));
+    // With the writer locked, one charge stays in flight until it gives up.
+    let mut lock = SqliteConnectOptions::new()
+        .filename(app.database())
+        .connect()
+        .await
+        .unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let stuck = client.charge(&app.users[0], 5, "stuck");
+    let shed = async {
+        client
+            .until("the charge is in flight", || async {
+                client.metric("booking_http_requests_in_flight", "").await == Some(1.0)
+            })
+            .await;
+        client.http().get(&url).send().await.unwrap()
+    };
+    let (stuck, shed) = futures::join!(stuck, shed);
+    assert_eq!(shed.status(), 503);
+    assert_eq!(shed.headers()["retry-after"], "1");
+    assert_eq!(client.metric("booking_http_shed_total", "in_flight").await, Some(1.0));
+    assert!([503, 504].contains(&stuck.status), "{stuck:?}");
+    assert!(
+        !stuck.body.to_string().contains("locked"),
+        "the cause must not leak: {stuck:?}"
+    );
+    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    assert!(client.balance(&app.users[0]).await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_database_fails_requests_and_recovers() {
+    let app = TestApp::small(&["resilience.request_timeout=400ms"]).await;
+    let client = &app.client;
+    let seat = app.seats(0).await.remove(0);
+    let token = client.admitted(&app.users[0]).await;
+    let mut lock = SqliteConnectOptions::new()
+        .filename(app.database())
+        .connect()
+        .await
+        .unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let answers = join_all((0..20).map(|_| async { client.hold(&token, &seat, &fresh_key()).await })).await;
+    for answer in &answers {
+        assert!([503, 504].contains(&answer.status), "{answer:?}");
+    }
+    // Readers of the file go on.
+    client.seats(&token, &app.schedules[0]).await.expect(200, "");
+    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    let held = || async { client.hold(&token, &seat, &fresh_key()).await.status };
+    client
+        .until("holds work again", || async { [201, 409].contains(&held().await) })
+        .await;
+    let audit = app.audit().await;
+    assert_eq!(of_kind(&audit, "reservation").count(), 1, "one of them has the seat");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_ends_requests_first() {
+    let app = TestApp::small(&[]).await;
+    let client = app.client.clone();
+    let users = app.users.clone();
+    let before = client.balance(&users[0]).await;
+    let url = client.url(&format!("/v1/users/{}/balance/charges", users[0]));
+    let requests = (0..40).map(|n| {
+        let request = client.http().post(&url).header("idempotency-key", format!("k{n}"));
+        async move {
+            request
+                .body(r#"{"amount":1}"#)
+                .send()
+                .await
+                .map(|response| response.status().as_u16())
+        }
+    });
+    let requests = tokio::spawn(join_all(requests));
+    client
+        .until("some are through", || async {
+            client.balance(&users[0]).await > before
+        })
+        .await;
+    let database = app.database();
+    let _folder = app.stop().await;
+    // Every request was answered, or never taken; none was cut after it had taken effect.
+    let n_charged = requests
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|status| matches!(status, Ok(200)))
+        .count();
+    let mut connection = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
+    let (n_rows,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM balance_ledger")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(n_rows).unwrap(), n_charged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_idle_connections_do_no_harm() {
+    let app = TestApp::small(&[]).await;
+    let address = app.client.url("").replace("http://", "");
+    // As many as the usual limit of open files leaves to a process that holds both ends.
+    let idle = join_all((0..400).map(|_| tokio::net::TcpStream::connect(address.clone()))).await;
+    assert!(idle.iter().all(Result::is_ok));
+    tokio::time::timeout(Duration::from_secs(5), app.client.balance(&app.users[0]))
+        .await
+        .unwrap();
+}

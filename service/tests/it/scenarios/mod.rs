@@ -1,0 +1,11 @@
+//! What must hold of any running service, as functions of its URL and of ids in its data: the tests of this crate run
+//! them on SQLite, those of the harness on the real servers. Nothing here knows the service's crate.
+
+pub mod booking;
+pub mod client;
+pub mod contention;
+pub mod idempotency;
+pub mod money;
+pub mod queue;
+
+pub use client::{Answer, Client};
