@@ -50,15 +50,23 @@ pub(super) async fn look(session: &mut Session<'_>, visit: &mut Visit) -> Result
 }
 
 /// Waits until let through; `false` when patience ends first.
+///
+/// A look that fails does not end the wait: the page looks again at its next turn, as pages do. That is no retry, each
+/// look is a sample of its own. If the last look before patience ends failed, so has the journey.
 pub(super) async fn wait(session: &mut Session<'_>, visit: &mut Visit) -> Result<bool, Ending> {
     let clock = session.context.recorder.clock();
     let until = clock.now().plus(session.context.scenario.timeouts.admission);
     while !visit.is_active {
-        if clock.now() >= until {
-            return Ok(false);
-        }
         session.wait(session.context.scenario.poll).await;
-        look(session, visit).await?;
+        let look = look(session, visit).await;
+        let is_over = clock.now() >= until;
+        match look {
+            Ok(is_active) if is_over => return Ok(is_active),
+            Ok(_) => (),
+            // A refusal is the last word; a failure is one only when there is no time left.
+            Err(ending) if is_over || ending.outcome.is_served() => return Err(ending),
+            Err(_) => (),
+        }
     }
     Ok(true)
 }
@@ -80,8 +88,8 @@ pub(super) async fn go(session: &mut Session<'_>, visit: &Visit, end: End) -> En
     session.aim_reached();
     let has_place = match &end {
         Ok(_) => true,
-        // Who got no answer does not trouble the service further.
-        Err(ending) => ending.outcome.is_served() && ending.code != Code::TokenGone,
+        // Who got no answer at all does not trouble the service further.
+        Err(ending) => ending.status != 0 && ending.code != Code::TokenGone,
     };
     if has_place {
         // How leaving ended is in the samples; the journey was over before.

@@ -8,11 +8,12 @@ use soundcheck::recording::history::{Code, OpKind, Settled, State};
 use soundcheck::recording::model::{Environment, Tool};
 use soundcheck::recording::{Manifest, Operation, Recording, RecordingWriter, RunClock};
 
-use crate::run::{scenario, try_run_with_history};
+use crate::run::{TURN, scenario, try_run_with_history};
 use crate::stub::{Manner, Stub};
 
 /// The history of one run.
 async fn operations(manner: Manner, scenario: ScenarioConfig) -> Vec<Operation> {
+    let _turn = TURN.read().await;
     let clock = RunClock::start();
     let stub = Stub::start(Duration::ZERO, clock);
     stub.set(manner);

@@ -8,7 +8,7 @@ use soundcheck::load::{LoadHandle, Schedule};
 use soundcheck::recording::{Clock, Endpoint, RunClock};
 use soundcheck::units::Nanos;
 
-use crate::run::{Run, run, seat_maps};
+use crate::run::{Run, TURN, run_alone, seat_maps};
 use crate::stub::Stub;
 
 /// The response time of each arrival in nanoseconds, sorted: from when it was due to when the server answered it.
@@ -33,11 +33,10 @@ fn ms(nanos: u64) -> f64 {
     nanos as f64 / 1e6
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_frozen_second_is_seen_as_the_users_felt_it() {
+/// Offers 500/s for 5 s to a server that answers after 2 ms and freezes for the third second.
+async fn frozen_second(scenario: &ScenarioConfig) -> (Run, Vec<u64>) {
     let clock = RunClock::start();
     let stub = Stub::start(Duration::from_millis(2), clock);
-    let scenario = seat_maps(500.0, 5.0, 20);
     let handle = LoadHandle::new();
     let freeze = tokio::spawn({
         let (handle, script) = (handle.clone(), std::sync::Arc::clone(&stub.script));
@@ -47,12 +46,34 @@ async fn a_frozen_second_is_seen_as_the_users_felt_it() {
             *script.freeze.lock().unwrap() = Some((from, from.plus(Duration::from_secs(1))));
         }
     });
-    let run = run(&stub, scenario.clone(), clock, handle).await;
+    let run = run_alone(&stub, scenario.clone(), clock, handle).await;
     freeze.await.unwrap();
+    let truth = truth(&stub, &run, scenario);
+    (run, truth)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_second_is_seen_as_the_users_felt_it() {
+    let _turn = TURN.write().await;
+    let scenario = seat_maps(500.0, 5.0, 20);
+    // The script says 2 ms. A machine on which the stub needs far longer at the median is busy with other work, and
+    // the way from the stub to the client then takes as long as what is to be compared: such a run proves nothing.
+    let mut tries = 0;
+    let (run, truth) = loop {
+        let (run, truth) = frozen_second(&scenario).await;
+        tries += 1;
+        if quantile(&truth, 0.5) < 6_000_000 {
+            break (run, truth);
+        }
+        assert!(
+            tries < 5,
+            "this machine is too busy to time anything: p50 {:.1} ms",
+            ms(quantile(&truth, 0.5))
+        );
+    };
 
     assert_eq!(run.outcome.total.scheduled, 2_500);
     assert_eq!(run.outcome.total.ok, 2_500, "{:?}", run.recorder.causes());
-    let truth = truth(&stub, &run, &scenario);
     let ours = run.merged(Endpoint::JourneySeatMap, Clock::Response);
     assert_eq!(ours.len(), 2_500);
     for q in [0.5, 0.9, 0.99, 0.999] {

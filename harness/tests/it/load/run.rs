@@ -13,6 +13,9 @@ use soundcheck::units::{Percent, RatePerSec};
 
 use crate::stub::Stub;
 
+/// Tests that measure the machine's time run alone; the others share it.
+pub(crate) static TURN: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+
 pub(crate) struct Run {
     pub(crate) outcome: LoadOutcome,
     pub(crate) cuts: Vec<Cut>,
@@ -51,6 +54,12 @@ pub(crate) fn part() -> CataloguePart {
 }
 
 pub(crate) async fn run(stub: &Stub, scenario: ScenarioConfig, clock: RunClock, handle: LoadHandle) -> Run {
+    let _turn = TURN.read().await;
+    run_alone(stub, scenario, clock, handle).await
+}
+
+/// For a test that holds the turn to itself.
+pub(crate) async fn run_alone(stub: &Stub, scenario: ScenarioConfig, clock: RunClock, handle: LoadHandle) -> Run {
     try_run(stub.url(), scenario, clock, handle).await.unwrap()
 }
 

@@ -12,7 +12,7 @@ use soundcheck::units::{Percent, RatePerSec};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::run::Run;
+use crate::run::{Run, TURN};
 
 struct Service {
     address: String,
@@ -78,6 +78,7 @@ impl Service {
     }
 
     async fn run(&self, scenario: ScenarioConfig, nonce: u64) -> Run {
+        let _turn = TURN.read().await;
         let clock = RunClock::start();
         let selector = Arc::new(Selector::new(0));
         let variants = vec!["service".to_owned()];
