@@ -149,7 +149,7 @@ metrics! {
     outbox_published: IntCounter = "booking_outbox_published_total" [] NONE,
         "Events acknowledged by the broker.";
     outbox_publish_errors: IntCounterVec = "booking_outbox_publish_errors_total" ["kind"] NONE,
-        "Publishing that failed and is tried again (broker, database, lease_lost).";
+        "Publishing that failed and is tried again (broker, database, lease_lost, gap).";
     publish_lag: Histogram = "booking_publish_lag_seconds" [] LAG_BUCKETS_SECONDS,
         "Seconds from a payment's commit to the broker's acknowledgement.";
     consumer_messages: IntCounterVec = "booking_consumer_messages_total" ["topic", "outcome"] NONE,

@@ -78,7 +78,8 @@ fn malformed(column: &'static str) -> StoreError {
 }
 
 impl Store {
-    /// Says that `owner` lives until `until`, so that others leave it its share of the shards; forgets the dead.
+    /// Says that `owner` lives until `until`: extends its leases, and its place among the living, so that others leave
+    /// it its share of the shards. A newcomer forgets the dead.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -91,16 +92,21 @@ impl Store {
                 .await?
                 .rows_affected();
             if updated == 0 {
+                sqlx::query("DELETE FROM outbox_member WHERE until_ms <= ?")
+                    .bind(now.unix_ms())
+                    .execute(&mut *transaction)
+                    .await?;
                 sqlx::query("INSERT INTO outbox_member (owner, until_ms) VALUES (?, ?)")
                     .bind(owner)
                     .bind(until.unix_ms())
                     .execute(&mut *transaction)
                     .await?;
-                sqlx::query("DELETE FROM outbox_member WHERE until_ms <= ?")
-                    .bind(now.unix_ms())
-                    .execute(&mut *transaction)
-                    .await?;
             }
+            sqlx::query("UPDATE outbox_lease SET until_ms = ? WHERE owner = ?")
+                .bind(until.unix_ms())
+                .bind(owner)
+                .execute(&mut *transaction)
+                .await?;
             transaction.commit().await?;
         });
         Ok(())
@@ -158,7 +164,8 @@ impl Store {
         })
     }
 
-    /// Takes a free shard that was last seen under `fence`; `None` when somebody was quicker.
+    /// Takes a free shard that was last seen under `fence`, and tells up to which number it is published; `None` when
+    /// somebody was quicker.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -169,8 +176,8 @@ impl Store {
         owner: &str,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Option<Tenure>, StoreError> {
-        let taken = write_on!(self, "outbox_take", |transaction| {
+    ) -> Result<Option<(Tenure, i64)>, StoreError> {
+        let published: Option<i64> = write_on!(self, "outbox_take", |transaction| {
             let taken = sqlx::query(
                 "UPDATE outbox_lease SET owner = ?, fence = fence + 1, until_ms = ? \
                  WHERE shard = ? AND fence = ? AND (owner IS NULL OR until_ms <= ?)",
@@ -183,35 +190,24 @@ impl Store {
             .execute(&mut *transaction)
             .await?
             .rows_affected();
+            // Read under the row's lock: the predecessor may have marked between our look and our take.
+            let published = match taken {
+                0 => None,
+                _ => Some(
+                    sqlx::query_scalar("SELECT published_seq FROM outbox_lease WHERE shard = ?")
+                        .bind(shard)
+                        .fetch_one(&mut *transaction)
+                        .await?,
+                ),
+            };
             transaction.commit().await?;
-            taken
+            published
         });
-        Ok((taken == 1).then(|| Tenure {
-            shard,
-            owner: owner.to_owned(),
-            fence: fence + 1,
+        Ok(published.map(|seq| {
+            let owner = owner.to_owned();
+            let fence = fence + 1;
+            (Tenure { shard, owner, fence }, seq)
         }))
-    }
-
-    /// Extends a lease; false when it has passed to somebody else.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn outbox_renew(&self, tenure: &Tenure, until: Timestamp) -> Result<bool, StoreError> {
-        let renewed = write_on!(self, "outbox_renew", |transaction| {
-            let renewed =
-                sqlx::query("UPDATE outbox_lease SET until_ms = ? WHERE shard = ? AND owner = ? AND fence = ?")
-                    .bind(until.unix_ms())
-                    .bind(tenure.shard)
-                    .bind(&tenure.owner)
-                    .bind(tenure.fence)
-                    .execute(&mut *transaction)
-                    .await?
-                    .rows_affected();
-            transaction.commit().await?;
-            renewed
-        });
-        Ok(renewed == 1)
     }
 
     /// Gives a shard back; false when it had passed to somebody else already.
