@@ -38,26 +38,26 @@ impl Topics {
         }
     }
 
-    /// Creates what is missing. A broker without CreateTopics (librdkafka's mock cluster) is asked for each topic's
-    /// metadata instead, upon which it makes the topic with partitions of its own choosing.
+    /// Creates what is missing. librdkafka's mock cluster has no CreateTopics, and a request for it is never answered
+    /// there: it is asked for each topic's metadata, upon which it makes the topic with partitions of its own choosing.
     ///
     /// # Errors
     /// When the broker cannot be reached or refuses; the caller tries again.
     pub async fn ensure(&self, brokers: &str, partitions: i32) -> Result<(), KafkaError> {
+        if is_mock(brokers).await? {
+            return self.ask_for_each(brokers).await;
+        }
         let admin: AdminClient<DefaultClientContext> = client::common(brokers).create()?;
         let wanted = [(&self.main, partitions), (&self.retry, partitions), (&self.dead, 1)];
         let new = wanted.map(|(name, count)| NewTopic::new(name, count, TopicReplication::Fixed(1)));
         let options = AdminOptions::new()
             .request_timeout(Some(REQUEST_TIMEOUT))
             .operation_timeout(Some(REQUEST_TIMEOUT));
-        match admin.create_topics(&new, &options).await {
-            Ok(results) => results.into_iter().try_for_each(|result| match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
-                Err((_, code)) => Err(KafkaError::AdminOp(code)),
-            }),
-            Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)) => self.ask_for_each(brokers).await,
-            Err(error) => Err(error),
-        }
+        let results = admin.create_topics(&new, &options).await?;
+        results.into_iter().try_for_each(|result| match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
+            Err((_, code)) => Err(KafkaError::AdminOp(code)),
+        })
     }
 
     async fn ask_for_each(&self, brokers: &str) -> Result<(), KafkaError> {
@@ -65,14 +65,35 @@ impl Topics {
             .set("allow.auto.create.topics", "true")
             .to_owned();
         let names = [self.main.clone(), self.retry.clone(), self.dead.clone()];
-        let asked = tokio::task::spawn_blocking(move || {
+        on_thread(move || {
             let consumer: BaseConsumer = config.create()?;
             for name in names {
                 consumer.fetch_metadata(Some(&name), REQUEST_TIMEOUT)?;
             }
             Ok(())
-        });
-        // A panic of the blocking task is not ours to hide; a cancelled one means that the runtime is going away.
-        asked.await.unwrap_or(Err(KafkaError::Canceled))
+        })
+        .await
     }
+}
+
+/// Whether the brokers are librdkafka's mock cluster, which says so in its id.
+async fn is_mock(brokers: &str) -> Result<bool, KafkaError> {
+    let config = client::common(brokers);
+    on_thread(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let id = consumer.client().fetch_cluster_id(REQUEST_TIMEOUT);
+        let id = id.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut))?;
+        Ok(id.starts_with("mockCluster"))
+    })
+    .await
+}
+
+/// librdkafka's questions block.
+async fn on_thread<T: Send + 'static>(
+    question: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, KafkaError> {
+    // A panic of the thread is told by its hook; a cancelled one means that the runtime is going away.
+    tokio::task::spawn_blocking(question)
+        .await
+        .unwrap_or(Err(KafkaError::Canceled))
 }

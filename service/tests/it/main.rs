@@ -1,10 +1,12 @@
-//! The service over real HTTP on SQLite. Those on MySQL, Redis and Kafka are the harness's.
+//! The service over real HTTP on SQLite, and its events over librdkafka's mock cluster. What needs real servers is the
+//! harness's.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod app;
 mod bad_input;
 mod booking;
+mod messaging;
 mod mutants;
 mod operation;
 mod queue;
