@@ -23,6 +23,7 @@ use crate::adapters::tiered_cache::TieredCache;
 use crate::config::{CacheMode, Config, Locking, QueueMode};
 use crate::http::layers::RequestIds;
 use crate::http::{HttpState, router};
+use crate::messaging::Messaging;
 use crate::metrics::Metrics;
 use crate::ports::{Clock, SeatMapCache, WaitingQueue};
 use crate::store::{Store, StoreError};
@@ -62,6 +63,9 @@ pub enum StartError {
     /// No SQLite for a switch that needs it; the configuration has checked.
     #[error("cannot build the queue")]
     Queue(#[from] NotSqlite),
+    /// librdkafka refuses the settings.
+    #[error("cannot use `kafka.brokers`")]
+    Kafka(#[from] rdkafka::error::KafkaError),
     /// A metric's definition is broken.
     #[error("cannot define the metrics")]
     Metrics(#[from] prometheus::Error),
@@ -78,6 +82,7 @@ pub struct App {
     background: TaskTracker,
     sql_queue: Option<Arc<SqlQueue>>,
     redis: Option<RedisConnection>,
+    messaging: Messaging,
 }
 
 impl App {
@@ -150,6 +155,8 @@ impl App {
             _ => None,
         };
         describe(&metrics, &config, &store);
+        let messaging = Messaging::start(&config, &store, &clock, &metrics, DRAIN_PATIENCE)?;
+        let publisher = messaging.publisher();
         let booking = Booking::new(Parts {
             cache: build_cache(&config, redis.as_ref(), &metrics)?,
             config: config.clone(),
@@ -158,7 +165,9 @@ impl App {
             store,
             queue,
             locks,
-            on_paid: OnPaid(Box::new(|_, _| {})),
+            on_paid: OnPaid(Box::new(move |event, trace_parent| {
+                publisher.committed(event, trace_parent)
+            })),
             instance: rand::rng().random(),
         });
 
@@ -171,6 +180,7 @@ impl App {
             background: TaskTracker::new(),
             sql_queue,
             redis,
+            messaging,
         };
         app.start_background();
         let state = HttpState {
@@ -204,6 +214,7 @@ impl App {
         self.background.close();
         self.background.wait().await;
         self.wipe().await;
+        self.messaging.stop().await;
         self.booking.store.close().await;
     }
 

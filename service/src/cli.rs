@@ -25,6 +25,8 @@ pub enum Command {
     Index(admin::index::IndexArgs),
     /// Write the state of all tables to standard output, one JSON object a line.
     Audit(ConfigArgs),
+    /// List the records that the consumer gave up, or send them again.
+    Dlt(admin::dlt::DltArgs),
 }
 
 /// Where the configuration comes from; environment variables stand between the file and `--set`.
@@ -65,7 +67,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failed {
             matches!(
                 cause.downcast_ref(),
                 Some(crate::store::StoreError::Unreachable(_) | crate::store::StoreError::PoolTimeout(_))
-            )
+            ) || cause.is::<crate::messaging::dead_letter::DeadLetterError>()
         });
         let exit_code = if error.is::<crate::config::ConfigError>() {
             2
@@ -110,6 +112,12 @@ pub fn run(command: Command) -> Result<(), Failed> {
             Command::Audit(args) => {
                 let config = args.load()?;
                 admin::audit::run(&config, &mut std::io::stdout().lock())
+                    .await
+                    .map_err(Failed::from)
+            }
+            Command::Dlt(args) => {
+                let config = args.load()?;
+                admin::dlt::run(&args, &config, &mut std::io::stdout().lock())
                     .await
                     .map_err(Failed::from)
             }

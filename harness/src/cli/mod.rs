@@ -5,5 +5,6 @@ pub mod args;
 pub mod dispatch;
 pub mod exit;
 
+pub mod dlt;
 pub mod images;
 pub mod service;

@@ -19,7 +19,12 @@ pub struct Args {
 /// # Errors
 /// What the service says, with the exit code that it asks for.
 pub fn run(args: Args) -> Result<Exit, Failure> {
-    match cli::run(args.command) {
+    outcome(cli::run(args.command))
+}
+
+/// The tool's exit for the service's own.
+pub(super) fn outcome(result: Result<(), Failed>) -> Result<Exit, Failure> {
+    match result {
         Ok(()) => Ok(Exit::Pass),
         Err(Failed { exit_code, error }) => {
             let exit = match exit_code {

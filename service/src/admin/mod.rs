@@ -3,9 +3,11 @@
 //!
 //! - [`migrate`] creates the schema; [`seed`] fills it, with [`dataset`] saying with what; [`index`] changes the index
 //!   under study; [`audit`] writes the final state for the ledger check.
+//! - [`dlt`] lists and replays dead letters.
 
 pub mod audit;
 pub mod dataset;
+pub mod dlt;
 pub mod index;
 pub mod migrate;
 pub mod seed;

@@ -24,9 +24,6 @@ use super::handler::{Handler, Outcome};
 use super::lanes::{Flow, Job, Lanes, Place};
 use super::retry::Backoff;
 
-/// Records handled at once, each in a transaction of its own. Half of the default pool, so that requests are not
-/// kept waiting by a backlog of events.
-const MAX_AT_ONCE: usize = 8;
 const OBSERVE: Duration = Duration::from_secs(1);
 
 /// What librdkafka tells from inside its poll.
@@ -95,6 +92,7 @@ pub struct TicketConsumer {
     work: JoinSet<(Job<OwnedMessage>, Outcome)>,
     backoff: Backoff,
     n_postponed: u32,
+    at_once: usize,
     patience: Duration,
 }
 
@@ -107,11 +105,11 @@ impl std::fmt::Debug for TicketConsumer {
 }
 
 impl TicketConsumer {
-    /// Joins the group; `patience` is how long the records under way may take at the stop.
+    /// Joins the group; at most `at_once` records are handled at a time, and `patience` is how long the records under way may take at the stop.
     ///
     /// # Errors
     /// When the client cannot be made, for instance with malformed addresses.
-    pub(super) fn new(brokers: &str, handler: Handler, patience: Duration) -> Result<Self, KafkaError> {
+    pub(super) fn new(brokers: &str, handler: Handler, at_once: usize, patience: Duration) -> Result<Self, KafkaError> {
         let (sender, news) = mpsc::unbounded_channel();
         let statistics = Arc::new(Mutex::new(None));
         let context = Context {
@@ -148,6 +146,7 @@ impl TicketConsumer {
                 seed: 0,
             },
             n_postponed: 0,
+            at_once,
             patience,
         })
     }
@@ -201,7 +200,7 @@ impl TicketConsumer {
 
     fn start_work(&mut self) {
         let now = Instant::now();
-        while self.work.len() < MAX_AT_ONCE {
+        while self.work.len() < self.at_once {
             let handler = &self.handler;
             let Some(job) = self.lanes.start(now, |message| handler.wait(message)) else {
                 break;

@@ -83,7 +83,7 @@ impl Handler {
                 self.refused(message, &event, text).await
             }
             // A statement that the database refuses is a defect, of the event or of ours: a dead letter keeps it.
-            Err(error @ (StoreError::Statement(_) | StoreError::Duplicate(_))) => {
+            Err(error @ (StoreError::Statement(_) | StoreError::Duplicate(_) | StoreError::Corrupt(_))) => {
                 self.refused(message, &event, &chain(&error)).await
             }
             Err(error) => {

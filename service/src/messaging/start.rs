@@ -24,6 +24,8 @@ use crate::store::Store;
 
 /// No retry waits longer than this.
 const RETRY_CEILING: Duration = Duration::from_secs(30);
+/// Records handled at once, each in a transaction of its own.
+const MAX_AT_ONCE: usize = 8;
 /// Between attempts to create the topics while the broker is away.
 const TOPICS_RETRY: Duration = Duration::from_millis(500);
 /// The jitter of retries; fixed, so that a run can be repeated.
@@ -41,11 +43,6 @@ pub enum Publisher {
 }
 
 impl Publisher {
-    /// Whether the payment's transaction must write the event into the outbox.
-    pub const fn needs_outbox(&self) -> bool {
-        !matches!(self, Self::Direct(_))
-    }
-
     /// To be called after the commit of the payment that `event` tells of. Never blocks.
     pub fn committed(&self, event: PaymentCompleted, trace_parent: Option<String>) {
         match self {
@@ -144,12 +141,14 @@ impl Messaging {
             },
             mutants: config.mutants,
         };
+        // At most half of the connections, so that a backlog of events does not keep requests waiting.
+        let at_once = usize::try_from(config.pool_size / 2).map_or(MAX_AT_ONCE, |half| half.clamp(1, MAX_AT_ONCE));
         let (stop, brokers) = (this.stop_consumer.clone(), brokers.clone());
         this.consumer.spawn(async move {
             if stop.run_until_cancelled(ready.wait()).await.is_none() {
                 return;
             }
-            match TicketConsumer::new(&brokers, handler, patience) {
+            match TicketConsumer::new(&brokers, handler, at_once, patience) {
                 Ok(consumer) => consumer.run(stop).await,
                 Err(error) => tracing::error!(%error, "the consumer of events cannot start; no tickets are issued"),
             }

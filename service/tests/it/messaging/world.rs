@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use booking_service::config::{Config, Locking, Source};
+use booking_service::adapters::clock::SystemClock;
+use booking_service::config::{Config, EventsMode, Locking, Source};
 use booking_service::domain::ids::IdSource;
 use booking_service::domain::{
-    ChargeId, EventId, IdempotencyKey, PaymentCompleted, PaymentId, ReservationId, ScheduleId, SeatId, Timestamp,
-    UserId,
+    ChargeId, EventId, IdempotencyKey, PaymentCompleted, PaymentId, ReservationId, ScheduleId, SeatId, UserId,
 };
 use booking_service::messaging::Messaging;
 use booking_service::messaging::topics::Topics;
@@ -33,15 +33,6 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const USER: i64 = 1;
 
-#[derive(Debug)]
-struct WallClock;
-
-impl Clock for WallClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_system(SystemTime::now())
-    }
-}
-
 /// Waits until `condition` holds, looking often; fails with `what` when it does not in time.
 #[track_caller]
 pub(super) fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) -> impl Future<Output = ()> {
@@ -60,6 +51,7 @@ pub(super) struct Instance {
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     pub(super) messaging: Messaging,
+    config: Config,
     ids: IdSource,
 }
 
@@ -125,7 +117,7 @@ impl World {
         let config = self.config(extra);
         let metrics = Arc::new(Metrics::new().unwrap());
         let store = Store::connect(&config, metrics.clone()).await.unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let messaging = Messaging::start(&config, &store, &clock, &metrics, PATIENCE).unwrap();
         // Instances have sequences of their own, as two processes would.
         let ids = IdSource::new(self.next.fetch_add(1, Ordering::Relaxed).unsigned_abs() * 100_000);
@@ -133,6 +125,7 @@ impl World {
             store,
             metrics,
             messaging,
+            config,
             ids,
         }
     }
@@ -146,7 +139,7 @@ impl World {
             .execute(&self.sql)
             .await
             .unwrap();
-        let now = WallClock.now();
+        let now = SystemClock.now();
         let next = || instance.ids.next(now);
         let user = UserId::from_raw(USER).unwrap();
         let hold = NewHold {
@@ -168,7 +161,7 @@ impl World {
             now,
             event: EventId::from_raw(next()).unwrap(),
             ledger: ChargeId::from_raw(next()).unwrap(),
-            outbox_shards: publisher.needs_outbox().then_some(8),
+            outbox_shards: (instance.config.events.mode == EventsMode::Outbox).then_some(instance.config.events.shards),
             trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
         };
         let Paid::Now(_, event) = instance.store.pay(&payment).await.unwrap() else {
