@@ -3,5 +3,8 @@
 //! Without a container daemon, or without the image, a test that needs one passes without checking anything; the
 //! binary says so once. `SOUNDCHECK_REQUIRE=containers` turns that into a failure.
 
+#![allow(dead_code, reason = "each binary uses what it needs")]
+
 pub(crate) mod containers;
+pub(crate) mod mysql_server;
 pub(crate) mod redis_server;

@@ -67,6 +67,11 @@ impl RedisServer {
         })
     }
 
+    /// Where it answers.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
     /// A new connection, as another instance of the service would have.
     pub(crate) fn connect(&self, command_timeout: Duration) -> RedisConnection {
         RedisConnection::open(&format!("redis://127.0.0.1:{}", self.port), command_timeout).unwrap()

@@ -1,0 +1,80 @@
+//! MySQL in a container of its own, removed when it is dropped.
+
+use std::net::TcpListener;
+
+use testcontainers::core::{IntoContainerPort as _, WaitFor};
+use testcontainers::runners::AsyncRunner as _;
+use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
+use tokio::runtime::Runtime;
+
+use super::containers::local_image;
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct MySqlServer {
+    /// Outlives the runtime of the test that started it.
+    runtime: Option<Runtime>,
+    container: Option<ContainerAsync<GenericImage>>,
+    port: u16,
+}
+
+impl MySqlServer {
+    /// Starts a server; `None` when there can be none here, which has been said then.
+    pub(crate) async fn start() -> Option<Self> {
+        let image = local_image("SOUNDCHECK_MYSQL_IMAGE", &["soundcheck/mysql:9.7", "mysql:9.7"]).await?;
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let container = runtime
+            .spawn(async move {
+                GenericImage::new(image.name, image.tag)
+                    .with_exposed_port(3306.tcp())
+                    // With an address: the server that only prepares the data listens on a socket alone.
+                    .with_wait_for(WaitFor::message_on_stderr(
+                        "X Plugin ready for connections. Bind-address:",
+                    ))
+                    .with_env_var("MYSQL_ALLOW_EMPTY_PASSWORD", "1")
+                    .with_mapped_port(port, 3306.tcp())
+                    // Without a password, so for this machine alone.
+                    .with_host_config_modifier(|config| {
+                        let ports = config.port_bindings.iter_mut().flat_map(|ports| ports.values_mut());
+                        for binding in ports.flatten().flatten() {
+                            binding.host_ip = Some("127.0.0.1".to_owned());
+                        }
+                    })
+                    .start()
+                    .await
+            })
+            .await
+            .unwrap()
+            .unwrap();
+        Some(Self {
+            runtime: Some(runtime),
+            container: Some(container),
+            port,
+        })
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> String {
+        format!("mysql://root@127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for MySqlServer {
+    fn drop(&mut self) {
+        let (runtime, container) = (self.runtime.take(), self.container.take());
+        let removal = std::thread::spawn(move || {
+            if let (Some(runtime), Some(container)) = (runtime, container) {
+                runtime.block_on(container.rm()).unwrap();
+            }
+        });
+        assert!(
+            removal.join().is_ok() || std::thread::panicking(),
+            "the container was not removed"
+        );
+    }
+}
