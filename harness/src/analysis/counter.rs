@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::series::{Point, Reading, value_at, window};
+use super::series::{Point, Reading};
 use crate::units::{Nanos, Ratio};
 
 /// How much a counter counted over a stretch of time.
@@ -72,14 +72,17 @@ pub fn increase(points: &[Point]) -> Option<Increase> {
     (scrapes >= 2 && shown && total.amount.is_finite()).then_some(total)
 }
 
-/// The increase between two moments, such as the edges of a slice: from the latest value at or before `from` to the
-/// latest at or before `until`. `None` when either edge has no value within `tolerance`, rather than the increase of a
-/// shorter or longer time.
+/// The increase between two moments, such as the edges of a slice: from the latest scrape at or before `from` to the
+/// latest at or before `until`. `None` when there is no successful scrape within `tolerance` before either, rather than
+/// the increase of a shorter or longer time.
 pub fn increase_between(points: &[Point], from: Nanos, until: Nanos, tolerance: Duration) -> Option<Increase> {
-    value_at(points, from, tolerance)?;
-    value_at(points, until, tolerance)?;
-    let first = points.partition_point(|point| point.at <= from).checked_sub(1)?;
-    increase(window(points, points[first].at, Nanos(until.0.saturating_add(1))))
+    let edge = |at: Nanos| {
+        let latest = points.partition_point(|point| point.at <= at).checked_sub(1)?;
+        let is_fresh = at.since(points[latest].at) <= tolerance;
+        (is_fresh && points[latest].reading != Reading::Gap).then_some(latest)
+    };
+    let (first, last) = (edge(from)?, edge(until)?);
+    increase(points.get(first..=last)?)
 }
 
 /// The rate a second at each point: the increase since the scrape before, over the time since it. A gap and the point
@@ -219,6 +222,12 @@ mod tests {
         assert_eq!(between(1.2, 2.9, 900).unwrap().amount, 20.0);
         assert_eq!(between(1.2, 2.9, 100), None);
         assert_eq!(between(1.0, 9.0, 1_000), None);
+        assert_eq!(between(3.0, 1.0, 0), None);
+        // Seen for the first time at the second edge: all of it was counted in between.
+        let new = series(&[Reading::Absent, Reading::Value(7.0), Reading::Gap]);
+        let between = |a, b| increase_between(&new, second(a), second(b), Duration::from_millis(100));
+        assert_eq!(between(0.0, 1.0).unwrap().amount, 7.0);
+        assert_eq!(between(0.0, 2.0), None);
     }
 
     #[test]

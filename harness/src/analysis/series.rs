@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::recording::SeriesSet;
+use crate::recording::series::Series;
 use crate::units::Nanos;
 
 /// What one scrape says about one series.
@@ -74,6 +76,31 @@ pub fn points(scrapes: &[Nanos], gaps: &[Nanos], values: impl IntoIterator<Item 
         .collect();
     joined.sort_by_key(|point| point.at);
     joined
+}
+
+/// A series of a recording, with the gaps of its source.
+pub fn read(set: &SeriesSet, series: &Series) -> Vec<Point> {
+    let Some(source) = set.sources().get(&series.def.source) else {
+        return Vec::new();
+    };
+    let gaps: Vec<Nanos> = source.gaps.iter().map(|(at, _)| *at).collect();
+    points(&source.scrapes, &gaps, set.points(series))
+}
+
+/// The sum of all series with this name from this source whose labels hold the wanted ones, such as the hits of a cache
+/// whatever their layer. `None` when there is no such series: then nothing was counted, which is not zero.
+pub fn read_sum(set: &SeriesSet, source: &str, name: &str, wanted: &[(&str, &str)]) -> Option<Vec<Point>> {
+    let chosen: Vec<Vec<Point>> = set
+        .named(name)
+        .filter(|series| series.def.source == source)
+        .filter(|series| {
+            wanted
+                .iter()
+                .all(|(label, value)| series.def.labels.get(*label).is_some_and(|v| v == value))
+        })
+        .map(|series| read(set, series))
+        .collect();
+    sum(&chosen)
 }
 
 /// The sum of series of one source, which share their moments. A gap in one is a gap in the sum; an absent series adds

@@ -8,11 +8,13 @@ pub mod error;
 pub mod kafka;
 pub mod mysql;
 pub mod mysql_names;
+pub mod mysql_plan;
 pub mod parse;
 pub mod poll;
 pub mod process;
 pub mod redis;
 pub mod service;
+pub mod sqlite_plan;
 
 pub use error::ScrapeError;
 pub use poll::{Poller, Source};

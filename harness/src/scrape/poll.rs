@@ -198,11 +198,12 @@ impl<S: Source> Scraper<S> {
         }
     }
 
-    /// Dated by when it was asked: what the source counts later is not in the answer.
+    /// A scrape is dated by its answer, when all that it says has happened. Dated by the question, one that is under way
+    /// at the edge of a slice would bring counts of the slice before it. A gap is dated by the question that failed.
     async fn scrape(&mut self) -> Result<(), RecordError> {
         let asked = self.clock.now();
         match tokio::time::timeout(self.schedule.deadline, self.source.scrape()).await {
-            Ok(Ok(samples)) => self.write(asked, &samples),
+            Ok(Ok(samples)) => self.write(self.clock.now(), &samples),
             Ok(Err(error)) => self.gap(asked, &error),
             Err(_elapsed) => self.gap(asked, &ScrapeError::Deadline(self.schedule.deadline)),
         }

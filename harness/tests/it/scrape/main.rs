@@ -1,8 +1,15 @@
-//! Scraping, against real servers: HTTP over a socket, the broker's wire protocol, MySQL and Redis in containers.
+//! Scraping, against real servers: HTTP over a socket, the broker's wire protocol, SQLite's file, MySQL and Redis in
+//! containers.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
 
 mod http;
 mod kafka;
+mod mysql;
 mod polling;
 mod recorded;
+mod redis;
+mod sqlite;
