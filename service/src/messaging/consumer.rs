@@ -170,7 +170,10 @@ impl TicketConsumer {
                         self.take(message);
                     }
                     // Told once for each lost connection; librdkafka reconnects by itself.
-                    Err(error) => tracing::debug!(%error, "the consumer cannot fetch; it goes on trying"),
+                    Err(error) => {
+                        self.handler.metrics.dependency_errors.with_label_values(&["kafka"]).inc();
+                        tracing::debug!(%error, "the consumer cannot fetch; it goes on trying");
+                    }
                 },
             }
         }

@@ -11,7 +11,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
-use rdkafka::util::Timeout;
 
 use super::client::{QuietContext, common};
 
@@ -155,15 +154,6 @@ impl Producer {
         match self.config.create_with_context(QuietContext) {
             Ok(fresh) => *slot = fresh,
             Err(error) => tracing::error!(%error, "cannot replace the kafka producer after a fatal error"),
-        }
-    }
-
-    /// Waits until nothing is under way, for at most `patience`; what is left then is given up.
-    pub async fn flush(&self, patience: Duration) {
-        let client = self.current();
-        let flushed = tokio::task::spawn_blocking(move || client.flush(Timeout::After(patience)));
-        if let Ok(Err(error)) = flushed.await {
-            tracing::warn!(%error, "kafka producer still had messages under way when it was stopped");
         }
     }
 }

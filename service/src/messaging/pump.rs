@@ -225,11 +225,11 @@ impl Pump {
 
     async fn failed(&mut self, kind: &'static str, error: &(dyn std::fmt::Display + Sync)) {
         self.failures += 1;
-        self.parts
-            .metrics
-            .outbox_publish_errors
-            .with_label_values(&[kind])
-            .inc();
+        let metrics = &self.parts.metrics;
+        metrics.outbox_publish_errors.with_label_values(&[kind]).inc();
+        if kind == "broker" {
+            metrics.dependency_errors.with_label_values(&["kafka"]).inc();
+        }
         tracing::debug!(shard = self.tenure.shard, kind, %error, "publishing failed; the shard waits and tries again");
         let wait = self.backoff.wait(self.failures, self.tenure.fence.unsigned_abs());
         tokio::time::sleep(wait).await;

@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::lease;
 use super::pump::{Ended, Parts, Pump};
-use crate::store::StoreError;
-use crate::store::outbox::Tenure;
+use crate::metrics::Metrics;
+use crate::ports::Clock;
+use crate::store::outbox::{ShardHead, Tenure};
+use crate::store::{Store, StoreError};
 
 /// How long an event of another instance's commit may lie before it is seen. One small query each time.
 const POLL: Duration = Duration::from_millis(50);
@@ -53,6 +55,35 @@ impl std::fmt::Debug for Relay {
         f.debug_struct("Relay")
             .field("owner", &self.owner)
             .finish_non_exhaustive()
+    }
+}
+
+fn observe_pending(heads: &[ShardHead], metrics: &Metrics) {
+    let pending = heads
+        .iter()
+        .map(|head| head.last_seq.saturating_sub(head.published_seq).max(0));
+    metrics.outbox_pending.set(pending.sum());
+}
+
+async fn observe_oldest(store: &Store, clock: &dyn Clock, metrics: &Metrics) -> Result<(), StoreError> {
+    let oldest = store.outbox_oldest().await?;
+    let age = oldest.map(|moment| clock.now().since(moment));
+    metrics.outbox_oldest_age.set(age.unwrap_or_default().as_secs_f64());
+    Ok(())
+}
+
+/// Keeps the gauges of the outbox true where nobody publishes.
+pub(super) async fn only_observe(store: Store, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, stop: CancellationToken) {
+    let look = async || {
+        observe_pending(&store.outbox_heads().await?, &metrics);
+        observe_oldest(&store, &*clock, &metrics).await
+    };
+    let mut timer = tokio::time::interval(OBSERVE);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(timer.tick()).await.is_some() {
+        if let Some(Err(error)) = stop.run_until_cancelled(look()).await {
+            tracing::debug!(%error, "the outbox could not be looked at");
+        }
     }
 }
 
@@ -232,9 +263,8 @@ impl Relay {
     /// Tells each pump how far its shard is committed.
     async fn spread_heads(&mut self) -> Result<(), StoreError> {
         let heads = self.parts.store.outbox_heads().await?;
-        let mut n_pending = 0;
+        observe_pending(&heads, &self.parts.metrics);
         for head in heads {
-            n_pending += head.last_seq.saturating_sub(head.published_seq).max(0);
             if let Some(holding) = self.holdings.get(&head.shard) {
                 holding.head.send_if_modified(|known| {
                     let is_news = head.last_seq > *known;
@@ -243,18 +273,11 @@ impl Relay {
                 });
             }
         }
-        self.parts.metrics.outbox_pending.set(n_pending);
         Ok(())
     }
 
     async fn observe_oldest(&mut self) -> Result<(), StoreError> {
-        let oldest = self.parts.store.outbox_oldest().await?;
-        let age = oldest.map(|moment| self.parts.clock.now().since(moment));
-        self.parts
-            .metrics
-            .outbox_oldest_age
-            .set(age.unwrap_or_default().as_secs_f64());
-        Ok(())
+        observe_oldest(&self.parts.store, &*self.parts.clock, &self.parts.metrics).await
     }
 
     async fn drain(mut self) {

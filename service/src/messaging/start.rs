@@ -13,7 +13,7 @@ use super::direct::DirectPublisher;
 use super::handler::Handler;
 use super::producer::Producer;
 use super::pump::Parts;
-use super::relay::{Relay, Waker};
+use super::relay::{self, Relay, Waker};
 use super::retry::Backoff;
 use super::topics::Topics;
 use crate::config::{Config, EventsMode};
@@ -61,8 +61,6 @@ pub struct Messaging {
     stop_consumer: CancellationToken,
     relay: TaskTracker,
     consumer: TaskTracker,
-    producer: Option<Arc<Producer>>,
-    patience: Duration,
 }
 
 impl Messaging {
@@ -84,10 +82,11 @@ impl Messaging {
             stop_consumer: CancellationToken::new(),
             relay: TaskTracker::new(),
             consumer: TaskTracker::new(),
-            producer: None,
-            patience,
         };
         let Some(brokers) = &config.kafka_brokers else {
+            let stop = this.stop_relay.clone();
+            this.relay
+                .spawn(relay::only_observe(store.clone(), clock.clone(), metrics.clone(), stop));
             return Ok(this);
         };
         let topics = Topics::new(&config.namespace);
@@ -153,7 +152,6 @@ impl Messaging {
                 Err(error) => tracing::error!(%error, "the consumer of events cannot start; no tickets are issued"),
             }
         });
-        this.producer = Some(producer);
         Ok(this)
     }
 
@@ -171,9 +169,6 @@ impl Messaging {
         self.stop_consumer.cancel();
         self.consumer.close();
         self.consumer.wait().await;
-        if let Some(producer) = self.producer {
-            producer.flush(self.patience).await;
-        }
     }
 }
 

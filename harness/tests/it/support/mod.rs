@@ -6,5 +6,6 @@
 #![allow(dead_code, reason = "each binary uses what it needs")]
 
 pub(crate) mod containers;
+pub(crate) mod kafka_server;
 pub(crate) mod mysql_server;
 pub(crate) mod redis_server;

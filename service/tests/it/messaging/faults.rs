@@ -1,6 +1,8 @@
 //! Each part away and back: the failure shows, and afterwards nothing is missing.
 
-use super::world::{World, until};
+use std::time::Instant;
+
+use super::world::{PATIENCE, World, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_away_delays_events_and_loses_none() {
@@ -65,7 +67,7 @@ async fn a_locked_database_costs_no_attempts() {
     let world = World::new("fault_database").await;
     let short = ["resilience.request_timeout=200ms"];
     // Paid without a broker, so that the events can be brought in while the database is locked.
-    let silent = world.start(&["kafka.brokers=127.0.0.1:1"]).await;
+    let silent = world.start_without_broker().await;
     let events = world.pay_many(&silent, 12, 3).await;
     silent.stop().await;
     let instance = world.start(&short).await;
@@ -88,5 +90,42 @@ async fn a_locked_database_costs_no_attempts() {
     world.assert_exactly_once(&events).await;
     assert_eq!(instance.handled("retried"), 0);
     assert_eq!(instance.handled("dead_lettered"), 0);
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_while_the_broker_is_away_ends_in_time_and_loses_nothing() {
+    let world = World::new("fault_stop").await;
+    let instance = world.start(&[]).await;
+    let mut events = world.pay_many(&instance, 10, 3).await;
+    world.until_drained(10).await;
+    world.cluster.broker_down(-1).unwrap();
+    events.extend(world.pay_many(&instance, 10, 3).await);
+    let began = Instant::now();
+    instance.stop().await;
+    assert!(began.elapsed() < PATIENCE * 5, "it took {:?}", began.elapsed());
+    assert_eq!(world.n_unpublished().await, 10);
+
+    world.cluster.broker_up(-1).unwrap();
+    let instance = world.start(&[]).await;
+    world.until_drained(20).await;
+    world.assert_exactly_once(&events).await;
+    world.assert_order_within_keys(&events).await;
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_broker_events_are_kept_and_the_backlog_shows() {
+    let world = World::new("fault_kept").await;
+    let kept = world.start_without_broker().await;
+    let events = world.pay_many(&kept, 4, 2).await;
+    until("the backlog shows", async || {
+        kept.metrics.outbox_pending.get() == 4 && kept.metrics.outbox_oldest_age.get() > 0.0
+    })
+    .await;
+    kept.stop().await;
+    let instance = world.start(&[]).await;
+    world.until_drained(4).await;
+    world.assert_exactly_once(&events).await;
     instance.stop().await;
 }

@@ -104,7 +104,6 @@ impl World {
                 "database.url=sqlite://{}",
                 self.folder.path().join("booking.db").display()
             ),
-            format!("kafka.brokers={}", self.cluster.bootstrap_servers()),
             "token.secret=0123456789abcdef".to_owned(),
             "events.lease_ttl=1s".to_owned(),
             "events.retry_backoff=20ms".to_owned(),
@@ -114,7 +113,16 @@ impl World {
     }
 
     pub(super) async fn start(&self, extra: &[&str]) -> Instance {
-        let config = self.config(extra);
+        let brokers = format!("kafka.brokers={}", self.cluster.bootstrap_servers());
+        self.start_with(self.config(&[&[brokers.as_str()], extra].concat()))
+            .await
+    }
+
+    pub(super) async fn start_without_broker(&self) -> Instance {
+        self.start_with(self.config(&[])).await
+    }
+
+    async fn start_with(&self, config: Config) -> Instance {
         let metrics = Arc::new(Metrics::new().unwrap());
         let store = Store::connect(&config, metrics.clone()).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
