@@ -19,10 +19,10 @@ use crate::domain::{ConcertId, ScheduleId, UserId};
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 
-/// Rows of one statement. About 100 KB of text, far below MySQL's packet limit.
-const ROWS_PER_STATEMENT: usize = 2_000;
+/// Rows of one statement. About half a megabyte of text: few round trips, and far below MySQL's packet limit.
+const ROWS_PER_STATEMENT: usize = 10_000;
 /// Statements of one transaction.
-const STATEMENTS_PER_COMMIT: usize = 25;
+const STATEMENTS_PER_COMMIT: usize = 5;
 
 /// Arguments of `seed`.
 #[derive(Debug, Args)]

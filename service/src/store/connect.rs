@@ -42,8 +42,9 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn connect(config: &Config, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
+        // Less than the deadline: a request that found no connection has done nothing, and can say so.
         let timeout = if config.resilience.enabled {
-            config.resilience.request_timeout
+            config.resilience.request_timeout * 3 / 4
         } else {
             Duration::from_secs(30)
         };

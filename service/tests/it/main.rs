@@ -6,8 +6,10 @@
 mod app;
 mod bad_input;
 mod booking;
+mod layering;
 mod messaging;
 mod mutants;
 mod operation;
+mod process;
 mod queue;
 pub mod scenarios;
