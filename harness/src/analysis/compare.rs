@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::Block;
 use super::quantile::{self, Estimate, Value};
-use crate::recording::{Endpoint, Outcome};
+use crate::recording::{Clock, Endpoint, Outcome, Tag};
 use crate::units::{Nanos, RatePerSec, Ratio};
 
 /// Fewest requests in a slice whose quantiles are worth comparing; with fewer, a report says so.
@@ -33,6 +33,18 @@ pub struct Slice {
 
 /// Response times by endpoint and outcome.
 pub type Cells = BTreeMap<(Endpoint, Outcome), Histogram<u64>>;
+
+/// Whether a histogram's tag is the one by which its requests are counted. Every request that was sent has a service
+/// time; of a journey only the first has a response time as well, so an endpoint whose clocks were joined would count
+/// some requests twice. Journeys, and arrivals that were dropped, are timed from when the user wanted to start.
+pub fn counts_once(tag: &Tag) -> bool {
+    tag.clock
+        == if tag.endpoint.is_journey() {
+            Clock::Response
+        } else {
+            Clock::Service
+        }
+}
 
 /// Requests of one kind, by how they ended.
 #[derive(Clone, Debug)]

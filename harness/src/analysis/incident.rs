@@ -79,6 +79,9 @@ pub struct Runs {
     pub to_detect: usize,
     /// Good ones that end an incident.
     pub to_recover: usize,
+    /// What a second is in which nothing ended. Unknown by default; bad where arrivals went on at ten a second or more
+    /// all the while, since then every user was left waiting.
+    pub silence: Quality,
 }
 
 impl Default for Runs {
@@ -86,6 +89,7 @@ impl Default for Runs {
         Self {
             to_detect: 2,
             to_recover: 5,
+            silence: Quality::Unknown,
         }
     }
 }
@@ -149,7 +153,10 @@ pub fn times(seconds: &[Second], objective: Objective, fault: FaultWindow, runs:
     };
     let (mut bad_run, mut good_run, mut good_since) = (0, 0, None);
     for second in seconds {
-        let quality = objective.judge(second);
+        let quality = match objective.judge(second) {
+            Quality::Unknown => runs.silence,
+            judged => judged,
+        };
         // The second in which the fault began belongs to it: its end was not healthy any more.
         if second.at.plus(SECOND) <= fault.injected {
             found.bad_before += u64::from(quality == Quality::Bad);
@@ -251,6 +258,7 @@ mod tests {
             Runs {
                 to_detect: 2,
                 to_recover: 3,
+                silence: Quality::Unknown,
             },
         );
         assert_eq!(got.to_detect(fault).map(|t| t.as_secs()), detect, "{got:?}");
@@ -272,6 +280,25 @@ mod tests {
         check("gggggbbbbbbbgg", Some(2), None);
         check("gggggbbbbb......", Some(2), None);
         check("", None, None);
+    }
+
+    #[test]
+    fn silence_under_load_is_an_outage() {
+        let fault = FaultWindow {
+            injected: at(5),
+            healed: at(10),
+        };
+        let runs = Runs {
+            to_detect: 2,
+            to_recover: 3,
+            silence: Quality::Bad,
+        };
+        let got = times(&seconds("ggggg......bggggg"), OBJECTIVE, fault, runs);
+        assert_eq!(
+            (got.first_bad, got.detected, got.bad_seconds),
+            (Some(at(5)), Some(at(7)), 7)
+        );
+        assert_eq!((got.recovered, got.unknown_seconds), (Some(at(12)), 0));
     }
 
     #[test]

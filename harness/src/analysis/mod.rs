@@ -21,4 +21,5 @@ pub mod quantile;
 pub mod series;
 pub mod signed_rank;
 pub mod steady;
+pub mod timeline;
 pub mod trend;

@@ -30,6 +30,16 @@ pub enum Endpoint {
     JourneyHoldCycle,
 }
 
+impl Endpoint {
+    /// Whether it stands for a whole journey, whose requests are counted by themselves as well.
+    pub const fn is_journey(self) -> bool {
+        matches!(
+            self,
+            Self::JourneyBrowse | Self::JourneyBook | Self::JourneyAbandon | Self::JourneyPosition
+        )
+    }
+}
+
 /// How it ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -183,17 +183,27 @@ fn generator(claim: &Claim) -> Option<String> {
     let Some(generator) = claim.generator else {
         return said("how busy and how late the load generator was");
     };
-    match (generator.cpu, generator.lag_p99) {
-        (None, _) => said("how busy the load generator was"),
-        (_, None) => said("how late the load generator was"),
-        (Some(cpu), _) if cpu.0 > GENERATOR_CPU.0 => Some(format!(
+    let Some(cpu) = generator.cpu else {
+        return said("how busy the load generator was");
+    };
+    let (Some(lag), Some(response)) = (generator.lag_p99, generator.response_p99) else {
+        return said("how late the load generator was");
+    };
+    if cpu.0 > GENERATOR_CPU.0 {
+        return Some(format!(
             "a load generator with time to spare: it was busy for {:.0} %",
             cpu.0 * 100.0
-        )),
-        (_, Some(lag)) if lag > Value::Finite(GENERATOR_LAG.0) => Some(match lag {
-            Value::Finite(ns) => format!("a load generator on time: its lag was {:.1} ms at p99", ns as f64 / 1e6),
-            Value::Infinite => "a load generator on time: more than 1 % of its requests were never sent".to_owned(),
-        }),
+        ));
+    }
+    match (lag, response) {
+        (Value::Infinite, _) => said("a load generator on time: more than 1 % of its requests were never sent"),
+        (Value::Finite(lag), Value::Finite(response)) if lag as f64 > GENERATOR_LAG.0 * response as f64 => {
+            Some(format!(
+                "a load generator on time: its lag was {:.1} ms at p99, for response times of {:.1} ms",
+                lag as f64 / 1e6,
+                response as f64 / 1e6
+            ))
+        }
         _ => None,
     }
 }

@@ -38,6 +38,7 @@ fn sound(subject: Subject) -> Claim {
         generator: Some(Generator {
             cpu: Some(Ratio(0.4)),
             lag_p99: Some(Value::Finite(2_000_000)),
+            response_p99: Some(Value::Finite(80_000_000)),
         }),
         steadiness: Some(Steadiness::Steady { warm_up: 5 }),
         throughput: Some(Throughput {
@@ -244,17 +245,20 @@ fn chance_and_noise() {
 #[test]
 fn generator() {
     let rule = Rule::Generator;
-    let with = |cpu, lag_p99| move |c: &mut Claim| c.generator = Some(Generator { cpu, lag_p99 });
+    let with = |cpu, lag_p99| {
+        move |c: &mut Claim| {
+            c.generator = Some(Generator {
+                cpu,
+                lag_p99,
+                ..c.generator.unwrap()
+            })
+        }
+    };
     let (idle, prompt) = (Some(Ratio(0.1)), Some(Value::Finite(1)));
     let text = "a load generator with time to spare: it was busy for 97 %";
     unsound(Subject::Latency, rule, text, with(Some(Ratio(0.97)), prompt));
-    let text = "a load generator on time: its lag was 45.0 ms at p99";
-    unsound(
-        Subject::Latency,
-        rule,
-        text,
-        with(idle, Some(Value::Finite(45_000_000))),
-    );
+    let text = "a load generator on time: its lag was 4.5 ms at p99, for response times of 80.0 ms";
+    unsound(Subject::Latency, rule, text, with(idle, Some(Value::Finite(4_500_000))));
     let text = "a load generator on time: more than 1 % of its requests were never sent";
     unsound(Subject::Latency, rule, text, with(idle, Some(Value::Infinite)));
     unsound(
