@@ -9,13 +9,14 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::config::{Config, Source};
+use crate::config::{Config, Source, keys};
 use crate::{admin, telemetry};
 
 /// What the service can be told to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve requests until SIGTERM; prints one JSON line when ready.
+    /// Serve requests until SIGTERM; prints one JSON line when ready. `--help` lists every key of the configuration.
+    #[command(after_long_help = keys::help())]
     Serve(ServeArgs),
     /// Create the schema, or bring it up to date.
     Migrate(ConfigArgs),

@@ -68,7 +68,9 @@ macro_rules! metrics {
                     registry.register(Box::new(metric.clone()))?;
                     metric
                 };)+
-                Ok(Self { registry, $($field),+ })
+                let metrics = Self { registry, $($field),+ };
+                metrics.begin_series();
+                Ok(metrics)
             }
         }
     };
@@ -88,7 +90,7 @@ metrics! {
         "Requests answered, by matched route and status code.";
     http_in_flight: IntGauge = "booking_http_requests_in_flight" [] NONE, "Requests being worked on.";
     http_shed: IntCounterVec = "booking_http_shed_total" ["reason"] NONE,
-        "Requests answered with 503 before any work (in_flight, pool, breaker).";
+        "Requests answered with 503 before any work (in_flight, pool).";
     http_deadlines: IntCounterVec = "booking_http_deadline_exceeded_total" ["route"] NONE,
         "Requests that reached their deadline after work had begun.";
 
@@ -174,6 +176,30 @@ metrics! {
 }
 
 impl Metrics {
+    /// Makes the series that objectives count, so that their rates are 0 and not missing before anything happens.
+    fn begin_series(&self) {
+        let families: [(&IntCounterVec, &[&str]); 6] = [
+            (&self.http_shed, &["in_flight", "pool"]),
+            (&self.database_retries, &["deadlock", "lock_wait", "version"]),
+            (
+                &self.reservations,
+                &["held", "seat_taken", "conflict", "expired", "cancelled"],
+            ),
+            (
+                &self.payments,
+                &["paid", "insufficient_balance", "expired", "already_paid", "conflict"],
+            ),
+            (&self.charges, &["charged", "refused"]),
+            (&self.dead_letters, &["unparsable", "handler"]),
+        ];
+        for (family, values) in families {
+            for value in values {
+                // Made by being named.
+                family.with_label_values(&[value]);
+            }
+        }
+    }
+
     /// All metrics in Prometheus's text format.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Every key, with its default and meaning, and the nearest one to a mistyped key.
 
+use std::fmt::Write as _;
+
 use super::source::Setting;
 
 /// Every key, with its default and meaning; the help text prints this table.
@@ -122,4 +124,21 @@ pub(super) fn unknown(key: &str, setting: &Setting) -> String {
         .filter(|(distance, known)| *distance <= known.len().max(4) / 2)
         .map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"));
     format!("{}: unknown key `{key}`{nearest}", setting.origin)
+}
+
+/// The table of keys, for the help of the command line.
+pub fn help() -> String {
+    let mut text =
+        "Keys of the configuration (file, SOUNDCHECK_SERVICE_<KEY with __ for dots>, --set; later ones win):\n"
+            .to_owned();
+    for (key, default, meaning) in KEYS {
+        let default = if default.is_empty() {
+            String::new()
+        } else {
+            format!(" [default: {default}]")
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {key}: {meaning}{default}");
+    }
+    text
 }

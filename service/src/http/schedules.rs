@@ -116,7 +116,7 @@ pub async fn list(
         Some(text) => Some(parse_cursor(text).ok_or_else(|| invalid("`cursor` is not one that this service gave"))?),
         None => None,
     };
-    state.booking.require_admission(token.0).await?;
+    state.booking.require_admission_to_read(token.0).await?;
     let page = state.booking.schedules(concert, cursor, limit).await?;
     let schedules = page.schedules.iter().map(|line| ScheduleBody {
         schedule_id: line.id,
@@ -144,7 +144,7 @@ pub async fn seats(
     Path(id): Path<String>,
 ) -> Result<Response<Body>, Problem> {
     let schedule = path_id(&id, "schedule", ScheduleId::from_public)?;
-    state.booking.require_admission(token.0).await?;
+    state.booking.require_admission_to_read(token.0).await?;
     let body = state.booking.seat_map(schedule).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }

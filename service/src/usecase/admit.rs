@@ -62,6 +62,38 @@ impl WaitEstimate {
     }
 }
 
+/// Tokens that the queue called active not long ago. Reading rests on it, so that a cached seat map costs neither a
+/// round trip to the queue nor a connection; changes ask the queue itself.
+#[derive(Clone, Debug)]
+pub struct SeenActive(moka::sync::Cache<QueueToken, Timestamp>);
+
+/// For how long a token that ended on another instance may still read here.
+const SEEN_ACTIVE_TTL: Duration = Duration::from_secs(1);
+/// Far above any capacity, so that it bounds memory and nothing else.
+const SEEN_ACTIVE_MOST: u64 = 100_000;
+
+impl Default for SeenActive {
+    fn default() -> Self {
+        let cache = moka::sync::Cache::builder()
+            .max_capacity(SEEN_ACTIVE_MOST)
+            .time_to_live(SEEN_ACTIVE_TTL);
+        Self(cache.build())
+    }
+}
+
+impl SeenActive {
+    fn note(&self, token: QueueToken, standing: Standing) {
+        match standing {
+            Standing::Active { expires_at } => self.0.insert(token, expires_at),
+            Standing::Waiting { .. } | Standing::Gone => self.0.invalidate(&token),
+        }
+    }
+
+    fn covers(&self, token: QueueToken, now: Timestamp) -> bool {
+        self.0.get(&token).is_some_and(|expires_at| now < expires_at)
+    }
+}
+
 impl Booking {
     /// Takes a place in line for `user`, or finds the one that it has.
     ///
@@ -80,7 +112,9 @@ impl Booking {
         let entered = self.queue.enter(user, candidate, self.now()).await;
         drop(timer);
         let (id, standing) = self.counted(entered)?;
-        let place = self.place(QueueToken { user, id }, standing)?;
+        let token = QueueToken { user, id };
+        self.seen_active.note(token, standing);
+        let place = self.place(token, standing)?;
         let state = if matches!(standing, Standing::Active { .. }) {
             "active"
         } else {
@@ -104,6 +138,7 @@ impl Booking {
     /// # Errors
     /// When the queue is away.
     pub async fn leave_queue(&self, token: QueueToken) -> Result<(), Failure> {
+        self.seen_active.0.invalidate(&token);
         let timer = self
             .metrics
             .queue_call_duration
@@ -130,6 +165,18 @@ impl Booking {
             Standing::Waiting { .. } => Err(Failure::NotAdmitted),
             Standing::Gone => Err(Failure::TokenGone),
         }
+    }
+
+    /// As [`Booking::require_admission`], for reading: what was true a moment ago will do.
+    ///
+    /// # Errors
+    /// [`Failure::NotAdmitted`] or [`Failure::TokenGone`], or the queue is away.
+    pub async fn require_admission_to_read(&self, token: QueueToken) -> Result<(), Failure> {
+        // D17 borrows a connection for every check.
+        if !self.mutant(Mutant::D17) && self.seen_active.covers(token, self.now()) {
+            return Ok(());
+        }
+        self.require_admission(token).await
     }
 
     /// One round of expiry and admission, for the background task.
@@ -170,7 +217,9 @@ impl Booking {
             .start_timer();
         let standing = self.queue.standing(token, self.now()).await;
         drop(timer);
-        self.counted(standing)
+        let standing = self.counted(standing)?;
+        self.seen_active.note(token, standing);
+        Ok(standing)
     }
 
     fn place(&self, token: QueueToken, standing: Standing) -> Result<Place, Failure> {

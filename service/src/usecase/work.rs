@@ -73,6 +73,9 @@ impl Booking {
             .database_errors
             .with_label_values(&[call, error.kind()])
             .inc();
+        if matches!(error, StoreError::PoolTimeout(_)) {
+            self.metrics.http_shed.with_label_values(&["pool"]).inc();
+        }
         if matches!(error, StoreError::PoolTimeout(_) | StoreError::Unreachable(_)) {
             self.metrics.dependency_errors.with_label_values(&["database"]).inc();
         }

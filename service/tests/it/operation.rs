@@ -1,7 +1,5 @@
 //! Health, metrics, overload, trouble with the database, stopping.
 
-use std::time::Duration;
-
 use booking_service::admin::dataset::Shape;
 use futures::future::join_all;
 use sqlx::ConnectOptions as _;
@@ -199,16 +197,4 @@ async fn stopping_ends_requests_first() {
         .await
         .unwrap();
     assert_eq!(usize::try_from(n_rows).unwrap(), n_charged);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn hundreds_of_idle_connections_do_no_harm() {
-    let app = TestApp::small(&[]).await;
-    let address = app.client.url("").replace("http://", "");
-    // As many as the usual limit of open files leaves to a process that holds both ends.
-    let idle = join_all((0..400).map(|_| tokio::net::TcpStream::connect(address.clone()))).await;
-    assert!(idle.iter().all(Result::is_ok));
-    tokio::time::timeout(Duration::from_secs(5), app.client.balance(&app.users[0]))
-        .await
-        .unwrap();
 }

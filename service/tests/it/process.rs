@@ -419,3 +419,82 @@ fn check_ledger(audit: &[Value], acknowledged: &[String]) {
         );
     }
 }
+
+/// Headers and bodies show in the log when they are asked for, and what is secret shows never.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_a_line_for_each_request_and_no_secret() {
+    let site = Site::seeded("50");
+    let log = std::fs::File::create(site.path("log")).unwrap();
+    let mut process = site.start(|command| {
+        let set = ["logging.level=info", "logging.headers=on", "logging.bodies=on"];
+        command
+            .args(set.iter().flat_map(|setting| ["--set", setting]))
+            .stderr(log);
+    });
+    let client = process.client.clone();
+    let user = &site.users()[0];
+    let token = client.admitted(user).await;
+    let seat = client.free_seats(&token, &site.schedule()).await.remove(0);
+    client.hold(&token, &seat, "a-secret-key").await.expect(201, "");
+    client.charge(user, 424_242, "another-key").await.expect(200, "");
+    process.signal("-TERM");
+    process.ended();
+    let text = std::fs::read_to_string(site.path("log")).unwrap();
+    for secret in [token.as_str(), "a-secret-key", "424242", "only for these tests"] {
+        assert!(!text.contains(secret), "`{secret}` is in the log:\n{text}");
+    }
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let hold = lines.iter().find(|line| line["route"] == "/v1/reservations").unwrap();
+    assert_eq!(
+        (hold["method"].as_str(), hold["status"].as_u64()),
+        (Some("POST"), Some(201))
+    );
+    assert!(hold["duration_ms"].as_f64().unwrap() > 0.0);
+    assert!(hold["body"].as_str().unwrap().contains(&seat));
+    assert!(hold["headers"].as_str().unwrap().contains("queue-token: ***"));
+    for field in ["request_id", "trace_id"] {
+        assert!(hold[field].as_str().is_some_and(|id| !id.is_empty()), "{hold}");
+    }
+}
+
+/// Clients that connect and say nothing take a file each, and nothing from the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_idle_connections_do_no_harm() {
+    const N_IDLE: usize = 10_000;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let needed = N_IDLE as u64 + 1_000;
+    if limit.maximum.is_some_and(|most| most < needed) {
+        use std::io::Write as _;
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: 10,000 idle connections need {needed} open files, here: {limit:?}"
+        );
+        return;
+    }
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    )
+    .unwrap();
+    let site = Site::seeded("50");
+    let process = site.start(|_| {});
+    let address = process.client.url("").replace("http://", "");
+    let mut idle = Vec::with_capacity(N_IDLE);
+    for _ in 0..N_IDLE {
+        idle.push(tokio::net::TcpStream::connect(&address).await.unwrap());
+    }
+    let user = &site.users()[0];
+    let token = process.client.admitted(user).await;
+    let seat = process.client.free_seats(&token, &site.schedule()).await.remove(0);
+    process.client.hold(&token, &seat, &fresh_key()).await.expect(201, "");
+    let resident = process
+        .client
+        .metric("process_resident_memory_bytes", "")
+        .await
+        .unwrap();
+    assert!(resident < 300e6, "{resident} bytes for {} idle connections", idle.len());
+}
