@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::cli::ConfigArgs;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::messaging::dead_letter::{self, DeadLetter};
 use crate::messaging::topics::Topics;
 
@@ -35,7 +35,7 @@ impl DltArgs {
     ///
     /// # Errors
     /// Everything that is wrong, at once.
-    pub fn load(&self) -> Result<Config, crate::config::ConfigError> {
+    pub fn load(&self) -> Result<Config, ConfigError> {
         match &self.action {
             Action::List(args) | Action::Replay(args) => args.load(),
         }
@@ -47,10 +47,10 @@ impl DltArgs {
 /// # Errors
 /// When there is no broker, it does not answer, or the output cannot be written.
 pub async fn run(args: &DltArgs, config: &Config, out: &mut impl Write) -> anyhow::Result<()> {
-    let brokers = config
-        .kafka_brokers
-        .as_deref()
-        .context("there are no dead letters without a broker: set kafka.brokers")?;
+    let Some(brokers) = config.kafka_brokers.as_deref() else {
+        let missing = "`kafka.brokers` is missing: there are no dead letters without a broker".to_owned();
+        return Err(ConfigError(vec![missing]).into());
+    };
     let topics = Topics::new(&config.namespace);
     let (summary, letters) = match args.action {
         Action::List(_) => ("listed", dead_letter::list(brokers, &topics).await?),

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::http::layers::RequestIds;
 use crate::http::{HttpState, router};
 use crate::messaging::Messaging;
+use crate::messaging::client::Told;
 use crate::metrics::Metrics;
 use crate::ports::Clock;
 use crate::store::{Store, StoreError};
@@ -54,7 +55,7 @@ pub enum StartError {
     Queue(#[from] NotSqlite),
     /// librdkafka refuses the settings.
     #[error("cannot use `kafka.brokers`")]
-    Kafka(#[from] rdkafka::error::KafkaError),
+    Kafka(#[source] Told),
     /// A metric's definition is broken.
     #[error("cannot define the metrics")]
     Metrics(#[from] prometheus::Error),
@@ -106,7 +107,8 @@ impl App {
         let (queue, sql_queue) = build::queue(&config, &store, redis.as_ref())?;
         let locks = build::locks(&config, redis.as_ref())?;
         build::describe(&metrics, &config, &store);
-        let messaging = Messaging::start(&config, &store, &clock, &metrics, DRAIN_PATIENCE)?;
+        let messaging = Messaging::start(&config, &store, &clock, &metrics, DRAIN_PATIENCE)
+            .map_err(|error| StartError::Kafka(Told(error)))?;
         let publisher = messaging.publisher();
         let booking = Booking::new(Parts {
             cache: build::cache(&config, redis.as_ref(), &metrics)?,

@@ -38,6 +38,12 @@ impl ClientContext for QuietContext {
 
 impl rdkafka::consumer::ConsumerContext for QuietContext {}
 
+/// What librdkafka says, as a cause in a chain. `KafkaError` names its code both in its text and as its source, which
+/// would be printed twice.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Told(pub KafkaError);
+
 /// One line of librdkafka.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {

@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedMessage;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client;
+use super::client::{self, Told};
 use super::producer::{Outgoing, Producer};
 use super::record::{self, Source};
 use super::topics::Topics;
@@ -29,7 +29,7 @@ pub enum DeadLetterError {
         topic: String,
         /// What librdkafka says.
         #[source]
-        source: KafkaError,
+        source: Told,
     },
     /// Reading stopped before the end.
     #[error("topic {topic} stalled after {read} of {expected} records: is the broker up?")]
@@ -50,7 +50,7 @@ pub enum DeadLetterError {
         offset: i64,
         /// What librdkafka says.
         #[source]
-        source: KafkaError,
+        source: Told,
     },
     /// The task that reads was cut off.
     #[error("reading the dead letters was interrupted")]
@@ -116,7 +116,7 @@ pub async fn list(brokers: &str, topics: &Topics) -> Result<Vec<DeadLetter>, Dea
 pub async fn replay(brokers: &str, topics: &Topics) -> Result<Vec<DeadLetter>, DeadLetterError> {
     let producer = Producer::in_order(brokers).map_err(|source| DeadLetterError::Read {
         topic: topics.main.clone(),
-        source,
+        source: Told(source),
     })?;
     let reader = Reader::open(brokers, topics)?;
     let (reader, letters) = on_thread(move || {
@@ -144,7 +144,7 @@ pub async fn replay(brokers: &str, topics: &Topics) -> Result<Vec<DeadLetter>, D
             failure = Some(DeadLetterError::Replay {
                 partition: letter.partition,
                 offset: letter.offset,
-                source,
+                source: Told(source),
             });
             break;
         }
@@ -181,14 +181,17 @@ impl Reader {
             .create_with_context(client::QuietContext);
         match consumer {
             Ok(consumer) => Ok(Self { consumer, topic }),
-            Err(source) => Err(DeadLetterError::Read { topic, source }),
+            Err(source) => Err(DeadLetterError::Read {
+                topic,
+                source: Told(source),
+            }),
         }
     }
 
     fn failed(&self, source: KafkaError) -> DeadLetterError {
         DeadLetterError::Read {
             topic: self.topic.clone(),
-            source,
+            source: Told(source),
         }
     }
 

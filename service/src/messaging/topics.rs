@@ -10,6 +10,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::client;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Short, since a stop must wait for the question; it is asked again.
+const ID_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The topics and groups of one namespace.
 #[derive(Clone, Debug)]
@@ -81,7 +83,7 @@ async fn is_mock(brokers: &str) -> Result<bool, KafkaError> {
     let config = client::common(brokers);
     on_thread(move || {
         let consumer: BaseConsumer = config.create()?;
-        let id = consumer.client().fetch_cluster_id(REQUEST_TIMEOUT);
+        let id = consumer.client().fetch_cluster_id(ID_TIMEOUT);
         let id = id.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut))?;
         Ok(id.starts_with("mockCluster"))
     })
