@@ -1,6 +1,6 @@
 //! HTTP: one file a resource. No rule lives here; a handler parses, calls one use case and renders.
 //!
-//! - [`router`] has the routes and the order of the layers; [`layers`] what happens around every request: identity,
+//! - [`mod@router`] has the routes and the order of the layers; [`layers`] what happens around every request: identity,
 //!   log line, metrics, shedding, deadline.
 //! - [`error`] is the one place that maps failures to problem details (RFC 9457).
 //! - [`body`] and [`token`] extract; [`queue`], [`schedules`], [`reservations`], [`payments`], [`users`] are the

@@ -3,11 +3,11 @@
 //! - [`connect`] opens the pools, migrates, and checks that the schema is there.
 //! - [`outbox`] and [`inbox`] serve the relay and the consumer of events.
 //! - [`seats`] reads dates and seats; [`hold`] holds one; [`payments`] sells it; [`reservations`] gives it back;
-//!   [`accounts`] has users and balances. [`dialect`] has the statements that differ between the engines,
-//!   [`bulk`] those of `service seed`.
+//!   [`accounts`] has users and balances. `dialect` has the statements that differ between the engines,
+//!   `bulk` those of `service seed`.
 //! - [`error`] sorts the drivers' errors into the few kinds that callers treat differently.
 //!
-//! Both engines take the same SQL text where they can; the macros in [`engine`] compile a body once for each. There is
+//! Both engines take the same SQL text where they can; the macros in `engine` compile a body once for each. There is
 //! no trait here and no mock: every method is tested on the real engines.
 
 #[macro_use]
