@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{dlt, images, service};
+use super::{dlt, images, service, verify};
 
 /// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
 ///
@@ -28,6 +28,8 @@ pub struct Cli {
 pub enum Command {
     /// Stand-in images for machines without an image registry.
     Images(images::Args),
+    /// Judge the invariants of a recording anew.
+    Verify(verify::Args),
     /// Records that the service's consumer gave up: list them, or send them again.
     Dlt(dlt::Args),
     /// The reservation service itself: serve, migrate, seed, index, audit, dlt.

@@ -41,6 +41,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Images(args) => block_on(super::images::run(args)),
+        Command::Verify(args) => super::verify::run(&args),
         Command::Dlt(args) => super::dlt::run(args),
         Command::Service(args) => super::service::run(args),
     }

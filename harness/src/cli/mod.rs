@@ -8,3 +8,4 @@ pub mod exit;
 pub mod dlt;
 pub mod images;
 pub mod service;
+pub mod verify;

@@ -140,7 +140,7 @@ impl Reply for Held {
     }
 
     fn note(&self, operation: &mut Operation) {
-        operation.object = Uid(self.reservation_id.as_u128());
+        operation.object = Uid::from(self.reservation_id);
         operation.amount = Some(self.amount);
         operation.extra = unix_ms(&self.expires_at);
     }

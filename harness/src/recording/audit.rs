@@ -193,6 +193,26 @@ impl<'de> Deserialize<'de> for UnixMs {
 }
 
 impl Audit {
+    /// Whether the service wrote it to its end, and every line that it counted is here.
+    pub fn is_whole(&self) -> bool {
+        let Some(summary) = &self.summary else { return false };
+        let found = [
+            ("users", self.users.len()),
+            ("ledger", self.ledger.len()),
+            ("seats", self.seats.len()),
+            ("reservations", self.reservations.len()),
+            ("payments", self.payments.len()),
+            ("outbox", self.outbox.len()),
+            ("processed", self.processed.len()),
+            ("tickets", self.tickets.len()),
+        ];
+        found.into_iter().all(|(name, rows)| {
+            summary
+                .get(name)
+                .is_none_or(|&counted| usize::try_from(counted) == Ok(rows))
+        })
+    }
+
     /// Reads whole lines.
     pub(crate) fn parse(path: &Path, bytes: &[u8], names: &mut Names) -> Result<Self, RecordError> {
         let mut audit = Self::default();

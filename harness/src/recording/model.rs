@@ -109,7 +109,7 @@ pub struct DataFacts {
     pub hash: String,
 }
 
-/// One side of a comparison.
+/// One side of a comparison. It keeps its data over all of its launches, so that it has one history and one audit.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Variant {
     pub name: String,
@@ -143,6 +143,10 @@ pub struct Rules {
     pub grace_ms: Option<u64>,
     /// How long after the heal (or the end) the outbox may take to drain.
     pub drain_ms: Option<u64>,
+    /// How long a seat map may show a seat that is gone.
+    pub staleness_ms: Option<u64>,
+    /// Whether events pass through the outbox; without it, losses are possible and only tickets can be counted.
+    pub outbox: Option<bool>,
 }
 
 /// Ties the run's monotonic clock to the calendar.

@@ -73,7 +73,7 @@ pub(super) async fn cancel(
     held: &Held,
 ) -> Result<(), Ending> {
     let call = Call::delete(format!("/v1/reservations/{}", held.reservation_id)).token(token);
-    let object = Uid(held.reservation_id.as_u128());
+    let object = Uid::from(held.reservation_id);
     let about = About {
         user: Some(user),
         seat: Some(seat),
@@ -93,7 +93,7 @@ pub(super) async fn pay(
 ) -> Result<(), Ending> {
     let body = json!({ "reservation_id": held.reservation_id });
     let call = Call::post("/v1/payments", body).token(&visit.token).key(key);
-    let object = Uid(held.reservation_id.as_u128());
+    let object = Uid::from(held.reservation_id);
     let about = About {
         user: Some(visit.user),
         seat: Some(seat),

@@ -22,22 +22,27 @@ impl Name {
 }
 
 /// An id that the service gave: reservation, charge or token. Zero stands for none.
+///
+/// Two halves and not one `u128`, whose alignment would waste eight bytes in most records that hold one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Uid(pub u128);
+pub struct Uid {
+    high: u64,
+    low: u64,
+}
 
 impl Uid {
     /// No id.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self { high: 0, low: 0 };
 
     /// A UUID as it is; any other text as a name-based UUID (version 8) from its SHA-256, which no service makes.
     pub fn of(text: &str) -> Self {
         if let Ok(uuid) = uuid::Uuid::try_parse(text) {
-            return Self(uuid.as_u128());
+            return Self::from(uuid);
         }
         let digest = Sha256::digest(text.as_bytes());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
-        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid().as_u128())
+        Self::from(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
     /// This id, unless it is none.
@@ -46,9 +51,16 @@ impl Uid {
     }
 }
 
+impl From<uuid::Uuid> for Uid {
+    fn from(uuid: uuid::Uuid) -> Self {
+        let (high, low) = uuid.as_u64_pair();
+        Self { high, low }
+    }
+}
+
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        uuid::Uuid::from_u128(self.0).fmt(f)
+        uuid::Uuid::from_u64_pair(self.high, self.low).fmt(f)
     }
 }
 
@@ -271,7 +283,8 @@ impl Operation {
         };
         put(&self.invoked.0.to_le_bytes());
         put(&self.returned.0.to_le_bytes());
-        put(&self.object.0.to_le_bytes());
+        put(&self.object.high.to_le_bytes());
+        put(&self.object.low.to_le_bytes());
         put(&self.key.0.to_le_bytes());
         put(&self.amount.unwrap_or(NO_NUMBER).to_le_bytes());
         put(&self.extra.unwrap_or(NO_NUMBER).to_le_bytes());
@@ -300,7 +313,10 @@ impl Operation {
         let number = |value: i64| (value != NO_NUMBER).then_some(value);
         let invoked = Nanos(take!(u64));
         let returned = Nanos(take!(u64));
-        let object = Uid(take!(u128));
+        let object = Uid {
+            high: take!(u64),
+            low: take!(u64),
+        };
         let key = IdemKey(take!(u64));
         let amount = number(take!(i64));
         let extra = number(take!(i64));

@@ -23,7 +23,8 @@ impl HistorySink {
         self.lock().name(id)
     }
 
-    /// Adds one operation that has returned, or has been given up.
+    /// Adds one operation that has returned, or has been given up. Whatever was sent must come here, at the latest when
+    /// the run ends and as [`super::Settled::Info`]: a release that is missing makes the next hold look like a theft.
     pub fn record(&self, operation: &Operation) {
         self.lock().record(operation);
     }

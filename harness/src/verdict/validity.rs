@@ -1,0 +1,298 @@
+//! May the numbers of a run be used at all? Whether they are good or bad is not asked here.
+//!
+//! The limits are those of the load engine's contract: more than 1 % dropped or late, or a generator's lag that is not
+//! small against what it measured, and the run says nothing about the service. What happened while a fault was in place
+//! is the very subject of a drill, so that time is left out; drops in it are noted, not doubted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use super::ledger::end::{FaultWindow, HarnessFacts};
+use crate::analysis::quantile::{Value, quantile};
+use crate::recording::event::{Accounting, What};
+use crate::recording::{Clock, Outcome, RecordError, Recording, SeriesSet};
+use crate::units::{Nanos, Ratio};
+
+/// More dropped, or late, than this share of all arrivals.
+const MOST_DROPPED: Ratio = Ratio(0.01);
+/// A lag p99 above this share of the response p99.
+const MOST_LAG: Ratio = Ratio(0.05);
+/// More failed scrapes of a source than this share.
+const MOST_GAPS: Ratio = Ratio(0.05);
+/// How long after the heal the backlog may still hold the generator up.
+const AFTERMATH: Duration = Duration::from_secs(15);
+
+/// The judgement over a run.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Validity {
+    /// Each one makes the run unknown.
+    pub doubts: Vec<String>,
+    /// What a report must say beside its numbers.
+    pub notes: Vec<String>,
+}
+
+impl Validity {
+    /// Whether the numbers may be used.
+    pub fn is_valid(&self) -> bool {
+        self.doubts.is_empty()
+    }
+}
+
+/// What the load engine measured of itself, for one variant.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    pub variant: String,
+    /// `None` when nobody counted.
+    pub accounting: Option<Accounting>,
+    /// From the intended start to the send, outside of faults, in nanoseconds.
+    pub lag: Histogram<u64>,
+    /// From the intended start to the answer, outside of faults, in nanoseconds.
+    pub response: Histogram<u64>,
+    /// Requests that did what the user wanted.
+    pub successes: u64,
+}
+
+/// Judges a recording.
+///
+/// # Errors
+/// When a file cannot be read or is damaged.
+pub fn validity(recording: &Recording) -> Result<Validity, RecordError> {
+    let events = recording.events()?;
+    let faults = HarnessFacts::of(&events, 0).faults;
+    let mut found = Validity::default();
+    if !recording.is_complete() {
+        found.doubts.extend_from_slice(recording.notes());
+    }
+    let mut accounting: BTreeMap<u16, Accounting> = BTreeMap::new();
+    for event in &events {
+        if let What::Accounting { variant, counts, .. } = &event.what {
+            accounting.entry(*variant).or_default().add(counts);
+        }
+    }
+    let mut measured = measured(recording, &faults)?;
+    for (number, variant) in recording.manifest().variants.iter().enumerate() {
+        let counts = u16::try_from(number)
+            .ok()
+            .and_then(|number| accounting.get(&number).copied());
+        let mut generator = measured
+            .remove(&variant.name)
+            .unwrap_or_else(|| Generator::silent(&variant.name));
+        generator.accounting = counts;
+        judge_generator(&generator, !faults.is_empty(), &mut found);
+    }
+    if recording.manifest().variants.is_empty() {
+        found
+            .doubts
+            .push("the recording names no variant, so nothing was measured".to_owned());
+    }
+    judge_scrapes(&recording.series()?, &faults, &mut found);
+    Ok(found)
+}
+
+impl Generator {
+    /// One that measured nothing.
+    fn silent(variant: &str) -> Self {
+        Self {
+            variant: variant.to_owned(),
+            accounting: None,
+            lag: empty(),
+            response: empty(),
+            successes: 0,
+        }
+    }
+}
+
+/// A histogram that grows with its values, at the resolution of the recorder.
+fn empty() -> Histogram<u64> {
+    #[expect(clippy::expect_used, reason = "three digits are in the range that the type accepts")]
+    let mut histogram = Histogram::new(3).expect("a constant number of digits is valid");
+    histogram.auto(true);
+    histogram
+}
+
+fn measured(recording: &Recording, faults: &[FaultWindow]) -> Result<BTreeMap<String, Generator>, RecordError> {
+    let mut generators: BTreeMap<String, Generator> = BTreeMap::new();
+    let latency = recording.latency()?;
+    for interval in latency.intervals() {
+        let interval = interval?;
+        let generator = generators
+            .entry(interval.tag.variant.clone())
+            .or_insert_with(|| Generator::silent(&interval.tag.variant));
+        let histogram = interval.histogram()?;
+        if interval.tag.clock == Clock::Service && matches!(interval.tag.outcome, Outcome::Ok | Outcome::Won) {
+            generator.successes += histogram.len();
+        }
+        if during_fault(interval.start, interval.start.plus(interval.length), faults) {
+            continue;
+        }
+        let into = match interval.tag.clock {
+            Clock::Lag => &mut generator.lag,
+            Clock::Response => &mut generator.response,
+            Clock::Service => continue,
+        };
+        into.add(&histogram).map_err(|error| RecordError::Histogram {
+            path: recording.dir().to_owned(),
+            reason: error.to_string(),
+        })?;
+    }
+    Ok(generators)
+}
+
+fn during_fault(from: Nanos, until: Nanos, faults: &[FaultWindow]) -> bool {
+    faults
+        .iter()
+        .any(|fault| until > fault.from && fault.until.is_none_or(|healed| from < healed.plus(AFTERMATH)))
+}
+
+/// Judges one variant's load.
+pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Validity) {
+    let name = &generator.variant;
+    match &generator.accounting {
+        None => found.doubts.push(format!("{name}: nobody accounted for the arrivals")),
+        Some(counts) => {
+            found
+                .doubts
+                .extend(counts.imbalances().into_iter().map(|what| format!("{name}: {what}")));
+            if counts.scheduled == 0 {
+                found.doubts.push(format!("{name}: no arrival was scheduled"));
+            }
+            let lost = [
+                (counts.dropped, "were dropped, since every user was busy"),
+                (
+                    counts.late_by_generator,
+                    "started late, through the generator's own fault",
+                ),
+                (counts.late_by_busy_users, "started late, since every user was busy"),
+            ];
+            for (count, what) in lost {
+                if exceeds(count, counts.scheduled, MOST_DROPPED) {
+                    let said = format!("{name}: {count} of {} arrivals {what}", counts.scheduled);
+                    // In a drill, users are busy because the service stands still; that the generator sleeps is no drill.
+                    let is_subject = has_faults && count != counts.late_by_generator;
+                    if is_subject {
+                        &mut found.notes
+                    } else {
+                        &mut found.doubts
+                    }
+                    .push(said);
+                }
+            }
+        }
+    }
+    if generator.successes == 0 {
+        found.doubts.push(format!("{name}: not one request succeeded"));
+    }
+    let p99 = |histogram| quantile(histogram, 0, Ratio(0.99)).and_then(Value::finite);
+    if let (Some(lag), Some(response)) = (p99(&generator.lag), p99(&generator.response))
+        && exceeds(lag, response, MOST_LAG)
+    {
+        found.doubts.push(format!(
+            "{name}: the generator's lag has a p99 of {:.3} ms, more than 5 % of the response time's {:.3} ms",
+            lag as f64 / 1e6,
+            response as f64 / 1e6
+        ));
+    }
+}
+
+fn exceeds(part: u64, whole: u64, share: Ratio) -> bool {
+    part as f64 > share.0 * whole as f64
+}
+
+fn judge_scrapes(series: &SeriesSet, faults: &[FaultWindow], found: &mut Validity) {
+    for (name, source) in series.sources() {
+        // A source that a fault has taken down cannot answer.
+        let gaps = source.gaps.iter().filter(|(t, _)| !during_fault(*t, *t, faults));
+        let missed = gaps.clone().count() as u64;
+        let asked = missed + source.scrapes.len() as u64;
+        if missed > 1 && exceeds(missed, asked, MOST_GAPS) {
+            let reason = gaps.clone().next_back().map_or("", |(_, reason)| reason);
+            found
+                .doubts
+                .push(format!("{missed} of {asked} scrapes of {name} failed: {reason}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generator() -> Generator {
+        let mut generator = Generator::silent("base");
+        generator.accounting = Some(Accounting {
+            scheduled: 1000,
+            started: 1000,
+            ok: 990,
+            failed: 10,
+            ..Accounting::default()
+        });
+        generator.successes = 990;
+        generator.response.record_n(20_000_000, 1000).unwrap();
+        generator.lag.record_n(100_000, 1000).unwrap();
+        generator
+    }
+
+    #[track_caller]
+    fn check(has_faults: bool, change: impl FnOnce(&mut Generator), doubts: &[&str], notes: &[&str]) {
+        let mut generator = generator();
+        change(&mut generator);
+        let mut found = Validity::default();
+        judge_generator(&generator, has_faults, &mut found);
+        for (found, expected) in [(&found.doubts, doubts), (&found.notes, notes)] {
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            assert!(
+                found.iter().zip(expected).all(|(said, part)| said.contains(part)),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_run_is_doubted_for_each_reason_alone() {
+        let counts = |change: fn(&mut Accounting)| {
+            move |generator: &mut Generator| change(generator.accounting.as_mut().unwrap())
+        };
+        check(false, |_| (), &[], &[]);
+        check(
+            false,
+            |generator| generator.accounting = None,
+            &["nobody accounted"],
+            &[],
+        );
+        check(false, counts(|counts| counts.ok -= 1), &["ended well"], &[]);
+        check(
+            false,
+            counts(|counts| counts.late_by_generator = 11),
+            &["generator's own fault"],
+            &[],
+        );
+        check(false, counts(|counts| counts.late_by_generator = 10), &[], &[]);
+        check(
+            false,
+            counts(|counts| counts.late_by_busy_users = 11),
+            &["every user was busy"],
+            &[],
+        );
+        check(
+            false,
+            |generator| generator.successes = 0,
+            &["not one request succeeded"],
+            &[],
+        );
+        let lag = |generator: &mut Generator| generator.lag.record_n(2_000_000, 20).unwrap();
+        check(false, lag, &["lag has a p99 of 2.0"], &[]);
+    }
+
+    #[test]
+    fn drops_are_the_subject_of_a_drill_and_the_end_of_a_measurement() {
+        let drop = |generator: &mut Generator| {
+            let counts = generator.accounting.as_mut().unwrap();
+            (counts.scheduled, counts.dropped) = (1100, 100);
+        };
+        check(false, drop, &["100 of 1100 arrivals were dropped"], &[]);
+        check(true, drop, &[], &["100 of 1100 arrivals were dropped"]);
+    }
+}
