@@ -110,7 +110,7 @@ impl Scale {
         }
         let scaled = self.apply(value);
         match self.unit {
-            Unit::Ratio => ratio_digits(scaled),
+            Unit::Ratio => grouped(scaled, ratio_decimals(scaled.abs())),
             Unit::Percent => percent_digits(scaled),
             Unit::Points => grouped(scaled, 1),
             Unit::Count if scaled.fract() == 0.0 => grouped(scaled, 0),
@@ -126,6 +126,43 @@ impl Scale {
         } else {
             MISSING.to_owned()
         }
+    }
+
+    /// A value and its interval, with as many decimals for the bounds as for the value: `12.3 ms [9.9, 14.0]`.
+    pub fn interval(&self, point: f64, low: f64, high: f64) -> String {
+        let number = self.even_numbers(point, [point, low, high], false);
+        let [point, low, high] = number;
+        format!("{} [{low}, {high}]", self.attach(point))
+    }
+
+    /// As [`Scale::interval`], with a sign even when positive: `+1.20 ms [−0.10, +2.50]`.
+    pub fn difference(&self, point: f64, low: f64, high: f64) -> String {
+        let [point, low, high] = self.even_numbers(point, [point, low, high], true);
+        format!("{} [{low}, {high}]", self.attach(point))
+    }
+
+    /// `values` with the decimals that suit `guide`.
+    fn even_numbers(&self, guide: f64, values: [f64; 3], signed: bool) -> [String; 3] {
+        let guide = self.apply(guide).abs();
+        let is_whole = values.iter().all(|value| self.apply(*value).fract() == 0.0);
+        let decimals = match self.unit {
+            Unit::Count if is_whole => 0,
+            Unit::Ratio => ratio_decimals(guide),
+            Unit::Percent | Unit::Points => 1,
+            _ if guide == 0.0 => decimals_for(values.iter().map(|value| self.apply(*value).abs()).fold(0.0, f64::max)),
+            _ => decimals_for(guide),
+        };
+        values.map(|value| {
+            if !value.is_finite() {
+                return MISSING.to_owned();
+            }
+            let text = grouped(self.apply(value), decimals);
+            if signed && value > 0.0 {
+                format!("+{text}")
+            } else {
+                text
+            }
+        })
     }
 
     /// As [`Scale::text`], with a sign even when positive: for differences.
@@ -172,18 +209,12 @@ pub fn duration(value: Option<Duration>) -> String {
 /// assert_eq!(interval(Unit::Ratio, 1.83, 1.71, 1.96), "1.83× [1.71, 1.96]");
 /// ```
 pub fn interval(unit: Unit, point: f64, low: f64, high: f64) -> String {
-    let scale = Scale::of(unit, [point]);
-    format!("{} [{}, {}]", scale.text(point), scale.number(low), scale.number(high))
+    Scale::of(unit, [point]).interval(point, low, high)
 }
 
 /// A difference and its interval, each with its sign: `+1.20 ms [+0.90, +1.50]`.
 pub fn difference(unit: Unit, point: f64, low: f64, high: f64) -> String {
-    let scale = Scale::of(unit, [point, low, high]);
-    let bound = |value: f64| {
-        let number = scale.number(value);
-        if value > 0.0 { format!("+{number}") } else { number }
-    };
-    format!("{} [{}, {}]", scale.signed(point), bound(low), bound(high))
+    Scale::of(unit, [point, low, high]).difference(point, low, high)
 }
 
 /// A count with thousands separators.
@@ -192,25 +223,58 @@ pub fn count(value: u64) -> String {
     group_digits(&digits)
 }
 
+/// The number of an axis tick, already in the axis' step: no digit more than it needs.
+///
+/// ```
+/// use soundcheck::format::tick;
+///
+/// assert_eq!([0.05, 2.5, 1_000.0, 2e7].map(tick), ["0.05", "2.5", "1,000", "20M"]);
+/// ```
+pub fn tick(value: f64) -> String {
+    let size = value.abs();
+    if !size.is_finite() {
+        return MISSING.to_owned();
+    }
+    if size >= 1e15 || (size > 0.0 && size < 1e-6) {
+        return format!("{value:e}");
+    }
+    for (step, suffix) in [(1e12, "T"), (1e9, "G"), (1e6, "M")] {
+        if size >= step * 10.0 {
+            return format!("{}{suffix}", tick(value / step));
+        }
+    }
+    // Nine decimals take off what binary fractions add; ticks are round numbers.
+    let text = grouped(value, 9);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Three significant digits; whole from 100 on.
 fn significant(value: f64) -> String {
     let size = value.abs();
     if size == 0.0 {
         return "0".to_owned();
     }
+    grouped(value, decimals_for(size))
+}
+
+/// The decimals that make three significant digits of a positive number.
+fn decimals_for(size: f64) -> usize {
+    if size == 0.0 || !size.is_finite() {
+        return 0;
+    }
     // Rounding first keeps 9.996 from becoming 10.00, with four digits.
     let magnitude = (size * 1.0005).log10().floor();
-    let decimals = (2.0 - magnitude).clamp(0.0, 12.0);
-    grouped(value, decimals as usize)
+    (2.0 - magnitude).clamp(0.0, 12.0) as usize
 }
 
 /// At least two decimals below ten, since a ratio is read by its distance from one.
-fn ratio_digits(value: f64) -> String {
-    match value.abs() {
-        size if size >= 99.95 => grouped(value, 0),
-        size if size >= 9.995 => grouped(value, 1),
-        size if size >= 0.0995 || size == 0.0 => grouped(value, 2),
-        _ => significant(value),
+fn ratio_decimals(size: f64) -> usize {
+    match size {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        size if size >= 0.2995 || size == 0.0 => 2,
+        size if size >= 0.02995 => 3,
+        size => decimals_for(size),
     }
 }
 
@@ -330,9 +394,14 @@ mod tests {
 
     #[test]
     fn writes_intervals_in_the_unit_of_the_value() {
+        assert_eq!(interval(Unit::Ratio, 0.088, 0.081, 0.097), "0.088× [0.081, 0.097]");
+        assert_eq!(interval(Unit::Ratio, 0.235, 0.221, 0.249), "0.235× [0.221, 0.249]");
+        assert_eq!(interval(Unit::Ratio, 1.04, 0.994, 1.09), "1.04× [0.99, 1.09]");
+        assert_eq!(interval(Unit::Count, 1.0, 1.0, 1.0), "1 [1, 1]");
+        assert_eq!(interval(Unit::Count, 1.0, 0.98, 1.02), "1.00 [0.98, 1.02]");
         assert_eq!(
             interval(Unit::Seconds, 0.012, 0.000_9, 0.02).replace(NO_BREAK_SPACE, " "),
-            "12.0 ms [0.900, 20.0]"
+            "12.0 ms [0.9, 20.0]"
         );
         assert_eq!(
             difference(Unit::Points, 1.5, -0.5, 3.5).replace(NO_BREAK_SPACE, " "),

@@ -11,6 +11,7 @@ pub mod compare;
 pub mod counter;
 pub mod digest;
 pub mod effect;
+pub mod experiment;
 pub mod hodges_lehmann;
 pub mod incident;
 pub mod littles_law;

@@ -4,6 +4,15 @@
 //! that is not a number is refused. Not here: where the data come from (`analysis`), how numbers become text
 //! ([`crate::format`]).
 
+pub(crate) mod theme;
+
+mod canvas;
+mod lanes;
+mod measure;
+mod plane;
+mod scale;
+mod svg;
+
 mod bars;
 mod cdf;
 mod effects;
@@ -22,6 +31,11 @@ pub use scaling::{Scaling, ScalingCurve, ScalingPoint};
 pub use stacked::{Stacked, StackedRow};
 pub use timeline::{Band, BandKind, Curve, CurveStyle, Limit, Mark, Panel, Timeline};
 
+use std::collections::BTreeSet;
+
+use self::canvas::{Canvas, Label, Rect};
+use self::svg::Place;
+use self::theme::{Ink, size};
 use crate::format::Unit;
 
 /// A figure with its head.
@@ -100,4 +114,164 @@ pub enum ChartError {
     /// The backend gave up.
     #[error("cannot draw chart `{chart}`: {reason}")]
     Backend { chart: String, reason: String },
+}
+
+/// The words around a drawing that come from the report.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// What somebody who cannot see it needs to know.
+    pub alt: &'a str,
+    /// What limits the numbers, such as `SQLite numbers`.
+    pub mark: Option<&'a str>,
+}
+
+impl Chart {
+    /// A file of its own, with a background and both colour schemes.
+    ///
+    /// # Errors
+    /// When a value is not finite or there are too many series.
+    pub fn svg(&self, labels: Labels<'_>) -> Result<String, ChartError> {
+        self.write(labels, Place::File)
+    }
+
+    /// For a page that has the theme's style sheet.
+    ///
+    /// # Errors
+    /// As [`Chart::svg`].
+    pub fn inline_svg(&self, labels: Labels<'_>) -> Result<String, ChartError> {
+        self.write(labels, Place::Inline)
+    }
+
+    fn write(&self, labels: Labels<'_>, place: Place) -> Result<String, ChartError> {
+        let mut probe = Probe::new(&self.title);
+        self.figure.check(&mut probe);
+        probe.result?;
+        let (mut shapes, height) = self.lay_out(labels.mark);
+        if place == Place::File {
+            let mut page = Canvas::default();
+            page.rect(Rect::new(0.0, 0.0, size::WIDTH, height), Ink::Background, 1.0);
+            page.shapes.append(&mut shapes.shapes);
+            shapes = page;
+        }
+        let raw = shapes
+            .write(size::WIDTH, height)
+            .map_err(|reason| ChartError::Backend {
+                chart: self.title.clone(),
+                reason,
+            })?;
+        Ok(svg::finish(&raw, size::WIDTH, height, labels.alt, place))
+    }
+
+    /// The shapes, and the height that they need.
+    fn lay_out(&self, mark: Option<&str>) -> (Canvas, f64) {
+        let mut canvas = Canvas::default();
+        let inner = size::WIDTH - 2.0 * size::PAD;
+        let mut y = size::PAD + 8.0;
+        for line in measure::wrap(&self.title, size::TITLE, inner) {
+            canvas.label(Label::new((size::PAD, y), line, size::TITLE).bold());
+            y += 20.0;
+        }
+        for line in measure::wrap(self.subtitle.as_deref().unwrap_or_default(), size::LABEL, inner) {
+            canvas.label(Label::new((size::PAD, y), line, size::LABEL).ink(Ink::Muted));
+            y += size::LINE;
+        }
+        for line in measure::wrap(mark.unwrap_or_default(), size::LABEL, inner) {
+            canvas.label(Label::new((size::PAD, y), line, size::LABEL).ink(Ink::Worse).bold());
+            y += size::LINE;
+        }
+        let height = self.figure.height(inner, Detail::Full);
+        self.figure
+            .draw(&mut canvas, Rect::new(size::PAD, y, inner, height), Detail::Full);
+        (canvas, (y + height + size::PAD).ceil())
+    }
+}
+
+/// How much of a figure is drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Detail {
+    Full,
+    /// In a grid of small figures.
+    Small,
+}
+
+impl Figure {
+    fn check(&self, probe: &mut Probe) {
+        match self {
+            Self::Cdf(figure) => figure.check(probe),
+            Self::Timeline(figure) => figure.check(probe),
+            Self::Bars(figure) => figure.check(probe),
+            Self::Stacked(figure) => figure.check(probe),
+            Self::Scaling(figure) => figure.check(probe),
+            Self::Effects(figure) => figure.check(probe),
+            Self::HeatMap(figure) => figure.check(probe),
+            Self::Multiples(figure) => figure.check(probe),
+            Self::NoData(_) => {}
+        }
+    }
+
+    fn height(&self, width: f64, detail: Detail) -> f64 {
+        match self {
+            Self::Cdf(figure) => figure.height(detail),
+            Self::Timeline(figure) => figure.height(width, detail),
+            Self::Bars(figure) => figure.height(detail),
+            Self::Stacked(figure) => figure.height(width, detail),
+            Self::Scaling(_) if detail == Detail::Small => 210.0,
+            Self::Scaling(_) => 340.0,
+            Self::Effects(figure) => figure.height(width, detail),
+            Self::HeatMap(figure) => figure.height(),
+            Self::Multiples(figure) => figure.height(width),
+            Self::NoData(_) => 120.0,
+        }
+    }
+
+    fn draw(&self, canvas: &mut Canvas, area: Rect, detail: Detail) {
+        match self {
+            Self::Cdf(figure) => figure.draw(canvas, area),
+            Self::Timeline(figure) => figure.draw(canvas, area, detail),
+            Self::Bars(figure) => figure.draw(canvas, area, detail),
+            Self::Stacked(figure) => figure.draw(canvas, area, detail),
+            Self::Scaling(figure) => figure.draw(canvas, area),
+            Self::Effects(figure) => figure.draw(canvas, area, detail),
+            Self::HeatMap(figure) => figure.draw(canvas, area),
+            Self::Multiples(figure) => figure.draw(canvas, area),
+            Self::NoData(reason) => plane::no_data(canvas, area, reason),
+        }
+    }
+}
+
+/// Looks at every value before anything is drawn.
+#[derive(Debug)]
+struct Probe {
+    chart: String,
+    result: Result<(), ChartError>,
+}
+
+impl Probe {
+    fn new(chart: &str) -> Self {
+        Self {
+            chart: chart.to_owned(),
+            result: Ok(()),
+        }
+    }
+
+    /// Refuses more series than can be told apart.
+    fn series<'a>(&mut self, keys: impl Iterator<Item = &'a Key>) {
+        let names: BTreeSet<&str> = keys.map(|key| key.name.as_str()).collect();
+        if self.result.is_ok() && names.len() > MOST_SERIES {
+            self.result = Err(ChartError::TooManySeries {
+                chart: self.chart.clone(),
+                n_series: names.len(),
+            });
+        }
+    }
+
+    /// Refuses what is not a finite number.
+    fn values(&mut self, series: &str, values: impl IntoIterator<Item = f64>) {
+        if self.result.is_ok() && values.into_iter().any(|value| !value.is_finite()) {
+            self.result = Err(ChartError::NotFinite {
+                chart: self.chart.clone(),
+                series: series.to_owned(),
+            });
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{dlt, images, service, verify};
+use super::{dlt, doctor, images, render, report, service, up, verify};
 
 /// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
 ///
@@ -26,14 +26,27 @@ pub struct Cli {
 /// One variant a subcommand.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Stand-in images for machines without an image registry.
-    Images(images::Args),
+    /// The main job: measure, break, and report on cache, index and incident.
+    Report(report::Args),
+    /// Rebuild the report of a recording from its folder alone.
+    Render(render::Args),
     /// Judge the invariants of a recording anew.
     Verify(verify::Args),
+    /// Keep the stack and the service running, and print the URLs.
+    Up(up::Args),
+    /// End what `up` keeps running, and remove what dead runs have left.
+    Down,
+    /// Say what can run here, what is missing, and what to do about it.
+    Doctor(doctor::Args),
+    /// Stand-in images for machines without an image registry.
+    Images(images::Args),
     /// Records that the service's consumer gave up: list them, or send them again.
     Dlt(dlt::Args),
     /// The reservation service itself: serve, migrate, seed, index, audit, dlt.
     Service(service::Args),
+    /// Holds the undo list of another process of this tool; see the module `watchdog`.
+    #[command(name = crate::watchdog::child::SUBCOMMAND, hide = true)]
+    Watchdog,
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ pub fn main() -> ExitCode {
         log_to_stderr(&cli);
     }
     // A panic has printed itself; guards have run by now, since panics unwind.
-    match catch_unwind(AssertUnwindSafe(|| run(cli.command))) {
+    let is_quiet = cli.quiet;
+    match catch_unwind(AssertUnwindSafe(|| run(cli.command, is_quiet))) {
         Ok(Ok(exit)) => exit.into(),
         Ok(Err(failure)) => {
             complain(&failure);
@@ -38,12 +39,29 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<Exit, Failure> {
+fn run(command: Command, is_quiet: bool) -> Result<Exit, Failure> {
     match command {
-        Command::Images(args) => block_on(super::images::run(args)),
+        Command::Report(args) => block_on(super::report::run(args, is_quiet)),
+        Command::Render(args) => super::render::run(&args),
         Command::Verify(args) => super::verify::run(&args),
+        Command::Up(args) => block_on(super::up::run(args, is_quiet)),
+        Command::Down => block_on(super::down::run()),
+        Command::Doctor(args) => block_on(super::doctor::run(args)),
+        Command::Images(args) => block_on(super::images::run(args)),
         Command::Dlt(args) => super::dlt::run(args),
         Command::Service(args) => super::service::run(args),
+        Command::Watchdog => watch(),
+    }
+}
+
+/// Waits for the end of the process that started this one, and cleans up after it.
+fn watch() -> Result<Exit, Failure> {
+    // Whoever stops the run stops us by closing the pipe; signals are no reason to leave things behind.
+    ctrlc::set_handler(|| {})?;
+    let failures = block_on(async { Ok(crate::watchdog::child::run(std::io::stdin().lock()).await) })?;
+    match failures.into_iter().next() {
+        None => Ok(Exit::Pass),
+        Some(failure) => Err(failure.into()),
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 use clap::Subcommand;
 
 use super::exit::{Exit, Failure, OrExit};
-use crate::stack::builder::{self, Built, StandIn};
-use crate::stack::daemon::Daemon;
+use crate::daemon::Daemon;
+use crate::daemon::builder::{self, Built, StandIn};
 
 /// Arguments of `soundcheck images`.
 #[derive(Debug, clap::Args)]

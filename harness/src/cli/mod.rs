@@ -4,8 +4,21 @@
 pub mod args;
 pub mod dispatch;
 pub mod exit;
+pub mod interrupt;
+pub mod progress;
+pub mod stack_args;
+
+pub mod report;
+
+pub mod render;
+pub mod verify;
+
+pub mod up;
+
+pub mod down;
+
+pub mod doctor;
+pub mod images;
 
 pub mod dlt;
-pub mod images;
 pub mod service;
-pub mod verify;

@@ -44,8 +44,18 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(250));
             bar
         });
-        let state = Mutex::new(State { ahead: total, step: None });
-        Self { inner: Arc::new(Inner { bar, quiet, started: Instant::now(), state }) }
+        let state = Mutex::new(State {
+            ahead: total,
+            step: None,
+        });
+        Self {
+            inner: Arc::new(Inner {
+                bar,
+                quiet,
+                started: Instant::now(),
+                state,
+            }),
+        }
     }
 
     /// One that shows nothing, for library use and tests.
@@ -69,7 +79,10 @@ impl Progress {
     pub fn detail(&self, detail: &str) {
         let (label, left) = {
             let state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let label = state.step.as_ref().map_or_else(String::new, |(label, ..)| label.clone());
+            let label = state
+                .step
+                .as_ref()
+                .map_or_else(String::new, |(label, ..)| label.clone());
             (label, state.left())
         };
         self.show(&format!("{label}: {detail}"), left, false);
@@ -144,7 +157,10 @@ mod tests {
         let progress = Progress::new(Duration::from_secs(100), true);
         progress.step("first", Duration::from_secs(40));
         let left = progress.inner.state.lock().unwrap().left();
-        assert!(left <= Duration::from_secs(100) && left > Duration::from_secs(90), "{left:?}");
+        assert!(
+            left <= Duration::from_secs(100) && left > Duration::from_secs(90),
+            "{left:?}"
+        );
         progress.step("second", Duration::from_secs(60));
         let left = progress.inner.state.lock().unwrap().left();
         assert!(left <= Duration::from_secs(60), "{left:?}");

@@ -1,1 +1,5 @@
-//! See the crate's code map.
+//! What can be broken, and guards that heal.
+
+pub mod drill;
+
+pub use drill::{Fault, FaultError, Injected};

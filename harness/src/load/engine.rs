@@ -38,6 +38,8 @@ pub struct LoadPlan {
     pub seed: u64,
     /// Makes idempotency keys and trace ids differ from those of another attack with the same seed on the same data.
     pub nonce: u64,
+    /// The index of the first target among the recording's variants; the others follow it.
+    pub first_variant: u16,
 }
 
 /// What became of it.
@@ -87,6 +89,7 @@ pub enum LoadError {
 struct Attack {
     context: Context,
     grounds: Vec<Ground>,
+    first_variant: u16,
     arrivals: Arrivals,
     /// Ends the arrivals, also when the time is over rather than a stop asked for.
     no_more: CancellationToken,
@@ -135,6 +138,7 @@ pub async fn drive(
             history,
         },
         grounds,
+        first_variant: plan.first_variant,
         arrivals,
         no_more,
         selector,
@@ -249,7 +253,8 @@ impl Attack {
         self.handle.counted(self.arrivals.counts());
         let mut choices = self.context.dice.choices(arrival.number);
         let kind = journeys::choose(&self.context.scenario, &mut choices);
-        let ground = &self.grounds[usize::from(slice.variant).min(self.grounds.len() - 1)];
+        let place = usize::from(slice.variant.saturating_sub(self.first_variant));
+        let ground = &self.grounds[place.min(self.grounds.len() - 1)];
         let mut session = Session::new(&self.context, ground, worker, arrival, slice, choices);
         let outcome = tokio::select! {
             biased;

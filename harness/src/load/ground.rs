@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use uuid::Uuid;
@@ -200,9 +199,9 @@ impl Ground {
 
     async fn admit(&self, scenario: &ScenarioConfig) -> Result<Vec<Admitted>, String> {
         let patience = scenario.timeouts.admission;
-        stream::iter(self.part.users[self.n_queue_users..].iter().enumerate())
+        stream::iter(self.part.users[self.n_queue_users..].iter().copied().enumerate())
             .map(|(n, user)| async move {
-                tokio::time::timeout(patience, self.admit_one(n, *user, scenario.poll))
+                tokio::time::timeout(patience, self.admit_one(n, user, scenario.poll))
                     .await
                     .unwrap_or_else(|_| Err(format!("user {user} still waits after {patience:?}")))
             })
@@ -262,10 +261,9 @@ impl Ground {
 
     /// One request of the set-up, outside of any measurement.
     async fn set_up<T: Reply>(&self, n: usize, endpoint: Endpoint, call: &Call<'_>) -> Result<T, String> {
-        let mut random = rand::rng();
         let trace = Trace {
-            trace: random.random::<u128>() | 1,
-            span: random.random::<u64>() | 1,
+            trace: rand::random::<u128>() | 1,
+            span: rand::random::<u64>() | 1,
             request_id: format!("set-up-{n}"),
         };
         let exchange = self.client.send(n, call, trace).await;

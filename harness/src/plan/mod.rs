@@ -1,7 +1,9 @@
 //! What will be done, before anything is: pure, seeded, written to `plan.yaml`.
 
 pub mod design;
+pub mod incident;
 pub mod spec;
 
 pub use design::{Design, PlannedSlice};
-pub use spec::{Arm, Dataset, ExperimentPlan, Group, Profile};
+pub use incident::{DrillFault, IncidentPlan};
+pub use spec::{Arm, Dataset, ExperimentPlan, Group, Profile, offered_fact};

@@ -7,6 +7,15 @@
 pub mod model;
 pub mod plan_diff;
 
+mod table;
+
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod terminal;
+
+pub mod write;
+
 pub use crate::chart::Decision;
 pub use crate::format;
 pub use model::{
@@ -14,3 +23,6 @@ pub use model::{
     Inline, RawLink, Section, Table, Text, Tone, Verdict,
 };
 pub use plan_diff::{PlanDiff, PlanLine};
+pub use write::{Files, ReportError, files, write};
+
+pub mod kinds;

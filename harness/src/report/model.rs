@@ -147,6 +147,14 @@ pub struct EffectLine {
     pub withheld: Option<String>,
 }
 
+impl EffectLine {
+    /// `1.83× [1.71, 1.96]`, or `n/a`.
+    pub fn text(&self) -> String {
+        self.estimate
+            .map_or_else(|| format::MISSING.to_owned(), |estimate| estimate.text())
+    }
+}
+
 /// A value with its interval.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Estimate {

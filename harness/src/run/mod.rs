@@ -1,1 +1,15 @@
 //! Where load, scraping and faults meet: it turns a plan into a recording, and does nothing else.
+//!
+//! What the recording says is the business of `analysis` and `verdict`; nothing here judges.
+
+pub mod arm;
+pub mod bench;
+mod edges;
+pub mod error;
+pub mod experiment;
+pub mod incident;
+
+pub use bench::{Bench, Moment, Observer};
+pub use error::RunError;
+pub use experiment::experiment;
+pub use incident::incident;

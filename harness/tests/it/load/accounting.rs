@@ -196,6 +196,7 @@ async fn slices_are_asked_in_turn_and_what_straddles_is_left_out() {
         scenario: seat_maps(200.0, 30.0, 10),
         seed: 1,
         nonce: 1,
+        first_variant: 0,
     };
     let outcome = drive(plan, &targets, selector, Arc::clone(&recorder), None, handle)
         .await

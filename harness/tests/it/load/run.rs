@@ -91,6 +91,7 @@ pub(crate) async fn try_run_with_history(
         scenario,
         seed: 7,
         nonce: 9,
+        first_variant: 0,
     };
     let outcome = drive(plan, &targets, selector, Arc::clone(&recorder), history, handle).await?;
     // Asserted by `drive`; said again here, since all else rests on it.

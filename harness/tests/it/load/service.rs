@@ -91,6 +91,7 @@ impl Service {
             scenario,
             seed: 7,
             nonce,
+            first_variant: 0,
         };
         let outcome = drive(plan, &targets, selector, Arc::clone(&recorder), None, LoadHandle::new())
             .await

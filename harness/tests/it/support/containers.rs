@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use soundcheck::stack::daemon::Daemon;
+use soundcheck::daemon::Daemon;
 
 /// An image that is present on this machine.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::daemon::{Daemon, is_not_found};
+use super::connect::{Daemon, is_not_found};
 
 /// The label that holds the hash of the builder's files.
 const LABEL_BUILDER: &str = "org.soundcheck.builder";

@@ -107,3 +107,23 @@ fn remedy() -> String {
         |path| format!("Podman's socket is there: set DOCKER_HOST=unix://{path}"),
     )
 }
+
+/// Lets a container that was paused or stopped run again; one that runs is left alone.
+///
+/// # Errors
+/// The daemon refuses.
+pub async fn resume(daemon: &Daemon, container: &str) -> Result<(), ApiError> {
+    let state = daemon
+        .api()
+        .inspect_container(container, None)
+        .await?
+        .state
+        .unwrap_or_default();
+    if state.paused == Some(true) {
+        daemon.api().unpause_container(container).await
+    } else if state.running == Some(true) {
+        Ok(())
+    } else {
+        daemon.api().start_container(container, None).await
+    }
+}

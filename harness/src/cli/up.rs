@@ -1,0 +1,238 @@
+//! `soundcheck up`: keeps a stack and the service running, and prints where they are.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::exit::{Exit, Failure, OrExit};
+use super::interrupt;
+use super::stack_args::StackArgs;
+use crate::daemon::ProcessId;
+use crate::stack::{self, Observer, Stack};
+use crate::target::{Program, RunningService, SeedSpec, ServiceConfig};
+use crate::watchdog::undo::FOLDER_PREFIX;
+use crate::watchdog::{Undo, Watchdog};
+
+/// How long the service may take to finish its requests.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Arguments of `soundcheck up`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    stack: StackArgs,
+
+    /// Start the stack alone.
+    #[arg(long)]
+    no_service: bool,
+
+    /// The schema, and the prefix of keys and topics, that the service uses.
+    #[arg(long, default_value = "soundcheck")]
+    namespace: String,
+
+    /// A setting of the service, such as cache.mode=off.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+
+    /// Decides every random choice in the data.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+
+    /// Seats to sell, in all.
+    #[arg(long, default_value_t = 10_000)]
+    seats: u64,
+
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is running, and where.
+#[derive(Debug, Serialize)]
+struct Urls {
+    stack: String,
+    service: Option<String>,
+    metrics: Option<String>,
+    mysql: String,
+    redis: Option<String>,
+    kafka: Option<String>,
+    log: Option<PathBuf>,
+}
+
+/// Runs until it is asked to end, then removes everything.
+///
+/// # Errors
+/// The stack is not available, or the service does not start.
+pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
+    tokio::select! {
+        // A wish to end while things are starting drops them, and guards clean up.
+        biased;
+        asked = interrupt::requested() => {
+            asked?;
+            Ok(Exit::Interrupted)
+        }
+        result = Box::pin(start_and_keep(args, is_quiet)) => result,
+    }
+}
+
+async fn start_and_keep(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
+    let options = args.stack.options(progress_lines(is_quiet))?;
+    let stack = stack::open(&options).await.or_exit(Exit::NoStack)?;
+    let _note = RunningNote::write().or_exit(Exit::Bug)?;
+    let watchdog = Watchdog::start(&options.program)?;
+    let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
+    let folder_undo = watchdog.register(Undo::RemoveFolder {
+        path: folder.path().to_owned(),
+    })?;
+    let service = if args.no_service {
+        None
+    } else {
+        Some(start_service(&args, stack.as_ref(), folder.path(), &options.program, &watchdog).await?)
+    };
+    print_urls(&args, stack.as_ref(), service.as_ref())?;
+    interrupt::requested().await?;
+    if let Some(service) = service {
+        service.stop(DRAIN_WITHIN).await?;
+    }
+    stack.close().await.or_exit(Exit::NoStack)?;
+    folder.close()?;
+    folder_undo.forget()?;
+    Ok(Exit::Pass)
+}
+
+async fn start_service(
+    args: &Args,
+    stack: &dyn Stack,
+    folder: &std::path::Path,
+    program: &std::path::Path,
+    watchdog: &Watchdog,
+) -> Result<RunningService, Failure> {
+    const N_SEATS_PER_SCHEDULE: u64 = 100;
+    const N_SCHEDULES_PER_CONCERT: u64 = 10;
+    let program = Program::tool(program);
+    let mut config = ServiceConfig::new(&args.namespace, &stack.service_endpoints(&args.namespace));
+    for setting in &args.settings {
+        let Some((key, value)) = setting.split_once('=') else {
+            let error = anyhow::anyhow!("--set {setting}: expected key=value");
+            return Err(Failure::new(Exit::Usage, error));
+        };
+        config.set(key.trim(), value.trim());
+    }
+    let config_path = folder.join("commands.yaml");
+    config.write(&config_path)?;
+    // What is wrong with a setting shows here first.
+    program.migrate(&config_path).await.or_exit(Exit::Usage)?;
+    let n_schedules = args.seats.div_ceil(N_SEATS_PER_SCHEDULE);
+    let spec = SeedSpec {
+        seed: args.seed,
+        n_users: 1_000,
+        n_concerts: n_schedules.div_ceil(N_SCHEDULES_PER_CONCERT),
+        n_schedules_per_concert: N_SCHEDULES_PER_CONCERT.min(n_schedules),
+        n_seats_per_schedule: N_SEATS_PER_SCHEDULE,
+        skew: None,
+    };
+    program
+        .seed(&config_path, &spec, &folder.join("catalogue.json"))
+        .await?;
+    Ok(RunningService::launch(&program, &config, folder, "service", Some(watchdog)).await?)
+}
+
+#[expect(clippy::print_stdout, reason = "terminal output")]
+fn print_urls(args: &Args, stack: &dyn Stack, service: Option<&RunningService>) -> Result<(), Failure> {
+    let direct = stack.direct_endpoints(&args.namespace);
+    let urls = Urls {
+        stack: stack.kind().to_string(),
+        service: service.map(RunningService::base_url),
+        metrics: service.map(|service| format!("{}/metrics", service.base_url())),
+        mysql: stack::component::without_password(&direct.database_url),
+        redis: direct.redis_url.as_deref().map(stack::component::without_password),
+        kafka: direct.kafka_brokers,
+        log: service.map(|service| service.log_path().to_owned()),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&urls)?);
+        return Ok(());
+    }
+    let none = || "n/a".to_owned();
+    println!("stack     {}", urls.stack);
+    println!("service   {}", urls.service.unwrap_or_else(none));
+    println!("metrics   {}", urls.metrics.unwrap_or_else(none));
+    println!("database  {}", urls.mysql);
+    println!("redis     {}", urls.redis.unwrap_or_else(none));
+    println!("kafka     {}", urls.kafka.unwrap_or_else(none));
+    println!(
+        "log       {}",
+        urls.log.map_or_else(none, |path| path.display().to_string())
+    );
+    println!("Ctrl-C, or `soundcheck down` elsewhere, ends it and removes everything.");
+    Ok(())
+}
+
+/// Tells what happens on standard error, a line an event.
+#[expect(clippy::print_stderr, reason = "terminal output")]
+fn progress_lines(is_quiet: bool) -> Observer {
+    Observer::new(move |event| {
+        if !is_quiet {
+            eprintln!("{event}");
+        }
+    })
+}
+
+/// A file that tells `soundcheck down` of this process, for as long as it runs.
+#[derive(Debug)]
+pub(super) struct RunningNote {
+    path: PathBuf,
+}
+
+/// What a note says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Noted {
+    process: ProcessId,
+}
+
+impl RunningNote {
+    fn write() -> anyhow::Result<Self> {
+        let pid = std::process::id();
+        let process = ProcessId::of(pid).ok_or_else(|| anyhow::anyhow!("/proc/{pid}/stat cannot be read"))?;
+        let folder = Self::folder();
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join(format!("{pid}.json"));
+        std::fs::write(&path, serde_json::to_vec(&Noted { process })?)?;
+        Ok(Self { path })
+    }
+
+    /// One folder a user.
+    fn folder() -> PathBuf {
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        base.join(format!("soundcheck-up-{}", rustix::process::getuid().as_raw()))
+    }
+
+    /// Processes that have a note and are alive; notes of dead ones are removed.
+    pub(super) fn read_all() -> std::io::Result<Vec<ProcessId>> {
+        let entries = match std::fs::read_dir(Self::folder()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut alive = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            let noted = std::fs::read(&path)
+                .ok()
+                .and_then(|text| serde_json::from_slice::<Noted>(&text).ok());
+            match noted {
+                Some(noted) if noted.process.is_alive() => alive.push(noted.process),
+                _ => std::fs::remove_file(&path)?,
+            }
+        }
+        Ok(alive)
+    }
+}
+
+impl Drop for RunningNote {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(%error, "note of this run is left");
+        }
+    }
+}

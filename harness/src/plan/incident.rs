@@ -1,0 +1,141 @@
+//! The drill of the incident report: bookings at a steady rate, one fault, and time to recover.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::{Dataset, Engine, Profile};
+use crate::config::JourneyKind;
+use crate::units::{Nanos, Percent, Ratio};
+
+/// What is broken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DrillFault {
+    /// MySQL's container is paused: connections stay open, nothing answers.
+    MysqlPause,
+    /// Somebody else holds SQLite's write lock.
+    DatabaseLock,
+}
+
+impl DrillFault {
+    /// Its name in recordings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MysqlPause => "mysql.pause",
+            Self::DatabaseLock => "database.lock",
+        }
+    }
+
+    /// What happens, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::MysqlPause => "MySQL paused",
+            Self::DatabaseLock => "database lock held",
+        }
+    }
+}
+
+/// What users were promised.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Promise {
+    /// At least this share of requests is served.
+    pub availability: Ratio,
+    /// The p99 of a request is at most this.
+    pub p99: Nanos,
+}
+
+/// A drill, as written to `plan.yaml`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IncidentPlan {
+    pub kind: String,
+    pub profile: Profile,
+    pub seed: u64,
+    pub fault: DrillFault,
+    pub dataset: Dataset,
+    /// Shares of the arrivals; they add up to 100.
+    pub mix: BTreeMap<JourneyKind, Percent>,
+    /// How long journeys are begun as fast as they end, to find what the machine bears.
+    pub probe_ms: u64,
+    /// Which share of that is offered.
+    pub load: Percent,
+    /// At most so many journeys a second, however much the machine bears: a drill is about failure, not speed.
+    pub most_per_second: f64,
+    /// Until the first connections and caches are warm; not counted.
+    pub warm_up_ms: u64,
+    pub before_ms: u64,
+    pub fault_ms: u64,
+    pub after_ms: u64,
+    pub promise: Promise,
+}
+
+impl IncidentPlan {
+    /// From the first arrival to the last.
+    pub const fn load_time(&self) -> Duration {
+        Duration::from_millis(self.warm_up_ms + self.before_ms + self.fault_ms + self.after_ms)
+    }
+
+    /// Expected time of the whole drill.
+    pub fn estimate(&self) -> Duration {
+        self.load_time() + Duration::from_millis(self.probe_ms) + Duration::from_secs(10)
+    }
+}
+
+/// The drill for an engine.
+pub fn plan(engine: Engine, profile: Profile, seed: u64) -> IncidentPlan {
+    let (before_ms, after_ms) = match profile {
+        Profile::Smoke => (6_000, 12_000),
+        Profile::Quick => (12_000, 20_000),
+        Profile::Full => (60_000, 60_000),
+    };
+    IncidentPlan {
+        kind: "incident".to_owned(),
+        profile,
+        seed,
+        fault: match engine {
+            Engine::MySql => DrillFault::MysqlPause,
+            Engine::Sqlite => DrillFault::DatabaseLock,
+        },
+        dataset: Dataset {
+            seed,
+            users: 5_000,
+            concerts: 20,
+            schedules_per_concert: 5,
+            seats_per_schedule: 200,
+        },
+        mix: BTreeMap::from([
+            (JourneyKind::Book, Percent(60.0)),
+            (JourneyKind::Browse, Percent(25.0)),
+            (JourneyKind::Abandon, Percent(10.0)),
+            (JourneyKind::Position, Percent(5.0)),
+        ]),
+        probe_ms: 1_500,
+        load: Percent(30.0),
+        most_per_second: 40.0,
+        warm_up_ms: 3_000,
+        before_ms,
+        fault_ms: 10_000,
+        after_ms,
+        promise: Promise {
+            availability: Ratio(0.999),
+            p99: Nanos(500_000_000),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_the_fault_lasts_ten_seconds() {
+        for engine in [Engine::MySql, Engine::Sqlite] {
+            let plan = plan(engine, Profile::Quick, 1);
+            assert!((plan.mix.values().map(|share| share.0).sum::<f64>() - 100.0).abs() < 1e-9);
+            assert_eq!(plan.fault_ms, 10_000);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The cache report: what a cache in front of the seat map gains, what it costs, and what it saves the database.
+
+use std::collections::BTreeMap;
+
+use super::Context;
+use super::common::{self, Comparison};
+use crate::analysis::compare::{Metric, Slice};
+use crate::chart::{
+    Axis, Bar, BarGroup, Bars, Cdf, Curve, CurveStyle, Effects, Figure, Key, Panel, ShareAxis, Timeline,
+};
+use crate::format::Unit;
+use crate::plan::Group;
+use crate::recording::{Endpoint, event};
+use crate::report::{Cell, Column, Document, GotWorse, Section, Table, Text, Verdict};
+
+const HITS: &str = "booking_cache_requests_total";
+const LOADS: &str = "booking_cache_loads_total";
+const REQUESTS: &str = "booking_http_requests_total";
+const SEATS_ROUTE: &str = "/v1/schedules/{id}/seats";
+
+/// Builds the report.
+pub(super) fn document(context: &Context<'_>) -> Document {
+    let mut document = context.opening("Cache: what stands in front of the seat map");
+    let Some(group) = context.plan.groups.first() else {
+        return context.unknown(document, "the plan names no group of variants");
+    };
+    let places = common::places(context.manifest(), group);
+    let slices = context.experiment.compared();
+    let Some((baseline, candidates)) = context.sides(group, &places) else {
+        return context.unknown(document, "the recording holds none of the planned variants");
+    };
+
+    let reads = context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P50, Metric::P95]);
+    let writes = context.compare(&slices, &places, group, Endpoint::Hold, &[Metric::P50, Metric::P95]);
+    let tails = context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P99]);
+
+    document.effects = reads.iter().map(|comparison| comparison.line()).collect();
+    (document.verdict, document.sentence) = verdict(context, &reads, baseline.1);
+
+    let keys: BTreeMap<String, Key> = group
+        .arms
+        .iter()
+        .enumerate()
+        .map(|(slot, arm)| (arm.name.clone(), Key::new(arm.name.clone(), slot)))
+        .collect();
+    let subtitle = context.subtitle(group);
+    let curves: Vec<_> = group
+        .arms
+        .iter()
+        .filter_map(|arm| {
+            common::cdf(
+                &slices,
+                *places.get(&arm.name)?,
+                Endpoint::Seats,
+                keys[&arm.name].clone(),
+            )
+        })
+        .collect();
+    let mut latency = Section::new("How long a seat map takes")
+        .with(context.chart(
+            "seat-map-cdf",
+            "Seat map: response time by variant",
+            &subtitle,
+            if curves.is_empty() {
+                Figure::NoData("no seat map was answered in any slice".to_owned())
+            } else {
+                Figure::Cdf(Cdf { x: Axis::new("response time", Unit::Seconds), share: ShareAxis::Tail, curves })
+            },
+            "Each curve says which share of the seat maps was answered within a time. Further left is faster; the upper end is the tail.",
+            "Cumulative distribution of the seat map's response time, one curve a variant; the table below holds its quantiles.",
+        ))
+        .with(context.chart(
+            "seat-map-effects",
+            "Seat map: effect of each cache",
+            &subtitle,
+            Figure::Effects(Effects {
+                axis: "response time, variant ÷ off".to_owned(),
+                ends: Some(("faster".to_owned(), "slower".to_owned())),
+                margins: None,
+                rows: reads.iter().map(|comparison| comparison.row()).collect(),
+            }),
+            "The ratio with its 95 % interval over the blocks; 1 means no effect. The exact test decides, the interval shows.",
+            "Forest plot of response time ratios against no cache, as listed at the head of the report.",
+        ));
+    latency
+        .blocks
+        .push(latency_table(group, &places, &slices, Endpoint::Seats).into());
+    if let Some(thin) = common::thin_slices(&reads) {
+        latency.blocks.push(thin.into());
+    }
+
+    document.sections.push(latency);
+    document
+        .sections
+        .push(database(context, group, &places, &keys, &subtitle));
+    document.sections.push(context.probe_section(group, &places));
+    document.sections.push(context.ledger_section());
+    document.got_worse = got_worse(context, group, &places, &slices, &writes, &tails, &candidates);
+    document.notes.extend(context.notes(group));
+    document
+}
+
+fn verdict(context: &Context<'_>, reads: &[Comparison], baseline: &str) -> (Verdict, Text) {
+    context.verdict_of(
+        reads,
+        |best, ratio| {
+            format!(
+                "With `{}` the median seat map takes **{ratio}** of the time it takes with `{baseline}`, at the same offered load.",
+                best.candidate
+            )
+        },
+        "No cache is shown to change the median response time of the seat map at this load.",
+    )
+}
+
+fn latency_table(group: &Group, places: &BTreeMap<String, u16>, slices: &[Slice], endpoint: Endpoint) -> Table {
+    let mut columns = vec![Column::text("Variant")];
+    columns.extend(common::latency_columns(common::words(endpoint)));
+    let mut table = Table::new("Response time over all slices, with 95 % intervals", columns);
+    for arm in &group.arms {
+        if let Some(place) = places.get(&arm.name) {
+            let mut row = vec![Cell::from(arm.name.as_str())];
+            row.extend(common::latency_cells(slices, *place, endpoint));
+            table.row(row);
+        }
+    }
+    table
+}
+
+/// A count of the variant's own process in one of its slices.
+fn hits_and_lookups(context: &Context<'_>, slice: &event::Slice) -> (Option<f64>, Option<f64>) {
+    let experiment = context.experiment;
+    // A look-up that misses every layer counts as a miss once a layer; the share is taken of the first layer's look-ups.
+    let hits = experiment.growth(slice, HITS, &[("result", "hit")]);
+    let requests = experiment.growth(slice, REQUESTS, &[("route", SEATS_ROUTE)]);
+    (hits, requests)
+}
+
+fn database(
+    context: &Context<'_>,
+    group: &Group,
+    places: &BTreeMap<String, u16>,
+    keys: &BTreeMap<String, Key>,
+    subtitle: &str,
+) -> Section {
+    let mut table = Table::new(
+        "From the service's own counters at the edges of its slices",
+        [
+            Column::text("Variant"),
+            Column::number("Seat maps", Unit::Count),
+            Column::number("From the cache", Unit::Count),
+            Column::number("Hit ratio", Unit::Percent),
+            Column::number("Database reads", Unit::Count),
+            Column::number("Reads per seat map", Unit::Ratio),
+            Column::number("Resident memory", Unit::Bytes),
+        ],
+    );
+    let mut bars = Vec::new();
+    let mut curves = Vec::new();
+    for arm in &group.arms {
+        let Some(place) = places.get(&arm.name) else { continue };
+        let own: Vec<&event::Slice> = context
+            .experiment
+            .slices
+            .iter()
+            .map(|(slice, _)| slice)
+            .filter(|slice| slice.variant == *place)
+            .collect();
+        let mut hits_sum = None;
+        let mut requests_sum = None;
+        let mut loads_sum = None;
+        let mut points = Vec::new();
+        for slice in &own {
+            let (hits, requests) = hits_and_lookups(context, slice);
+            add(&mut hits_sum, hits);
+            add(&mut requests_sum, requests);
+            add(&mut loads_sum, context.experiment.growth(slice, LOADS, &[]));
+            let ratio = match (hits, requests) {
+                (Some(hits), Some(requests)) if requests > 0.0 => Some(100.0 * hits / requests),
+                _ => None,
+            };
+            points.push((f64::from(slice.block) + 1.0, ratio));
+        }
+        let per_request = ratio(loads_sum, requests_sum);
+        let memory = own
+            .last()
+            .and_then(|slice| context.experiment.level(slice, "process_resident_memory_bytes", &[]));
+        table.row([
+            Cell::from(arm.name.as_str()),
+            Cell::Number(requests_sum),
+            Cell::Number(hits_sum),
+            Cell::Number(ratio(hits_sum, requests_sum).map(|share| share * 100.0)),
+            Cell::Number(loads_sum),
+            Cell::Number(per_request),
+            Cell::Number(memory),
+        ]);
+        bars.push(BarGroup {
+            name: arm.name.clone(),
+            bars: vec![per_request.map(|value| Bar { value, interval: None })],
+        });
+        if arm.settings.get("cache.mode").is_some_and(|mode| mode != "off") {
+            curves.push(Curve {
+                key: keys[&arm.name].clone(),
+                style: CurveStyle::Line,
+                points,
+            });
+        }
+    }
+    Section::new("What the cache saves the database")
+        .with("Hits are counted by the service, never inferred from how fast an answer came.")
+        .with(context.chart(
+            "reads-per-seat-map",
+            "Database reads per seat map",
+            subtitle,
+            Figure::Bars(Bars {
+                value: Axis::new("database reads per seat map", Unit::Ratio),
+                log: false,
+                series: vec![Key::new("reads per seat map", 0)],
+                groups: bars,
+            }),
+            "1 means that every seat map was read from the database.",
+            "Bars of database reads per seat map for each variant; the table below holds the numbers.",
+        ))
+        .with(context.chart(
+            "hit-ratio",
+            "Hit ratio, block by block",
+            subtitle,
+            if curves.is_empty() {
+                Figure::NoData("no variant has a cache".to_owned())
+            } else {
+                Figure::Timeline(Timeline {
+                    x_title: "block".to_owned(),
+                    range: None,
+                    panels: vec![Panel { title: "hit ratio".to_owned(), unit: Unit::Percent, log: false, top: Some(100.0), curves, limits: Vec::new() }],
+                    bands: Vec::new(),
+                    marks: Vec::new(),
+                })
+            },
+            "A cache is cold after each launch and after each pause longer than its time to live, which is what a block's other slices are.",
+            "Hit ratio of each cache over the blocks of the experiment.",
+        ))
+        .with(table)
+}
+
+fn got_worse(
+    context: &Context<'_>,
+    group: &Group,
+    places: &BTreeMap<String, u16>,
+    slices: &[Slice],
+    writes: &[Comparison],
+    tails: &[Comparison],
+    candidates: &[(u16, &str)],
+) -> GotWorse {
+    if candidates.is_empty() {
+        return GotWorse::unknown("no candidate was measured");
+    }
+    context.costs(
+        group,
+        places,
+        slices,
+        writes,
+        tails,
+        "A hold must also invalidate what the cache keeps.",
+    )
+}
+
+fn add(sum: &mut Option<f64>, more: Option<f64>) {
+    if let Some(more) = more {
+        *sum.get_or_insert(0.0) += more;
+    }
+}
+
+fn ratio(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
+    let whole = whole.filter(|whole| *whole > 0.0)?;
+    Some(part.unwrap_or(0.0) / whole)
+}

@@ -1,0 +1,455 @@
+//! What every report opens with: badges, environment, command, effects; and the pieces that several kinds share.
+
+use std::collections::BTreeMap;
+
+use crate::analysis::compare::{self, FEWEST_REQUESTS, Metric, Pairs, Slice, Tally};
+use crate::analysis::effect::{self, Effect, NoiseFloor, Scale};
+use crate::analysis::quantile::Value;
+use crate::chart::{CdfCurve, Decision, EffectRow, Key};
+use crate::format::{self, Unit};
+use crate::plan::Group;
+use crate::recording::event::{Accounting, What};
+use crate::recording::{Endpoint, Event, Manifest, Recording};
+use crate::report::{Badge, Badges, Cell, Column, EffectLine, Estimate, RawLink, Table, Text};
+use crate::units::Ratio;
+use crate::verdict::ledger::{LedgerReport, Overall, Verdict as Ruling};
+
+/// Machine, engines and versions in one line.
+pub(super) fn environment(manifest: &Manifest) -> String {
+    let machine = &manifest.environment;
+    let mut parts = Vec::new();
+    if let Some(model) = &machine.cpu_model {
+        parts.push(model.clone());
+    }
+    if let Some(cores) = machine.cores {
+        parts.push(format!("{cores} cores"));
+    }
+    if let Some(memory) = machine.memory {
+        parts.push(format::quantity(Unit::Bytes, Some(memory.0 as f64)));
+    }
+    if let Some(kernel) = &machine.kernel {
+        parts.push(format!("Linux {kernel}"));
+    }
+    for dependency in &manifest.dependencies {
+        let version = dependency.version.as_deref().unwrap_or("of unknown version");
+        parts.push(format!("{} {version}", dependency.name));
+    }
+    parts.push(format!(
+        "soundcheck {}{}",
+        manifest.tool.version,
+        manifest
+            .tool
+            .commit
+            .as_deref()
+            .map_or_else(String::new, |commit| format!(" ({commit})"))
+    ));
+    parts.join(" · ")
+}
+
+/// What limits every number of a report.
+pub(super) fn mark(manifest: &Manifest) -> Option<String> {
+    (manifest.stack.as_deref() == Some("embedded")).then(|| "SQLite numbers".to_owned())
+}
+
+/// Every arrival of the measured load, added up.
+pub(super) fn accounting(events: &[Event]) -> Accounting {
+    let mut sum = Accounting::default();
+    for event in events {
+        if let What::Accounting { counts, .. } = &event.what {
+            sum.add(counts);
+        }
+    }
+    sum
+}
+
+/// Whether the run can be trusted.
+pub(super) fn badges(ledger: &LedgerReport, events: &[Event], doubts: &[String]) -> Badges {
+    Badges {
+        invariants: invariants_badge(ledger),
+        generator: generator_badge(events, doubts),
+    }
+}
+
+fn invariants_badge(ledger: &LedgerReport) -> Badge {
+    let operations: u64 = ledger.variants.iter().map(|variant| variant.operations).sum();
+    let operations = format::quantity(Unit::Count, Some(operations as f64));
+    match ledger.overall() {
+        Overall::Valid => {
+            let held = ledger
+                .variants
+                .iter()
+                .flat_map(|variant| &variant.findings)
+                .filter(|finding| finding.verdict == Ruling::Valid)
+                .map(|finding| finding.invariant)
+                .collect::<std::collections::BTreeSet<_>>()
+                .len();
+            Badge::pass(format!("{held} invariants hold over {operations} operations"))
+        }
+        Overall::Invalid => {
+            let broken: Vec<String> = ledger
+                .broken()
+                .map(|(variant, finding)| {
+                    format!(
+                        "{} ({variant}): {}",
+                        finding.invariant.id(),
+                        finding.invariant.promise()
+                    )
+                })
+                .collect();
+            Badge::broken(broken.join("; "))
+        }
+        Overall::Unknown => {
+            let mut reasons: Vec<String> = Vec::new();
+            for variant in &ledger.variants {
+                reasons.extend(variant.doubts.iter().cloned());
+                for finding in &variant.findings {
+                    if let Ruling::Unknown {
+                        reason,
+                        exercised: true,
+                    } = &finding.verdict
+                    {
+                        reasons.push(format!("{} ({}): {reason}", finding.invariant.id(), variant.name));
+                    }
+                }
+            }
+            reasons.truncate(3);
+            Badge::unknown(if reasons.is_empty() {
+                "nothing was recorded that could be checked".to_owned()
+            } else {
+                reasons.join("; ")
+            })
+        }
+    }
+}
+
+fn generator_badge(events: &[Event], doubts: &[String]) -> Badge {
+    let sum = accounting(events);
+    if sum.scheduled == 0 {
+        return Badge::unknown("no arrival was accounted for");
+    }
+    let count = |n: u64| format::quantity(Unit::Count, Some(n as f64));
+    let detail = format!(
+        "{} of {} scheduled arrivals started, {} dropped, {} late",
+        count(sum.started),
+        count(sum.scheduled),
+        count(sum.dropped),
+        count(sum.late)
+    );
+    let imbalances = sum.imbalances();
+    if !imbalances.is_empty() {
+        Badge::broken(imbalances.join("; "))
+    } else if doubts.is_empty() {
+        Badge::pass(detail)
+    } else {
+        Badge::unknown(format!("{detail}; {}", doubts.join("; ")))
+    }
+}
+
+/// A table of the invariants of every variant.
+pub(super) fn invariants_table(ledger: &LedgerReport) -> Table {
+    let mut table = Table::new(
+        "The ledger: what must hold whatever the load",
+        [
+            Column::text("Variant"),
+            Column::text("Invariant"),
+            Column::text("Verdict"),
+            Column::text("Rests on"),
+        ],
+    );
+    for variant in &ledger.variants {
+        for finding in &variant.findings {
+            let (state, basis) = match &finding.verdict {
+                Ruling::Valid => (Cell::Badge(crate::report::BadgeState::Pass), finding.basis.clone()),
+                Ruling::Invalid { reason, witness } => {
+                    let steps: Vec<&str> = witness.iter().map(|step| step.text.as_str()).collect();
+                    (
+                        Cell::Badge(crate::report::BadgeState::Broken),
+                        format!("{reason}: {}", steps.join(" → ")),
+                    )
+                }
+                // What nothing could have broken says nothing; a row for it would be noise.
+                Ruling::Unknown { exercised: false, .. } => continue,
+                Ruling::Unknown { reason, .. } => (Cell::Badge(crate::report::BadgeState::Unknown), reason.clone()),
+            };
+            table.row([
+                Cell::from(variant.name.as_str()),
+                Cell::from(format!("{} {}", finding.invariant.id(), finding.invariant.promise())),
+                state,
+                Cell::from(basis),
+            ]);
+        }
+    }
+    table
+}
+
+/// An effect on one metric, with everything that is said about it.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// `seat map p50, redis against off`.
+    pub(super) claim: String,
+    pub(super) candidate: String,
+    pub(super) effect: Effect,
+    pub(super) pairs: Pairs,
+}
+
+impl Comparison {
+    /// Compares two variants of a group on a quantile or rate, block by block. `floor` is the noise floor of the same
+    /// metric.
+    pub(super) fn of(
+        slices: &[Slice],
+        baseline: (u16, &str),
+        candidate: (u16, &str),
+        endpoint: Endpoint,
+        metric: Metric,
+        floor: Option<NoiseFloor>,
+        seed: u64,
+    ) -> Self {
+        let pairs = compare::pairs(slices, baseline.0, candidate.0, |e| e == endpoint, metric);
+        let effect = effect::effect(Scale::Ratio, &pairs.blocks, floor, seed);
+        Self {
+            claim: format!(
+                "{} {}, {} against {}",
+                words(endpoint),
+                metric_words(metric),
+                candidate.1,
+                baseline.1
+            ),
+            candidate: candidate.1.to_owned(),
+            effect,
+            pairs,
+        }
+    }
+
+    /// The noise floor of a metric: the baseline against itself.
+    pub(super) fn floor(
+        slices: &[Slice],
+        baseline: u16,
+        control: Option<u16>,
+        endpoint: Endpoint,
+        metric: Metric,
+        seed: u64,
+    ) -> Option<NoiseFloor> {
+        let pairs = compare::pairs(slices, baseline, control?, |e| e == endpoint, metric);
+        let values: Vec<f64> = pairs.blocks.iter().map(|block| block.value).collect();
+        effect::noise_floor(&values, seed)
+    }
+
+    /// Whether the candidate is better, when that may be said. Every metric compared is a time, and less of it is better.
+    pub(super) fn decision(&self) -> Decision {
+        match self.effect.decision {
+            effect::Decision::Lower => Decision::Better,
+            effect::Decision::Higher => Decision::Worse,
+            _ => Decision::Unknown,
+        }
+    }
+
+    /// Point and interval, where both are finite.
+    pub(super) fn ratio(&self) -> Option<(f64, f64, f64)> {
+        let interval = self.effect.interval?;
+        let point = self.effect.estimate?;
+        [point, interval.low, interval.high]
+            .iter()
+            .all(|value| value.is_finite())
+            .then_some((point, interval.low, interval.high))
+    }
+
+    /// Why nothing is claimed, where nothing is.
+    pub(super) fn withheld(&self) -> Option<String> {
+        match self.effect.decision {
+            effect::Decision::Unknown => Some(format!(
+                "{} of the {} blocks that a claim needs could be compared, on {} of {} launches",
+                self.effect.blocks,
+                effect::FEWEST_BLOCKS,
+                self.effect.launches,
+                effect::FEWEST_LAUNCHES
+            )),
+            effect::Decision::InsideNoiseFloor => {
+                Some("no larger than the baseline differs from itself when it is run again".to_owned())
+            }
+            effect::Decision::NotShown => Some(format!(
+                "chance alone would show as much (p = {}); this does not say that there is no effect",
+                self.effect
+                    .p_value
+                    .map_or_else(|| format::MISSING.to_owned(), |p| format!("{p:.3}"))
+            )),
+            effect::Decision::Higher | effect::Decision::Lower => None,
+        }
+    }
+
+    /// The line at the head of a report.
+    pub(super) fn line(&self) -> EffectLine {
+        let withheld = self.withheld();
+        EffectLine {
+            claim: self.claim.clone(),
+            estimate: if withheld.is_none() {
+                self.ratio().map(|(point, low, high)| Estimate::ratio(point, low, high))
+            } else {
+                None
+            },
+            rounds: u32::try_from(self.effect.blocks).ok(),
+            launches: u32::try_from(self.effect.launches).ok(),
+            decision: self.decision(),
+            withheld,
+        }
+    }
+
+    /// The row of a forest plot.
+    pub(super) fn row(&self) -> EffectRow {
+        EffectRow {
+            name: self.claim.clone(),
+            ratio: self.ratio(),
+            decision: self.decision(),
+        }
+    }
+}
+
+/// An endpoint as people call it.
+pub(super) const fn words(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::QueueEnter => "queue entry",
+        Endpoint::QueuePosition => "queue position",
+        Endpoint::QueueLeave => "queue leave",
+        Endpoint::Schedules => "dates",
+        Endpoint::Seats => "seat map",
+        Endpoint::Hold => "hold",
+        Endpoint::ReadReservation => "read reservation",
+        Endpoint::Cancel => "cancel",
+        Endpoint::Pay => "payment",
+        Endpoint::Balance => "balance",
+        Endpoint::Charge => "charge",
+        Endpoint::JourneyBrowse => "journey: browse",
+        Endpoint::JourneyBook => "journey: book",
+        Endpoint::JourneyAbandon => "journey: abandon",
+        Endpoint::JourneyPosition => "journey: position",
+        Endpoint::JourneySeatMap => "journey: seat map",
+        Endpoint::JourneyHoldCycle => "journey: hold and cancel",
+    }
+}
+
+const fn metric_words(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Throughput => "rate",
+        Metric::P50 => "p50",
+        Metric::P95 => "p95",
+        Metric::P99 => "p99",
+        Metric::FailureRatio => "failures",
+    }
+}
+
+/// The places of a group's arms in the recording.
+pub(super) fn places(manifest: &Manifest, group: &Group) -> BTreeMap<String, u16> {
+    let wanted = |name: &str| group.arms.iter().any(|arm| arm.name == name);
+    manifest
+        .variants
+        .iter()
+        .zip(0_u16..)
+        .filter(|(variant, _)| wanted(&variant.name))
+        .map(|(variant, place)| (variant.name.clone(), place))
+        .collect()
+}
+
+/// Response times of one variant as a table's cells: requests, p50, p95, p99, failures.
+pub(super) fn latency_cells(slices: &[Slice], variant: u16, endpoint: Endpoint) -> Vec<Cell> {
+    let tally = Tally::of(
+        slices
+            .iter()
+            .filter(|slice| slice.variant == variant)
+            .map(|slice| &slice.cells),
+        |e| e == endpoint,
+    );
+    let mut cells = vec![Cell::count(tally.as_ref().map(Tally::requests))];
+    for q in [0.5, 0.95, 0.99] {
+        let estimate = compare::merged_quantile(slices, variant, |e| e == endpoint, Ratio(q), Ratio(0.95));
+        cells.push(estimate.map_or(Cell::Number(None), |estimate| {
+            let seconds = |value: Value| value.finite().map(|ns| ns as f64 / 1e9);
+            match (
+                seconds(estimate.value),
+                estimate.lower.and_then(seconds),
+                estimate.upper.and_then(seconds),
+            ) {
+                (Some(point), Some(low), Some(high)) => Cell::Interval { point, low, high },
+                (Some(point), ..) => Cell::Number(Some(point)),
+                _ => Cell::Text(Text::plain("no answer")),
+            }
+        }));
+    }
+    cells.push(Cell::count(tally.map(|tally| tally.failures)));
+    cells
+}
+
+/// The columns that [`latency_cells`] fills.
+pub(super) fn latency_columns(what: &str) -> Vec<Column> {
+    vec![
+        Column::number(format!("{what}: requests"), Unit::Count),
+        Column::number("p50", Unit::Seconds),
+        Column::number("p95", Unit::Seconds),
+        Column::number("p99", Unit::Seconds),
+        Column::number("Failed", Unit::Count),
+    ]
+}
+
+/// The distribution of a variant's response times; `None` without requests.
+pub(super) fn cdf(slices: &[Slice], variant: u16, endpoint: Endpoint, key: Key) -> Option<CdfCurve> {
+    let tally = Tally::of(
+        slices
+            .iter()
+            .filter(|slice| slice.variant == variant)
+            .map(|slice| &slice.cells),
+        |e| e == endpoint,
+    )?;
+    let total = (tally.successes.len() + tally.failures) as f64;
+    if total == 0.0 {
+        return None;
+    }
+    let mut seen = 0;
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for step in tally.successes.iter_recorded() {
+        seen += step.count_at_value();
+        points.push((step.value_iterated_to() as f64 / 1e9, seen as f64 / total));
+    }
+    // A few hundred points draw the same line as a few thousand, in a file a tenth of the size.
+    let stride = points.len().div_ceil(400).max(1);
+    let last = points.last().copied();
+    let mut thinned: Vec<(f64, f64)> = points.into_iter().step_by(stride).collect();
+    if let Some(last) = last.filter(|last| thinned.last() != Some(last)) {
+        thinned.push(last);
+    }
+    Some(CdfCurve { key, points: thinned })
+}
+
+/// What a reader has to be told about thin slices.
+pub(super) fn thin_slices(comparisons: &[Comparison]) -> Option<Text> {
+    let fewest = comparisons
+        .iter()
+        .map(|comparison| comparison.pairs.fewest_requests)
+        .min()?;
+    (fewest < FEWEST_REQUESTS).then(|| {
+        Text::plain(format!(
+            "The thinnest slice holds {fewest} requests of the endpoint compared, fewer than the {FEWEST_REQUESTS} that make a slice's quantiles steady. The decision stays exact, since it rests on the blocks; the interval is wider for it."
+        ))
+    })
+}
+
+/// The raw files of a recording, for the end of a report.
+pub(super) fn raw(recording: &Recording) -> Vec<RawLink> {
+    [
+        ("manifest.json", "machine, versions, command, variants"),
+        ("plan.yaml", "what was planned, as resolved"),
+        ("events.jsonl", "launches, slices, faults, accounting, notes"),
+        (
+            "latency.hlog",
+            "histograms by slice or second, endpoint, outcome and clock",
+        ),
+        ("series.ndjson", "everything that was scraped, gaps included"),
+        ("verdict.json", "the verdict for machines"),
+    ]
+    .into_iter()
+    .filter(|(name, _)| *name == "verdict.json" || recording.dir().join(name).exists())
+    .map(|(name, what)| RawLink::new(name, what))
+    .collect()
+}
+
+/// The command that repeats a run.
+pub(super) fn command(manifest: &Manifest) -> String {
+    manifest.command.join(" ")
+}

@@ -1,0 +1,319 @@
+//! A recording with everything derived from it that the experiment reports share.
+
+use std::collections::BTreeMap;
+
+use super::common::{self, Comparison};
+use crate::analysis::compare::{FEWEST_REQUESTS, Metric, Slice};
+use crate::analysis::experiment::Experiment;
+use crate::chart::{Chart, Decision, Figure};
+use crate::format::{self, Unit};
+use crate::plan::{ExperimentPlan, Group};
+use crate::recording::event::{NoteLevel, What};
+use crate::recording::{Endpoint, Manifest, Recording};
+use crate::report::{
+    Badges, Block, Callout, Cell, ChartBlock, Column, Document, GotWorse, Section, Table, Text, Tone, Verdict,
+};
+use crate::units::Nanos;
+use crate::verdict::ledger::{LedgerReport, Overall};
+
+/// What the kinds are built from.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    pub(super) recording: &'a Recording,
+    pub(super) plan: &'a ExperimentPlan,
+    pub(super) experiment: &'a Experiment,
+    pub(super) ledger: &'a LedgerReport,
+    pub(super) doubts: Vec<String>,
+}
+
+impl Context<'_> {
+    pub(super) fn manifest(&self) -> &Manifest {
+        self.recording.manifest()
+    }
+
+    /// A document with its head filled in and nothing said yet.
+    pub(super) fn opening(&self, title: &str) -> Document {
+        let badges: Badges = common::badges(self.ledger, &self.experiment.events, &self.doubts);
+        super::blank(self.recording, title, badges)
+    }
+
+    /// The same document as a statement that nothing is known.
+    pub(super) fn unknown(&self, mut document: Document, reason: &str) -> Document {
+        document.verdict = Verdict::Unknown;
+        document.sentence = Text::plain(format!("Nothing can be said: {reason}."));
+        document.got_worse = GotWorse::unknown(reason);
+        document
+    }
+
+    /// The baseline, and the candidates without the control.
+    #[expect(clippy::type_complexity, reason = "a pair and a list of pairs")]
+    pub(super) fn sides<'g>(
+        &self,
+        group: &'g Group,
+        places: &BTreeMap<String, u16>,
+    ) -> Option<((u16, &'g str), Vec<(u16, &'g str)>)> {
+        let place = |name: &str| places.get(name).copied();
+        let baseline = group.baseline()?;
+        let candidates = group
+            .arms
+            .iter()
+            .skip(1)
+            .filter(|arm| !arm.is_control())
+            .filter_map(|arm| Some((place(&arm.name)?, arm.name.as_str())))
+            .collect();
+        Some(((place(&baseline.name)?, baseline.name.as_str()), candidates))
+    }
+
+    /// Every candidate against the baseline on every metric, each with the noise floor of its metric.
+    pub(super) fn compare(
+        &self,
+        slices: &[Slice],
+        places: &BTreeMap<String, u16>,
+        group: &Group,
+        endpoint: Endpoint,
+        metrics: &[Metric],
+    ) -> Vec<Comparison> {
+        let Some((baseline, candidates)) = self.sides(group, places) else {
+            return Vec::new();
+        };
+        let control = group.control().and_then(|arm| places.get(&arm.name).copied());
+        let seed = self.plan.seed;
+        let mut found = Vec::new();
+        for metric in metrics {
+            let floor = Comparison::floor(slices, baseline.0, control, endpoint, *metric, seed);
+            for candidate in &candidates {
+                found.push(Comparison::of(
+                    slices, baseline, *candidate, endpoint, *metric, floor, seed,
+                ));
+            }
+        }
+        found
+    }
+
+    /// The verdict of an experiment: an effect that is shown passes, a broken invariant voids it, doubts make it unknown.
+    pub(super) fn verdict_of(
+        &self,
+        reads: &[Comparison],
+        sentence: impl Fn(&Comparison, &str) -> String,
+        nothing: &str,
+    ) -> (Verdict, Text) {
+        match self.ledger.overall() {
+            Overall::Invalid => {
+                let broken = self.ledger.broken().next();
+                let which = broken.map_or_else(String::new, |(variant, finding)| {
+                    format!(" ({variant}: {})", finding.invariant.promise())
+                });
+                return (
+                    Verdict::Broken,
+                    Text::plain(format!("An invariant is broken{which}; no speed is claimed.")),
+                );
+            }
+            Overall::Unknown => {
+                return (
+                    Verdict::Unknown,
+                    Text::plain("Whether every invariant held is unknown, so no speed is claimed; see the badge."),
+                );
+            }
+            Overall::Valid => {}
+        }
+        if let Some(doubt) = self.doubts.first() {
+            return (
+                Verdict::Unknown,
+                Text::plain(format!("The run cannot carry a claim: {doubt}.")),
+            );
+        }
+        let shown = reads
+            .iter()
+            .filter(|comparison| comparison.decision() == Decision::Better);
+        let best = shown
+            .filter(|comparison| comparison.claim.contains("p50"))
+            .filter_map(|comparison| comparison.ratio().map(|ratio| (comparison, ratio)))
+            .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0));
+        match best {
+            Some((best, (point, low, high))) => {
+                let ratio = format::interval(Unit::Ratio, point, low, high);
+                (Verdict::Pass, Text::marked(&sentence(best, &ratio)))
+            }
+            None if reads.iter().any(|comparison| comparison.decision() == Decision::Worse) => (
+                Verdict::Fail,
+                Text::plain("Every effect that is shown is for the worse; see the list below."),
+            ),
+            None => (Verdict::Unknown, Text::plain(nothing)),
+        }
+    }
+
+    /// Load and layout in one line, for under a chart's title.
+    pub(super) fn subtitle(&self, group: &Group) -> String {
+        let load = self.offered(group).map_or_else(String::new, |rate| {
+            format!(
+                "{} offered to each variant, ",
+                format::quantity(Unit::PerSecond, Some(rate))
+            )
+        });
+        let name = if group.name.is_empty() {
+            String::new()
+        } else {
+            format!("{}, ", group.name)
+        };
+        format!(
+            "{name}{load}{} blocks over {} launches",
+            group.design.blocks, group.design.launches
+        )
+    }
+
+    /// The rate that was offered to every arm of the group.
+    pub(super) fn offered(&self, group: &Group) -> Option<f64> {
+        self.experiment.events.iter().find_map(|event| match &event.what {
+            What::Fact { name, value, .. } if *name == crate::plan::offered_fact(&group.name) => Some(*value),
+            _ => None,
+        })
+    }
+
+    pub(super) fn chart(
+        &self,
+        id: &str,
+        title: &str,
+        subtitle: &str,
+        figure: Figure,
+        caption: &str,
+        alt: &str,
+    ) -> ChartBlock {
+        ChartBlock {
+            id: id.to_owned(),
+            chart: Chart {
+                title: title.to_owned(),
+                subtitle: Some(subtitle.to_owned()),
+                figure,
+            },
+            caption: Text::plain(caption),
+            alt: alt.to_owned(),
+        }
+    }
+
+    /// How the load was chosen: what each arm bore when asked as fast as it could answer.
+    pub(super) fn probe_section(&self, group: &Group, places: &BTreeMap<String, u16>) -> Section {
+        let mut table = Table::new(
+            "What each variant bore when it was asked as fast as it answered",
+            [
+                Column::text("Variant"),
+                Column::number("Answered", Unit::PerSecond),
+                Column::number("p99 at that rate", Unit::Seconds),
+            ],
+        );
+        for arm in &group.arms {
+            let Some(place) = places.get(&arm.name) else { continue };
+            for event in &self.experiment.events {
+                if let What::Probe {
+                    variant, achieved, p99, ..
+                } = &event.what
+                    && variant == place
+                {
+                    table.row([
+                        Cell::from(arm.name.as_str()),
+                        Cell::Number(achieved.map(|rate| rate.0)),
+                        Cell::Number(p99.map(Nanos::as_secs_f64)),
+                    ]);
+                }
+            }
+        }
+        let offered = format::quantity(Unit::PerSecond, self.offered(group));
+        let share = format::quantity(Unit::Percent, Some(self.plan.load.0));
+        Section::new(if group.name.is_empty() { "How the load was chosen".to_owned() } else { format!("How the load was chosen: {}", group.name) })
+            .with(Text::plain(format!(
+                "Every variant was offered {offered}: {share} of what the slowest one bore. At a load that one variant cannot bear, a comparison would show its queue and not its speed."
+            )))
+            .with(table)
+    }
+
+    /// The invariants, variant by variant.
+    pub(super) fn ledger_section(&self) -> Section {
+        let mut section = Section::new("Was anything sold twice?").with(common::invariants_table(self.ledger));
+        for variant in &self.ledger.variants {
+            for doubt in &variant.doubts {
+                section.blocks.push(
+                    Callout {
+                        tone: Tone::Caution,
+                        text: Text::plain(format!("{}: {doubt}", variant.name)),
+                    }
+                    .into(),
+                );
+            }
+        }
+        section
+    }
+
+    /// What a gain costs: writes, the tail, and every other endpoint.
+    pub(super) fn costs(
+        &self,
+        group: &Group,
+        places: &BTreeMap<String, u16>,
+        slices: &[Slice],
+        writes: &[Comparison],
+        tails: &[Comparison],
+        why: &str,
+    ) -> GotWorse {
+        let mut list = Vec::new();
+        for comparison in writes.iter().chain(tails) {
+            let estimate = comparison.ratio().map_or_else(
+                || format::MISSING.to_owned(),
+                |(point, low, high)| format::interval(Unit::Ratio, point, low, high),
+            );
+            let judged = match comparison.decision() {
+                Decision::Worse => "**worse**",
+                Decision::Better => "better",
+                Decision::Same | Decision::Unknown => "no difference is shown",
+            };
+            let why_not = comparison
+                .withheld()
+                .map_or_else(String::new, |reason| format!(" ({reason})"));
+            list.push(Text::marked(&format!(
+                "{}: {estimate}, {judged}{why_not}",
+                comparison.claim
+            )));
+        }
+        let mut columns = vec![Column::text("Variant")];
+        columns.extend(common::latency_columns(common::words(Endpoint::Hold)));
+        let mut table = Table::new("Holds over all slices, with 95 % intervals", columns);
+        for arm in &group.arms {
+            if let Some(place) = places.get(&arm.name) {
+                let mut row = vec![Cell::from(arm.name.as_str())];
+                row.extend(common::latency_cells(slices, *place, Endpoint::Hold));
+                table.row(row);
+            }
+        }
+        if list.is_empty() {
+            return GotWorse::unknown("no write was compared");
+        }
+        GotWorse::of(
+            Text::plain(format!("{why} Writes and tails, variant against baseline:")),
+            [
+                Block::List {
+                    ordered: false,
+                    items: list,
+                },
+                table.into(),
+            ],
+        )
+    }
+
+    /// Method and warnings.
+    pub(super) fn notes(&self, group: &Group) -> Vec<Text> {
+        let design = &group.design;
+        let mut notes = vec![Text::plain(format!(
+            "Method: every variant is a live process on one stack with data of its own from one seed. A block holds one slice of {} ms of each variant in seeded random order, of which the first 250 ms and requests across an edge are left out; after every {} blocks all variants are launched again. Per block the ratio to the baseline is taken; the exact two-sided signed-rank test decides at 1 %, a bootstrap-t over blocks gives the 95 % interval, and the baseline run twice gives the noise floor. Failed requests count as endlessly slow. Slices with fewer than {FEWEST_REQUESTS} requests are said to be thin.",
+            design.slice_ms,
+            design.blocks / design.launches.max(1)
+        ))];
+        for event in &self.experiment.events {
+            if let What::Note {
+                level: NoteLevel::Warning,
+                text,
+            } = &event.what
+            {
+                notes.push(Text::plain(text.clone()));
+            }
+        }
+        notes.extend(self.recording.notes().iter().map(|note| Text::plain(note.clone())));
+        notes
+    }
+}

@@ -1,0 +1,94 @@
+//! One file a kind of report: from a recording, and nothing else, to a document.
+
+mod cache;
+mod common;
+mod context;
+
+use std::path::PathBuf;
+
+use context::Context;
+
+use super::{Badges, Document, GotWorse, Text, Verdict};
+use crate::analysis::experiment::Experiment;
+use crate::plan::ExperimentPlan;
+use crate::recording::{RecordError, Recording};
+use crate::verdict::{ledger, validity};
+
+/// Why a recording has no report.
+#[derive(Debug, thiserror::Error)]
+pub enum KindError {
+    /// A file of the recording cannot be used.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// There is no plan, so nobody knows what was compared.
+    #[error("{0} holds no plan.yaml, so nobody knows what was compared; record it again")]
+    NoPlan(PathBuf),
+    /// The plan is of another form.
+    #[error("cannot read the plan of {dir}")]
+    Plan {
+        dir: PathBuf,
+        #[source]
+        source: serde_yaml::Error,
+    },
+    /// A kind that this version has no report for.
+    #[error(
+        "{dir} is a recording of kind `{kind}`, for which this version has no report; known are cache, index, incident, overview"
+    )]
+    UnknownKind { dir: PathBuf, kind: String },
+}
+
+/// The report of a recording.
+///
+/// # Errors
+/// When the recording cannot be read, or its kind is unknown.
+pub fn document(recording: &Recording) -> Result<Document, KindError> {
+    match recording.manifest().kind.as_str() {
+        "cache" | "index" => experiment(recording),
+        other => Err(KindError::UnknownKind {
+            dir: recording.dir().to_owned(),
+            kind: other.to_owned(),
+        }),
+    }
+}
+
+fn experiment(recording: &Recording) -> Result<Document, KindError> {
+    let text = recording
+        .plan()?
+        .ok_or_else(|| KindError::NoPlan(recording.dir().to_owned()))?;
+    let plan: ExperimentPlan = serde_yaml::from_str(&text).map_err(|source| KindError::Plan {
+        dir: recording.dir().to_owned(),
+        source,
+    })?;
+    let experiment = Experiment::of(recording)?;
+    let ledger = ledger::verify(recording)?;
+    let doubts = validity::validity(recording)?.doubts;
+    let context = Context {
+        recording,
+        plan: &plan,
+        experiment: &experiment,
+        ledger: &ledger,
+        doubts,
+    };
+    Ok(cache::document(&context))
+}
+
+/// A document with its head and nothing said.
+fn blank(recording: &Recording, title: &str, badges: Badges) -> Document {
+    let manifest = recording.manifest();
+    Document {
+        title: title.to_owned(),
+        kind: manifest.kind.clone(),
+        verdict: Verdict::Unknown,
+        sentence: Text::default(),
+        mark: common::mark(manifest),
+        badges,
+        effects: Vec::new(),
+        environment: Some(common::environment(manifest)),
+        recorded: None,
+        command: common::command(manifest),
+        sections: Vec::new(),
+        got_worse: GotWorse::unknown("nothing was compared"),
+        raw: common::raw(recording),
+        notes: Vec::new(),
+    }
+}

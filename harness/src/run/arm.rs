@@ -1,0 +1,197 @@
+//! One variant as a live process with data of its own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::bench::Bench;
+use super::error::RunError;
+use crate::load::{Catalogue, Target};
+use crate::plan::Dataset;
+use crate::recording::event::What;
+use crate::recording::{RecordingWriter, RunClock};
+use crate::target::{RunningService, SeedSpec, ServiceConfig, TargetError};
+use crate::units::Nanos;
+
+/// How long a service may take to finish its requests.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// A variant with its data, running or not.
+#[derive(Debug)]
+pub(super) struct LiveArm {
+    pub(super) name: String,
+    pub(super) place: u16,
+    pub(super) namespace: String,
+    config: ServiceConfig,
+    config_path: PathBuf,
+    catalogue: Catalogue,
+    service: Option<RunningService>,
+}
+
+impl LiveArm {
+    /// Creates the variant's data: schema, seed and, where one is asked for, the index.
+    ///
+    /// # Errors
+    /// When a command of the service fails.
+    pub(super) async fn prepare(
+        bench: &Bench<'_>,
+        clock: RunClock,
+        (name, place): (&str, u16),
+        settings: impl IntoIterator<Item = (&str, &str)>,
+        with_broker: bool,
+        index: Option<&str>,
+        dataset: &Dataset,
+    ) -> Result<Self, RunError> {
+        let failed = |source: TargetError| RunError::Target {
+            variant: name.to_owned(),
+            source,
+        };
+        let namespace = bench.namespace(clock, place);
+        let mut endpoints = bench.stack.service_endpoints(&namespace);
+        if !with_broker {
+            endpoints.kafka_brokers = None;
+        }
+        let mut config = ServiceConfig::new(&namespace, &endpoints);
+        for (key, value) in settings {
+            config.set(key, value);
+        }
+        let config_path = bench.scratch_file(&format!("{name}.commands.yaml"));
+        config.write(&config_path).map_err(failed)?;
+        bench.program.migrate(&config_path).await.map_err(failed)?;
+        let catalogue_path = bench.scratch_file(&format!("{name}.catalogue.json"));
+        let spec = SeedSpec {
+            seed: dataset.seed,
+            n_users: dataset.users.into(),
+            n_concerts: dataset.concerts.into(),
+            n_schedules_per_concert: dataset.schedules_per_concert.into(),
+            n_seats_per_schedule: dataset.seats_per_schedule.into(),
+            skew: None,
+        };
+        bench
+            .program
+            .seed(&config_path, &spec, &catalogue_path)
+            .await
+            .map_err(failed)?;
+        if let Some(index) = index {
+            bench.program.index(&config_path, index).await.map_err(failed)?;
+        }
+        let catalogue = Catalogue::load(&catalogue_path).map_err(|source| RunError::Catalogue {
+            variant: name.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            place,
+            namespace,
+            config,
+            config_path,
+            catalogue,
+            service: None,
+        })
+    }
+
+    /// Starts the process, and says so in the recording.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub(super) async fn launch(
+        &mut self,
+        bench: &Bench<'_>,
+        recording: &RecordingWriter,
+        clock: RunClock,
+        launch: u32,
+    ) -> Result<(), RunError> {
+        let name = format!("{}.{launch}", self.name);
+        let service = RunningService::launch(bench.program, &self.config, bench.scratch, &name, Some(bench.watchdog))
+            .await
+            .map_err(|source| self.failed(source))?;
+        recording.event(
+            clock.now(),
+            What::Launch {
+                launch,
+                variant: self.place,
+                pid: Some(service.ready().pid),
+                version: Some(service.ready().version.clone()),
+                ready_after: Some(Nanos::from_duration(service.start_took())),
+            },
+        )?;
+        self.service = Some(service);
+        Ok(())
+    }
+
+    /// Ends the process in the orderly way.
+    ///
+    /// # Errors
+    /// When the kernel does not let us.
+    pub(super) async fn stop(&mut self) -> Result<(), RunError> {
+        match self.service.take() {
+            Some(service) => service
+                .stop(DRAIN_WITHIN)
+                .await
+                .map(drop)
+                .map_err(|source| self.failed(source)),
+            None => Ok(()),
+        }
+    }
+
+    /// Where it listens; `None` while it does not run.
+    pub(super) fn base_url(&self) -> Option<String> {
+        self.service.as_ref().map(RunningService::base_url)
+    }
+
+    /// Where it logs.
+    pub(super) fn log(&self) -> String {
+        self.service
+            .as_ref()
+            .map_or_else(String::new, |service| service.log_path().display().to_string())
+    }
+
+    /// What the load asks.
+    pub(super) fn target(&self) -> Target {
+        Target {
+            address: self.base_url().unwrap_or_default(),
+            part: self.catalogue.whole(),
+        }
+    }
+
+    /// What is on sale.
+    pub(super) const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Writes the final state into the recording. A failure is an event of its own: a run whose state is unknown has
+    /// still measured something.
+    ///
+    /// # Errors
+    /// When the recording cannot be written.
+    pub(super) async fn audit(
+        &self,
+        bench: &Bench<'_>,
+        recording: &RecordingWriter,
+        clock: RunClock,
+    ) -> Result<(), RunError> {
+        let path = bench.scratch_file(&format!("{}.audit.ndjson", self.name));
+        let error = match bench.program.audit(&self.config_path, &path).await {
+            Ok(()) => {
+                let mut file = std::fs::File::open(&path).map_err(|source| RunError::File { path, source })?;
+                recording.audit(self.place, &mut file)?;
+                None
+            }
+            Err(error) => Some(format!("{:#}", anyhow::Error::from(error))),
+        };
+        recording.event(
+            clock.now(),
+            What::FinalAudit {
+                variant: self.place,
+                error,
+            },
+        )?;
+        Ok(())
+    }
+
+    fn failed(&self, source: TargetError) -> RunError {
+        RunError::Target {
+            variant: self.name.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What every run stands on: the stack, the program under test, who cleans up, and who is told.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::recording::model::{Dependency, Manifest, Tool};
+use crate::recording::{RunClock, environment};
+use crate::stack::Stack;
+use crate::target::Program;
+use crate::watchdog::Watchdog;
+
+/// Something that a person who waits wants to know.
+#[derive(Clone, Debug)]
+pub enum Moment {
+    /// The next step begins, and about how long it takes.
+    Step { label: String, estimate: Duration },
+    /// How far the step is.
+    Detail(String),
+}
+
+/// Who is told.
+#[derive(Clone)]
+pub struct Observer(Arc<dyn Fn(Moment) + Send + Sync>);
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+impl Observer {
+    /// Calls `tell` at every moment.
+    pub fn new(tell: impl Fn(Moment) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    /// One that tells nobody.
+    pub fn silent() -> Self {
+        Self::new(|_| ())
+    }
+
+    pub(super) fn step(&self, label: impl Into<String>, estimate: Duration) {
+        (self.0)(Moment::Step {
+            label: label.into(),
+            estimate,
+        });
+    }
+
+    pub(super) fn detail(&self, text: impl Into<String>) {
+        (self.0)(Moment::Detail(text.into()));
+    }
+}
+
+/// What every run stands on.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    pub stack: &'a dyn Stack,
+    /// Why it is this stack, for the manifest.
+    pub stack_reason: Option<String>,
+    pub program: &'a Program,
+    pub watchdog: &'a Watchdog,
+    /// Configurations, logs and catalogues of the services; removed at the end.
+    pub scratch: &'a Path,
+    pub observer: Observer,
+    /// Ends the run early; what was measured is kept.
+    pub stop: CancellationToken,
+    /// The command line for the manifest, secrets masked.
+    pub command: Vec<String>,
+    pub profile: Option<String>,
+}
+
+impl Bench<'_> {
+    /// Everything that is known before the run begins.
+    pub(super) fn manifest(&self, kind: &str, seed: u64, clock: RunClock) -> Manifest {
+        let tool = Tool {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("SOUNDCHECK_COMMIT").map(str::to_owned),
+        };
+        let mut manifest = Manifest::new(kind, tool, seed, environment::read(), clock.anchor());
+        manifest.command.clone_from(&self.command);
+        manifest.profile.clone_from(&self.profile);
+        manifest.stack = Some(self.stack.kind().to_string());
+        manifest.stack_reason.clone_from(&self.stack_reason);
+        manifest.dependencies = self
+            .stack
+            .engines()
+            .iter()
+            .map(|engine| Dependency {
+                name: engine.engine.clone(),
+                version: engine.version.clone(),
+                image: engine.image.clone(),
+                image_digest: engine.image_digest.clone(),
+            })
+            .collect();
+        manifest
+    }
+
+    /// A name for a schema, prefix and topics that no other run on this stack has.
+    pub(super) fn namespace(&self, clock: RunClock, place: u16) -> String {
+        let born_ms = clock.anchor().unix_ns.unsigned_abs() / 1_000_000;
+        format!("sc_{:x}_{:x}_{place}", std::process::id(), born_ms & 0xffff_ffff)
+    }
+
+    /// A path in the scratch folder.
+    pub(super) fn scratch_file(&self, name: &str) -> PathBuf {
+        self.scratch.join(name)
+    }
+}

@@ -1,0 +1,409 @@
+//! Runs a drill: bookings at a steady rate, one fault injected and healed, and then the books.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::arm::LiveArm;
+use super::bench::Bench;
+use super::error::RunError;
+use crate::analysis::experiment::service_source;
+use crate::config::{JourneyKind, ScenarioConfig};
+use crate::fault::Fault;
+use crate::load::recorder::Keep;
+use crate::load::{LoadHandle, LoadPlan, Recorder, Selector, drive};
+use crate::plan::{IncidentPlan, offered_fact};
+use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
+use crate::recording::model::{DataFacts, Rules, Variant};
+use crate::recording::{RecordingWriter, RunClock};
+use crate::scrape::poll::Schedule;
+use crate::scrape::process::{MachineSource, ProcessSource};
+use crate::scrape::redis::RedisSource;
+use crate::scrape::service::ServiceSource;
+use crate::scrape::{Poller, Source as _};
+use crate::units::{Nanos, Percent, RatePerSec};
+
+/// The only variant.
+const NAME: &str = "service";
+const CAPACITY: u32 = 2_000;
+/// Short enough that a journey cut off by the fault gives its place back within the drill.
+const ACTIVE_TTL: Duration = Duration::from_secs(20);
+const HOLD_TTL: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(3);
+/// How long the outbox and the consumer may take after the last payment.
+const DRAIN: Duration = Duration::from_secs(30);
+const PROBE_USERS: u32 = 16;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Runs `plan` into a new recording at `dir`.
+///
+/// # Errors
+/// When something that the run stands on fails; what was measured until then is kept, and the fault is healed.
+pub async fn incident(bench: &Bench<'_>, plan: &IncidentPlan, dir: &Path) -> Result<PathBuf, RunError> {
+    let clock = RunClock::start();
+    let mut manifest = bench.manifest(&plan.kind, plan.seed, clock);
+    manifest.variants = vec![Variant {
+        rules: Rules {
+            queue_capacity: Some(CAPACITY),
+            hold_ttl_ms: Some(u64::try_from(HOLD_TTL.as_millis()).unwrap_or(u64::MAX)),
+            active_ttl_ms: Some(u64::try_from(ACTIVE_TTL.as_millis()).unwrap_or(u64::MAX)),
+            grace_ms: Some(u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX)),
+            drain_ms: Some(u64::try_from(DRAIN.as_millis()).unwrap_or(u64::MAX)),
+            staleness_ms: None,
+            outbox: Some(true),
+        },
+        ..Variant::named(NAME)
+    }];
+    let recording = RecordingWriter::create(dir, &manifest)?;
+    recording.put(
+        crate::recording::store::PLAN_FILE,
+        serde_yaml::to_string(plan)?.as_bytes(),
+    )?;
+    let drill = Drill {
+        bench,
+        plan,
+        recording: &recording,
+        clock,
+    };
+    let outcome = drill.run().await;
+    recording.close()?;
+    outcome?;
+    Ok(dir.to_owned())
+}
+
+struct Drill<'a> {
+    bench: &'a Bench<'a>,
+    plan: &'a IncidentPlan,
+    recording: &'a RecordingWriter,
+    clock: RunClock,
+}
+
+impl Drill<'_> {
+    fn event(&self, what: What) -> Result<(), RunError> {
+        Ok(self.recording.event(self.clock.now(), what)?)
+    }
+
+    fn phase(&self, name: &str, edge: Edge) -> Result<(), RunError> {
+        self.event(What::Phase {
+            name: name.to_owned(),
+            edge,
+        })
+    }
+
+    async fn run(&self) -> Result<(), RunError> {
+        let observer = &self.bench.observer;
+        observer.step("incident: creating data", Duration::from_secs(3));
+        let capacity = CAPACITY.to_string();
+        let (active, hold) = (seconds(ACTIVE_TTL), seconds(HOLD_TTL));
+        let settings = [
+            ("queue.capacity", capacity.as_str()),
+            ("queue.active_ttl", active.as_str()),
+            ("hold.ttl", hold.as_str()),
+        ];
+        let mut arm = LiveArm::prepare(
+            self.bench,
+            self.clock,
+            (NAME, 0),
+            settings,
+            true,
+            None,
+            &self.plan.dataset,
+        )
+        .await?;
+        let data = &self.plan.dataset;
+        let facts = DataFacts {
+            seed: data.seed,
+            users: data.users.into(),
+            concerts: data.concerts.into(),
+            schedules: u64::from(data.concerts) * u64::from(data.schedules_per_concert),
+            seats: data.seats(),
+            hash: arm.catalogue().data_hash.clone(),
+        };
+        self.recording.update_manifest(|manifest| manifest.data = Some(facts))?;
+        arm.launch(self.bench, self.recording, self.clock, 0).await?;
+        let mut poller = self.poller(&arm)?;
+        let drilled = self.drill(&arm).await;
+        let drained = match &drilled {
+            Ok(()) => self.drain(&arm).await,
+            Err(_) => Ok(()),
+        };
+        poller.scrape_now().await?;
+        poller.stop().await?;
+        arm.stop().await?;
+        drilled?;
+        drained?;
+        observer.step("incident: reading the final state", Duration::from_secs(2));
+        arm.audit(self.bench, self.recording, self.clock).await?;
+        Ok(self.bench.stack.remove_namespace(&arm.namespace).await?)
+    }
+
+    fn poller(&self, arm: &LiveArm) -> Result<Poller, RunError> {
+        let mut poller = Poller::new(self.recording.clone(), self.clock, Schedule::default());
+        poller.watch("generator", ProcessSource::own());
+        poller.watch("machine", MachineSource);
+        let base = arm.base_url().unwrap_or_default();
+        poller.watch(&service_source(NAME), ServiceSource::new(&format!("{base}/metrics"))?);
+        let direct = self.bench.stack.direct_endpoints(&arm.namespace);
+        if let Some(url) = &direct.redis_url {
+            poller.watch("redis", RedisSource::new(url)?);
+        }
+        if !direct.is_sqlite() {
+            let source = crate::scrape::mysql::MySqlSource::new(&direct.database_url, &[&arm.namespace])?;
+            poller.watch("mysql", source);
+        }
+        if let Some(brokers) = &direct.kafka_brokers {
+            let topic = format!("{}.payments", arm.namespace);
+            let group = format!("{}.tickets", arm.namespace);
+            poller.watch(
+                "kafka",
+                crate::scrape::kafka::KafkaSource::new(brokers, &group, &[&topic])?,
+            );
+        }
+        Ok(poller)
+    }
+
+    fn mix(&self) -> Vec<(JourneyKind, Percent)> {
+        self.plan.mix.iter().map(|(kind, share)| (*kind, *share)).collect()
+    }
+
+    fn load_plan(&self, scenario: ScenarioConfig, nonce: u64) -> LoadPlan {
+        let mut scenario = scenario;
+        scenario.poll = Duration::from_millis(200);
+        scenario.timeouts.request = Duration::from_secs(3);
+        scenario.timeouts.admission = Duration::from_secs(15);
+        scenario.tops_up = true;
+        LoadPlan {
+            scenario,
+            seed: self.plan.seed,
+            nonce,
+            first_variant: 0,
+        }
+    }
+
+    async fn probe(&self, arm: &LiveArm) -> Result<RatePerSec, RunError> {
+        let length = Duration::from_millis(self.plan.probe_ms);
+        self.bench
+            .observer
+            .step("incident: finding what this machine bears", length);
+        let scenario = ScenarioConfig::saturating("probe", PROBE_USERS, length, &self.mix());
+        let selector = Arc::new(Selector::new(0));
+        let recorder = Arc::new(Recorder::new(
+            vec![NAME.to_owned()],
+            Arc::clone(&selector),
+            Keep::Everything,
+            self.clock,
+        ));
+        let history = Some(self.recording.history());
+        let outcome = drive(
+            self.load_plan(scenario, 1),
+            &[arm.target()],
+            selector,
+            recorder,
+            history,
+            LoadHandle::new(),
+        )
+        .await?;
+        if outcome.total.ok == 0 {
+            return Err(RunError::NothingBorne {
+                variant: NAME.to_owned(),
+                log: arm.log(),
+            });
+        }
+        let achieved = outcome.total.ok as f64 / length.as_secs_f64();
+        self.event(What::Probe {
+            variant: 0,
+            offered: RatePerSec(outcome.total.scheduled as f64 / length.as_secs_f64()),
+            achieved: Some(RatePerSec(achieved)),
+            p99: None,
+            held: false,
+        })?;
+        Ok(RatePerSec(
+            (achieved * self.plan.load.0 / 100.0).min(self.plan.most_per_second),
+        ))
+    }
+
+    async fn drill(&self, arm: &LiveArm) -> Result<(), RunError> {
+        let rate = self.probe(arm).await?;
+        self.event(What::Fact {
+            variant: None,
+            name: offered_fact(""),
+            value: rate.0,
+            unit: "per second".to_owned(),
+        })?;
+        self.bench.observer.step(
+            "incident: steady state",
+            Duration::from_millis(self.plan.warm_up_ms + self.plan.before_ms),
+        );
+        let mut scenario = ScenarioConfig::constant("drill", rate, self.plan.load_time(), &self.mix());
+        // Whoever is stuck in the fault must not keep others from arriving: that is the generator's failure, not the
+        // service's.
+        let stuck = rate.0 * (Duration::from_millis(self.plan.fault_ms) + Duration::from_secs(20)).as_secs_f64();
+        scenario.users = (stuck.ceil() as u32).clamp(100, 4_000);
+        let selector = Arc::new(Selector::new(0));
+        let recorder = Arc::new(Recorder::new(
+            vec![NAME.to_owned()],
+            Arc::clone(&selector),
+            Keep::Everything,
+            self.clock,
+        ));
+        let handle = LoadHandle::new();
+        let attack = {
+            let (plan, target) = (self.load_plan(scenario, 2), arm.target());
+            let (recorder, handle) = (Arc::clone(&recorder), handle.clone());
+            let history = Some(self.recording.history());
+            tokio::spawn(async move { drive(plan, &[target], selector, recorder, history, handle).await })
+        };
+        let Some(zero) = handle.begun().await else {
+            attack.await??;
+            return Ok(());
+        };
+        // What the probe left in the recorder is not of the drill.
+        let cutter = tokio::spawn(cut_every_second(
+            self.recording.clone(),
+            Arc::clone(&recorder),
+            self.clock,
+        ));
+        let broken = self.phases(arm, zero).await;
+        if broken.is_err() {
+            handle.stop();
+        }
+        let outcome = attack.await?;
+        cutter.abort();
+        write_cut(self.recording, &recorder)?;
+        broken?;
+        let outcome = outcome?;
+        for (account, counts) in &outcome.books {
+            self.event(What::Accounting {
+                variant: account.variant,
+                slice: None,
+                counts: *counts,
+            })?;
+        }
+        for (cause, count) in recorder.causes() {
+            if !cause.outcome.is_served() {
+                let text = format!(
+                    "{} ended with {} ({}), {count} times",
+                    cause.endpoint, cause.outcome, cause.text
+                );
+                self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Warm-up, before, fault, after, each at its moment of the schedule.
+    async fn phases(&self, arm: &LiveArm, zero: Nanos) -> Result<(), RunError> {
+        let plan = self.plan;
+        let mut due = zero.plus(Duration::from_millis(plan.warm_up_ms));
+        self.phase("warm-up", Edge::Begin)?;
+        self.wait(due).await?;
+        self.phase("warm-up", Edge::End)?;
+        due = due.plus(Duration::from_millis(plan.before_ms));
+        self.wait(due).await?;
+        self.bench.observer.step(
+            format!("incident: {}", plan.fault.words()),
+            Duration::from_millis(plan.fault_ms),
+        );
+        let fault = Fault::of(plan.fault, self.bench.stack, &arm.namespace).map_err(|source| self.failed(source))?;
+        let step = |step: FaultStep, detail: Option<String>| {
+            self.event(What::Fault {
+                name: plan.fault.name().to_owned(),
+                target: fault.target(),
+                step,
+                detail,
+            })
+        };
+        step(FaultStep::Injecting, None)?;
+        let injected = fault
+            .inject(self.bench.watchdog)
+            .await
+            .map_err(|source| self.failed(source))?;
+        step(FaultStep::Injected, None)?;
+        due = due.plus(Duration::from_millis(plan.fault_ms));
+        let waited = self.wait(due).await;
+        step(FaultStep::Healing, None)?;
+        if let Err(error) = injected.heal().await {
+            step(
+                FaultStep::Failed,
+                Some(format!("{:#}", anyhow::Error::msg(error.to_string()))),
+            )?;
+            return Err(self.failed(error));
+        }
+        step(FaultStep::Healed, None)?;
+        fault.verify().await.map_err(|source| self.failed(source))?;
+        step(FaultStep::Verified, None)?;
+        waited?;
+        self.bench
+            .observer
+            .step("incident: recovery", Duration::from_millis(plan.after_ms));
+        self.wait(due.plus(Duration::from_millis(plan.after_ms))).await
+    }
+
+    async fn wait(&self, until: Nanos) -> Result<(), RunError> {
+        tokio::select! {
+            () = tokio::time::sleep_until(self.clock.instant(until).into()) => Ok(()),
+            () = self.bench.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
+        }
+    }
+
+    /// Waits until every payment's event has had its effect and every hold that was left has expired and been swept.
+    async fn drain(&self, arm: &LiveArm) -> Result<(), RunError> {
+        self.bench
+            .observer
+            .step("incident: waiting for the outbox to empty", Duration::from_secs(5));
+        let began = self.clock.now();
+        let swept = began.plus(HOLD_TTL).plus(GRACE);
+        let mut metrics = ServiceSource::new(&format!("{}/metrics", arm.base_url().unwrap_or_default()))?;
+        let pending = loop {
+            let pending = metrics.scrape().await.ok().and_then(|samples| {
+                let value = |name: &str| {
+                    let values = samples.iter().filter(|sample| sample.name == name);
+                    values.map(|sample| sample.value).reduce(|a, b| a + b)
+                };
+                Some(value("booking_outbox_pending")? + value("booking_consumer_lag_messages").unwrap_or(0.0))
+            });
+            let waited = self.clock.now().since(began);
+            if (pending == Some(0.0) && self.clock.now() >= swept) || waited > DRAIN {
+                break pending;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        self.event(What::Drained {
+            variant: 0,
+            pending: pending.map(|pending| pending as u64),
+            waited: Nanos::from_duration(self.clock.now().since(began)),
+        })
+    }
+
+    fn failed(&self, source: crate::fault::FaultError) -> RunError {
+        RunError::Fault {
+            fault: self.plan.fault.name().to_owned(),
+            source: Box::new(source),
+        }
+    }
+}
+
+fn seconds(length: Duration) -> String {
+    format!("{}s", length.as_secs())
+}
+
+fn write_cut(recording: &RecordingWriter, recorder: &Recorder) -> Result<(), RunError> {
+    for cut in recorder.cut() {
+        recording.interval(cut.start, cut.length, &cut.tag, &cut.histogram)?;
+    }
+    Ok(recording.flush()?)
+}
+
+/// Writes what ended in each second, until it is stopped.
+async fn cut_every_second(recording: RecordingWriter, recorder: Arc<Recorder>, clock: RunClock) {
+    let mut due = clock.instant(clock.now());
+    loop {
+        due += SECOND;
+        tokio::time::sleep_until(due.into()).await;
+        if let Err(error) = write_cut(&recording, &recorder) {
+            // The last cut, which the run itself writes, meets the same error and reports it.
+            tracing::error!(%error, "cannot write a second of latencies");
+            return;
+        }
+    }
+}

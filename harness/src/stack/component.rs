@@ -1,0 +1,122 @@
+//! The parts of a stack, and where they can be reached.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Something the service depends on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    /// MySQL, or SQLite where nothing is installed.
+    Database,
+    Redis,
+    Kafka,
+}
+
+impl Component {
+    /// Every one, in the order of the service's configuration.
+    pub const ALL: [Self; 3] = [Self::Database, Self::Redis, Self::Kafka];
+
+    /// Its name in options and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Database => "mysql",
+            Self::Redis => "redis",
+            Self::Kafka => "kafka",
+        }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which kind of stack.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StackKind {
+    Containers,
+    External,
+    Embedded,
+}
+
+impl fmt::Display for StackKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Containers => "containers",
+            Self::External => "external",
+            Self::Embedded => "embedded",
+        })
+    }
+}
+
+/// What a component is made of, for the manifest and for every chart's subtitle.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EngineInfo {
+    pub component: Component,
+    /// Such as `MySQL` or `SQLite`.
+    pub engine: String,
+    /// As the engine says; `None` when it does not.
+    pub version: Option<String>,
+    /// The image it runs from, when it is a container of ours.
+    pub image: Option<String>,
+    /// The image's content digest.
+    pub image_digest: Option<String>,
+}
+
+/// Where the components are, for one party.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Endpoints {
+    /// `mysql://…` without a schema, or `sqlite://PATH`.
+    pub database_url: String,
+    /// `None` where there is no Redis.
+    pub redis_url: Option<String>,
+    /// `HOST:PORT,…`; `None` where there is no broker.
+    pub kafka_brokers: Option<String>,
+}
+
+impl Endpoints {
+    /// Whether the database is SQLite, so that its numbers must be marked as such.
+    pub fn is_sqlite(&self) -> bool {
+        self.database_url.starts_with("sqlite:")
+    }
+}
+
+/// The URL with the password masked, for messages and recordings.
+pub fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    // The last @ of the authority ends the user's part; a password may hold an unescaped one.
+    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let Some(at) = rest[..authority_end].rfind('@') else {
+        return url.to_owned();
+    };
+    match rest[..at].split_once(':') {
+        Some((user, password)) if !password.is_empty() => format!("{scheme}://{user}:***{}", &rest[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_masked(url: &str, expected: &str) {
+        assert_eq!(without_password(url), expected);
+    }
+
+    #[test]
+    fn passwords_are_masked() {
+        check_masked("mysql://root:geheim@h:3306/s?x=1", "mysql://root:***@h:3306/s?x=1");
+        check_masked("mysql://root:a@b@h:3306", "mysql://root:***@h:3306");
+        check_masked("redis://:geheim@h:6379", "redis://:***@h:6379");
+        check_masked("mysql://root@h:3306", "mysql://root@h:3306");
+        check_masked("sqlite:///tmp/a@b.db", "sqlite:///tmp/a@b.db");
+        check_masked("127.0.0.1:9092", "127.0.0.1:9092");
+    }
+}

@@ -1,0 +1,120 @@
+//! Servers that run already: asked who they are, used, and left as they were.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use futures::future::{BoxFuture, try_join_all};
+
+use super::component::{Component, Endpoints, EngineInfo, StackKind, without_password};
+use super::containers::engine_name;
+use super::contract::{ContainerHandle, Stack};
+use super::embedded::MockBroker;
+use super::error::StackError;
+use super::options::{StackEvent, StackOptions};
+use super::{namespace, probe};
+
+/// A stack of somebody else's servers.
+#[derive(Debug)]
+pub struct External {
+    endpoints: Endpoints,
+    engines: Vec<EngineInfo>,
+}
+
+impl External {
+    /// Probes every component that `options` wants.
+    ///
+    /// # Errors
+    /// A URL is missing or unreadable, or what it leads to does not answer as it should.
+    pub async fn connect(options: &StackOptions) -> Result<Self, StackError> {
+        let urls = [
+            (
+                Component::Database,
+                &options.external.mysql,
+                "--mysql URL",
+                "SOUNDCHECK_MYSQL_URL",
+            ),
+            (
+                Component::Redis,
+                &options.external.redis,
+                "--redis URL",
+                "SOUNDCHECK_REDIS_URL",
+            ),
+            (
+                Component::Kafka,
+                &options.external.kafka,
+                "--kafka HOST:PORT",
+                "SOUNDCHECK_KAFKA_BROKERS",
+            ),
+        ];
+        let mut addresses = BTreeMap::new();
+        for (component, url, option, variable) in urls {
+            if options.wants(component) {
+                let url = url.as_deref().ok_or(StackError::MissingUrl { option, variable })?;
+                // The service's schema is its namespace, so a URL ends with the address.
+                addresses.insert(component, url.trim_end_matches('/').to_owned());
+            }
+        }
+        let engines = try_join_all(addresses.iter().map(|(component, address)| async move {
+            let started = Instant::now();
+            let what = without_password(address);
+            options.observer.tell(&StackEvent::Starting {
+                component: *component,
+                what,
+            });
+            let version = probe::probe(*component, address, probe::ANSWER_WITHIN).await?;
+            options.observer.tell(&StackEvent::Ready {
+                component: *component,
+                took: started.elapsed(),
+            });
+            let engine = engine_name(*component).to_owned();
+            Ok::<_, StackError>(EngineInfo {
+                component: *component,
+                engine,
+                version,
+                image: None,
+                image_digest: None,
+            })
+        }))
+        .await?;
+        let endpoints = Endpoints {
+            database_url: addresses.remove(&Component::Database).unwrap_or_default(),
+            redis_url: addresses.remove(&Component::Redis),
+            kafka_brokers: addresses.remove(&Component::Kafka),
+        };
+        Ok(Self { endpoints, engines })
+    }
+}
+
+impl Stack for External {
+    fn kind(&self) -> StackKind {
+        StackKind::External
+    }
+
+    fn service_endpoints(&self, _namespace: &str) -> Endpoints {
+        self.endpoints.clone()
+    }
+
+    fn direct_endpoints(&self, _namespace: &str) -> Endpoints {
+        self.endpoints.clone()
+    }
+
+    fn engines(&self) -> &[EngineInfo] {
+        &self.engines
+    }
+
+    fn container(&self, _component: Component) -> Option<ContainerHandle> {
+        None
+    }
+
+    fn mock_broker(&self) -> Option<MockBroker> {
+        None
+    }
+
+    fn remove_namespace<'a>(&'a self, namespace: &'a str) -> BoxFuture<'a, Result<(), StackError>> {
+        Box::pin(namespace::remove(&self.endpoints, namespace))
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), StackError>> {
+        Box::pin(async { Ok(()) })
+    }
+}

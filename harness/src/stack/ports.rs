@@ -1,0 +1,55 @@
+//! Host ports that stay ours while a container restarts.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
+
+use rand::Rng;
+
+/// Below the kernel's own range for outgoing connections, see [`choose`].
+const PORTS: RangeInclusive<u16> = 20_000..=32_000;
+const N_ATTEMPTS: usize = 200;
+
+/// A port on the loopback interface that is free right now.
+///
+/// Not one that the kernel hands out: from its range a client that keeps dialling a stopped broker gets, sooner or
+/// later, that very port as its own, connects to itself, and keeps the broker from coming back.
+///
+/// # Errors
+/// None was free in many attempts.
+pub fn choose() -> std::io::Result<u16> {
+    let first_of_kernel = kernel_range_start().unwrap_or(u16::MAX);
+    let last = (*PORTS.end()).min(first_of_kernel.saturating_sub(1));
+    let range = if last > *PORTS.start() + 1_000 {
+        *PORTS.start()..=last
+    } else {
+        1_024..=u16::MAX
+    };
+    let mut generator = rand::rng();
+    for _ in 0..N_ATTEMPTS {
+        let port = generator.random_range(range.clone());
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(std::io::Error::new(
+        std::io::ErrorKind::AddrInUse,
+        format!("no free port between {} and {}", range.start(), range.end()),
+    ))
+}
+
+fn kernel_range_start() -> Option<u16> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_chosen_port_can_be_bound_and_is_not_the_kernels() {
+        let port = super::choose().unwrap();
+        std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        if let Some(start) = super::kernel_range_start().filter(|start| *start > 22_000) {
+            assert!(port < start, "{port} is from the range that starts at {start}");
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! The service under test as a process or a URL.
