@@ -34,6 +34,11 @@ impl Uid {
     /// No id.
     pub const NONE: Self = Self { high: 0, low: 0 };
 
+    /// From the two halves of a UUID.
+    pub const fn from_halves(high: u64, low: u64) -> Self {
+        Self { high, low }
+    }
+
     /// A UUID as it is; any other text as a name-based UUID (version 8) from its SHA-256, which no service makes.
     pub fn of(text: &str) -> Self {
         if let Ok(uuid) = uuid::Uuid::try_parse(text) {
@@ -54,7 +59,7 @@ impl Uid {
 impl From<uuid::Uuid> for Uid {
     fn from(uuid: uuid::Uuid) -> Self {
         let (high, low) = uuid.as_u64_pair();
-        Self { high, low }
+        Self::from_halves(high, low)
     }
 }
 

@@ -176,7 +176,7 @@ impl LedgerReport {
 
 /// A judgement as a checker makes it: operations by number, to be looked up once it is certain.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Judgement {
+pub enum Judgement {
     Valid,
     Invalid(Evidence),
     Unknown(String),
@@ -186,7 +186,7 @@ pub(super) enum Judgement {
 
 /// What convicts.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Evidence {
+pub struct Evidence {
     pub(super) reason: String,
     pub(super) operations: Vec<u32>,
     /// Lines of the final state.

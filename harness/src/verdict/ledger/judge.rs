@@ -98,7 +98,7 @@ fn each_variant(
 }
 
 /// Judges every invariant by the facts and the final state alone.
-pub(super) fn judge(facts: &Facts, end: &End<'_>) -> Vec<(Invariant, Judgement, String)> {
+pub fn judge(facts: &Facts, end: &End<'_>) -> Vec<(Invariant, Judgement, String)> {
     Invariant::ALL
         .into_iter()
         .map(|invariant| {

@@ -27,6 +27,10 @@ mod staleness;
 pub mod judge;
 
 #[cfg(test)]
+mod planted;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;
@@ -34,4 +38,4 @@ mod tests;
 pub use end::End;
 pub use facts::Facts;
 pub use finding::{Finding, Invariant, LedgerReport, Overall, Step, VariantLedger, Verdict};
-pub use judge::{staleness_of, verify};
+pub use judge::{judge, staleness_of, verify};

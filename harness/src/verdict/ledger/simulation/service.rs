@@ -1,28 +1,24 @@
-//! A booking service in memory, correct unless told otherwise, and clients that lose answers: histories and final
-//! states on which the ledger can be tried. Effects happen at one moment inside each operation's interval.
+//! The service: seats, queue, money and events, with one defect at most.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::end::{Drained, End, HarnessFacts, ServiceClock};
-use super::facts::Facts;
+use super::super::end::{Drained, HarnessFacts};
+use super::run::{Evidence, Size};
 use crate::recording::audit::*;
 use crate::recording::history::*;
-use crate::recording::model::{ClockAnchor, Rules};
+use crate::recording::model::Rules;
 use crate::units::Nanos;
 
-const MS: u64 = 1_000_000;
-/// Wall time when the run's clock shows zero.
-pub(super) const ZERO_MS: i64 = 1_800_000_000_000;
 const HOLD_TTL_MS: i64 = 120;
 const ACTIVE_TTL_MS: i64 = 1_500;
 const WAITING_TTL_MS: i64 = 20_000;
 
 /// What the service does wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Defect {
+pub(in super::super) enum Defect {
     None,
     /// Nobody looks whether a seat is taken.
     Oversell,
@@ -50,57 +46,23 @@ pub(super) enum Defect {
     ServerErrors,
 }
 
-/// Everything that the ledger gets to see.
-#[derive(Debug)]
-pub(super) struct Evidence {
-    pub(super) operations: Vec<Operation>,
-    pub(super) audit: Audit,
-    pub(super) rules: Rules,
-    pub(super) harness: HarnessFacts,
-}
-
-impl Evidence {
-    /// Shows the projected facts and the end.
-    pub(super) fn show<T>(&self, judge: impl FnOnce(&Facts, &End<'_>) -> T) -> T {
-        let anchor = ClockAnchor {
-            unix_ns: ZERO_MS * 1_000_000,
-            offsets: Vec::new(),
-        };
-        let names = Names::default();
-        let clock = ServiceClock::of(&anchor);
-        let end = End::new(Some(&self.audit), &names, &self.rules, clock, self.harness.clone());
-        judge(&self.operations.iter().copied().collect(), &end)
-    }
-}
-
-/// One user who does one thing at a time.
-struct Client {
-    user: Name,
-    process: u32,
-    free_at: u64,
-    token: Option<Uid>,
-    reservation: Option<Uid>,
-    /// A finished operation to be sent again: its kind, key and target.
-    repeat: Option<Operation>,
-}
-
 struct Place {
     user: Name,
     expires_ms: i64,
 }
 
-struct Seat {
+pub(super) struct Seat {
     owner: Option<Uid>,
     held_until_ms: i64,
     sold: bool,
 }
 
-struct Service {
+pub(super) struct Service {
     defect: Defect,
     capacity: usize,
     waiting: VecDeque<(Uid, Place)>,
     active: BTreeMap<Uid, Place>,
-    seats: BTreeMap<Name, Seat>,
+    pub(super) seats: BTreeMap<Name, Seat>,
     balances: BTreeMap<Name, i64>,
     answers: BTreeMap<(Name, IdemKey), Operation>,
     events: Vec<Uid>,
@@ -108,141 +70,8 @@ struct Service {
     next_id: u64,
 }
 
-/// How large a simulated run is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    pub(super) clients: u32,
-    pub(super) seats: u32,
-    pub(super) capacity: u32,
-    pub(super) steps: u32,
-}
-
-/// Runs the service under load.
-pub(super) fn simulate(seed: u64, size: Size, defect: Defect) -> Evidence {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut service = Service::new(size, defect);
-    let mut clients: Vec<Client> = (1..=size.clients)
-        .map(|number| Client {
-            user: Name(number),
-            process: number,
-            free_at: 0,
-            token: None,
-            reservation: None,
-            repeat: None,
-        })
-        .collect();
-    let mut operations = Vec::new();
-    let mut t = MS;
-    for _ in 0..size.steps {
-        t += rng.random_range(MS / 10..4 * MS);
-        let client = rng.random_range(0..clients.len());
-        let client = &mut clients[client];
-        if client.free_at >= t {
-            continue;
-        }
-        service.housekeeping(now_ms(t), &mut rng);
-        let invoked = Nanos(client.free_at.max(t.saturating_sub(rng.random_range(1..15 * MS))) + 1);
-        let request = client.choose(&service, &mut rng, invoked);
-        operations.push(client.perform(request, &mut service, t, &mut rng));
-    }
-    operations.sort_by_key(|op| op.returned);
-    t += 2_000 * MS;
-    service.finish(now_ms(t), operations, t)
-}
-
-fn now_ms(t: u64) -> i64 {
-    ZERO_MS + i64::try_from(t / MS).unwrap()
-}
-
-impl Client {
-    /// What a user does next.
-    fn choose(&mut self, service: &Service, rng: &mut ChaCha8Rng, invoked: Nanos) -> Operation {
-        let mut op = Operation::new(OpKind::ReadBalance, self.process, invoked, invoked, Settled::Ok);
-        op.user = self.user;
-        if rng.random_bool(0.15)
-            && let Some(before) = self.repeat
-        {
-            return Operation {
-                invoked,
-                process: self.process,
-                ..before
-            };
-        }
-        let dice = rng.random_range(0..100);
-        let Some(token) = self.token else {
-            op.kind = if dice < 80 { OpKind::QueueEnter } else { OpKind::Charge };
-            op.amount = Some(50);
-            op.key = IdemKey(rng.random());
-            return op;
-        };
-        op.object = token;
-        match (self.reservation, dice) {
-            (_, 0..35) => op.kind = OpKind::QueuePosition,
-            (_, 35..38) => op.kind = OpKind::QueueLeave,
-            (None, 38..90) => {
-                op.kind = if dice < 50 { OpKind::SeatSeen } else { OpKind::Hold };
-                let seats = u32::try_from(service.seats.len()).unwrap();
-                op.seat = Name(1_000 + rng.random_range(0..seats));
-                op.object = Uid::NONE;
-                op.key = IdemKey(rng.random());
-            }
-            (Some(reservation), 38..90) => {
-                op.object = reservation;
-                op.key = IdemKey(rng.random());
-                op.kind = match dice {
-                    38..70 => OpKind::Pay,
-                    70..80 => OpKind::Cancel,
-                    _ => OpKind::ReadReservation,
-                };
-            }
-            _ => op.object = Uid::NONE,
-        }
-        op
-    }
-
-    /// Sends it; the request or the answer may get lost.
-    fn perform(&mut self, mut op: Operation, service: &mut Service, t: u64, rng: &mut ChaCha8Rng) -> Operation {
-        let arrives = rng.random_bool(0.97);
-        let answered = arrives && rng.random_bool(0.95);
-        let request = op;
-        if arrives {
-            op = service.handle(op, now_ms(t));
-        }
-        op.returned = Nanos(t + rng.random_range(1..15 * MS));
-        if !answered {
-            op = Operation {
-                settled: Settled::Info,
-                returned: op.returned,
-                code: Code::TimeOut,
-                ..request
-            };
-            // A client that gave up goes on under another number, and forgets what it was about.
-            self.process += 10_000;
-        }
-        self.free_at = op.returned.0 + 1;
-        if answered && request.key.some().is_some() && op.kind != OpKind::SeatSeen && op.kind != OpKind::ReadReservation
-        {
-            self.repeat = Some(request);
-        }
-        match (op.kind, op.settled) {
-            (OpKind::QueueEnter, Settled::Ok) => self.token = Some(op.object),
-            (OpKind::QueueLeave, _) => (self.token, self.reservation) = (None, None),
-            (OpKind::QueuePosition, Settled::Fail) => self.token = None,
-            (OpKind::Hold, Settled::Ok) => self.reservation = Some(op.object),
-            (OpKind::Pay | OpKind::Cancel, _) => {
-                self.reservation = None;
-                if op.kind == OpKind::Pay {
-                    self.token = None;
-                }
-            }
-            _ => {}
-        }
-        op
-    }
-}
-
 impl Service {
-    fn new(size: Size, defect: Defect) -> Self {
+    pub(super) fn new(size: Size, defect: Defect) -> Self {
         let users = (1..=size.clients).map(Name);
         let seat = |number| {
             let seat = Seat {
@@ -272,7 +101,7 @@ impl Service {
     }
 
     /// Expiry, admission, and now and then the sweeper.
-    fn housekeeping(&mut self, now: i64, rng: &mut ChaCha8Rng) {
+    pub(super) fn housekeeping(&mut self, now: i64, rng: &mut ChaCha8Rng) {
         self.active.retain(|_, place| place.expires_ms > now);
         self.waiting.retain(|(_, place)| place.expires_ms > now);
         while self.active.len() < self.capacity || self.defect == Defect::AdmitAll {
@@ -308,7 +137,7 @@ impl Service {
         }
     }
 
-    fn handle(&mut self, op: Operation, now: i64) -> Operation {
+    pub(super) fn handle(&mut self, op: Operation, now: i64) -> Operation {
         let first = self.answers.get(&(op.user, op.key)).filter(|_| op.key.some().is_some());
         if let Some(first) = first
             && self.defect != Defect::ForgetKeys
@@ -575,7 +404,7 @@ impl Service {
     }
 
     /// Delivers the events, sweeps, and writes the final state.
-    fn finish(mut self, now: i64, operations: Vec<Operation>, t: u64) -> Evidence {
+    pub(super) fn finish(mut self, now: i64, operations: Vec<Operation>, t: u64) -> Evidence {
         self.sweep(now);
         for (number, reservation) in std::mem::take(&mut self.events).into_iter().enumerate() {
             let event = self.id();
