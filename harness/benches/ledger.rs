@@ -15,7 +15,7 @@ use soundcheck::recording::model::{ClockAnchor, Rules};
 use soundcheck::units::Nanos;
 use soundcheck::verdict::ledger::end::{Drained, HarnessFacts, ServiceClock};
 use soundcheck::verdict::ledger::finding::Judgement;
-use soundcheck::verdict::ledger::{End, Facts, Invariant, judge};
+use soundcheck::verdict::ledger::{End, Invariant, Projection, judge};
 
 /// Operations of one booking below.
 const OPERATIONS: u64 = 10;
@@ -28,12 +28,13 @@ fn main() {
     let audit = final_state(bookings);
     let before = peak_mib();
     let started = Instant::now();
-    let mut facts = Facts::default();
+    let mut projection = Projection::default();
     for number in 0..bookings {
         booking(number, |step, operation| {
-            facts.observe(number * OPERATIONS + step, &operation)
+            projection.observe(number * OPERATIONS + step, &operation)
         });
     }
+    let facts = projection.finish();
     let observed = started.elapsed();
     let rules = Rules {
         queue_capacity: Some(1_000),

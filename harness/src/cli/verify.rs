@@ -128,9 +128,54 @@ fn line(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::recording::history::{IdemKey, OpKind, Operation, Settled, Uid};
+    use crate::recording::model::{Environment, Manifest, Variant};
+    use crate::recording::{RecordingWriter, RunClock, environment};
     use crate::units::Nanos;
     use crate::verdict::ledger::Invariant;
+
+    fn record(dir: &Path, operations: &[Operation]) {
+        let clock = RunClock::start().anchor();
+        let mut manifest = Manifest::new("run", environment::tool(), 1, Environment::default(), clock);
+        manifest.variants.push(Variant::named("base"));
+        let writer = RecordingWriter::create(dir, &manifest).unwrap();
+        let seat = writer.history().name("A1");
+        for op in operations {
+            writer.history().record(&Operation { seat, ..*op });
+        }
+        writer.close().unwrap();
+    }
+
+    fn exit_of(dir: &Path) -> Exit {
+        let args = Args {
+            run: dir.to_owned(),
+            json: true,
+        };
+        run(&args).unwrap_or_else(|failure| failure.exit)
+    }
+
+    #[test]
+    fn the_exit_code_tells_valid_broken_unknown_and_unreadable_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(exit_of(dir.path()), Exit::Usage, "no recording");
+        record(dir.path(), &[]);
+        assert_eq!(exit_of(dir.path()), Exit::Unknown, "nothing was done");
+        std::fs::write(dir.path().join("events.jsonl"), "{}\n").unwrap();
+        assert_eq!(exit_of(dir.path()), Exit::Usage, "edited");
+
+        // One key, two answers: no final state is needed to see that.
+        let dir = tempfile::tempdir().unwrap();
+        let answer = |reservation| Operation {
+            key: IdemKey(1),
+            object: Uid::from_halves(reservation, 1),
+            ..Operation::new(OpKind::Hold, 1, Nanos(reservation), Nanos(reservation + 1), Settled::Ok)
+        };
+        record(dir.path(), &[answer(1), answer(2)]);
+        assert_eq!(exit_of(dir.path()), Exit::Broken);
+    }
 
     #[test]
     fn a_terminal_shows_verdicts_reasons_and_witnesses() {

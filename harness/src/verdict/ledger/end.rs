@@ -1,7 +1,6 @@
 //! What is known when the run is over: the service's final state, its promises, its clock, and what the harness did.
 
-use std::collections::HashMap;
-
+use super::uid_map::UidMap;
 use crate::recording::audit::{Audit, ReservationRow};
 use crate::recording::event::{DeadLetter, Event, FaultStep, What};
 use crate::recording::history::{Name, Names, Uid};
@@ -17,7 +16,7 @@ pub struct End<'a> {
     pub rules: &'a Rules,
     pub clock: ServiceClock,
     pub harness: HarnessFacts,
-    reservations: HashMap<Uid, &'a ReservationRow>,
+    reservations: UidMap<&'a ReservationRow>,
 }
 
 /// What the events tell about one variant.

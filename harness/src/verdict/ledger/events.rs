@@ -5,6 +5,7 @@ use super::facts::Facts;
 use super::finding::{Evidence, Judgement};
 use super::money::{Side, first_difference};
 use super::outbox::had_time_to_drain;
+use super::uid_map::{UidMap, UidSet};
 use crate::recording::audit::{Audit, OutboxRow, PaymentStatus};
 use crate::recording::history::Uid;
 
@@ -123,16 +124,22 @@ fn ticket_twice(audit: &Audit) -> Option<About> {
 }
 
 fn ticket_from_nowhere(audit: &Audit, completed: &[Uid], has_outbox: bool) -> Option<About> {
-    let mut events: Vec<(Uid, Uid)> = audit.outbox.iter().map(|row| (row.reservation, row.event)).collect();
-    events.sort_unstable();
-    let ticket = audit.tickets.iter().find(|ticket| {
-        completed.binary_search(&ticket.reservation).is_err()
-            || has_outbox && events.binary_search(&(ticket.reservation, ticket.event)).is_err()
-    })?;
-    let why = if completed.binary_search(&ticket.reservation).is_err() {
-        "payment"
-    } else {
+    // By now each of these payments is known to have one event.
+    let mut events: UidMap<Option<Uid>> = completed.iter().map(|&reservation| (reservation, None)).collect();
+    for row in &audit.outbox {
+        events.insert(row.reservation, Some(row.event));
+    }
+    let ticket = audit
+        .tickets
+        .iter()
+        .find(|ticket| match events.get(&ticket.reservation) {
+            None => true,
+            Some(event) => has_outbox && *event != Some(ticket.event),
+        })?;
+    let why = if events.contains_key(&ticket.reservation) {
         "event"
+    } else {
+        "payment"
     };
     let reason = format!("reservation {} has a ticket without a {why}", ticket.reservation);
     let row = format!(
@@ -147,13 +154,12 @@ fn effect_without_record(audit: &Audit, has_outbox: bool) -> Option<About> {
     let mut applied: Vec<Uid> = audit.tickets.iter().map(|ticket| ticket.event).collect();
     applied.sort_unstable();
     // Marks of events that are not ours, such as one produced by hand, say nothing.
-    let mut ours: Vec<Uid> = if has_outbox {
+    let ours: UidSet = if has_outbox {
         audit.outbox.iter().map(|row| row.event).collect()
     } else {
-        applied.clone()
+        applied.iter().copied().collect()
     };
-    ours.sort_unstable();
-    let marked = audit.processed.iter().filter(|event| ours.binary_search(event).is_ok());
+    let marked = audit.processed.iter().filter(|event| ours.contains(event));
     let mut processed: Vec<Uid> = marked.copied().collect();
     processed.sort_unstable();
     let (side, &event) = first_difference(&applied, &processed)?;
@@ -170,22 +176,14 @@ fn effect_without_record(audit: &Audit, has_outbox: bool) -> Option<About> {
 
 /// Payments that have no ticket: lost when there was time enough, and otherwise perhaps only late.
 fn missing_effects(audit: &Audit, completed: &[Uid], has_outbox: bool, facts: &Facts, end: &End<'_>) -> Judgement {
-    let mut tickets: Vec<Uid> = audit.tickets.iter().map(|ticket| ticket.reservation).collect();
-    tickets.sort_unstable();
+    let tickets: UidSet = audit.tickets.iter().map(|ticket| ticket.reservation).collect();
     let dead = end.harness.dead_letters.as_deref().unwrap_or_default();
     let is_dead = |event: Uid| dead.iter().any(|letter| Uid::of(&letter.key) == event);
-    let mut events: Vec<(Uid, &OutboxRow)> = audit.outbox.iter().map(|row| (row.reservation, row)).collect();
-    events.sort_unstable_by_key(|&(reservation, row)| (reservation, row.event));
-    let event_of = |reservation: Uid| {
-        let place = events
-            .binary_search_by_key(&reservation, |&(reservation, _)| reservation)
-            .ok()?;
-        Some(events[place].1)
-    };
+    let events: UidMap<&OutboxRow> = audit.outbox.iter().map(|row| (row.reservation, row)).collect();
     let mut missing = completed
         .iter()
-        .filter(|reservation| tickets.binary_search(reservation).is_err())
-        .map(|&reservation| (reservation, event_of(reservation)))
+        .filter(|reservation| !tickets.contains(reservation))
+        .map(|&reservation| (reservation, events.get(&reservation).copied()))
         .filter(|(_, row)| !row.is_some_and(|row| is_dead(row.event)));
     let Some((reservation, row)) = missing.next() else {
         return Judgement::Valid;

@@ -1,13 +1,15 @@
 //! I6: nothing is paid after its definite expiry; an expired seat is on sale within the grace; sold never reverts.
 
 use std::collections::HashMap;
+use std::num::NonZeroI64;
 
 use super::end::End;
-use super::facts::{Attempt, Facts};
+use super::facts::Facts;
 use super::finding::{Evidence, Judgement};
 use super::seats::{calendar, describe};
+use super::token::At;
 use crate::recording::audit::{Audit, PaymentStatus, ReservationRow, ReservationStatus, SeatStatus};
-use crate::recording::history::{Name, State, Uid};
+use crate::recording::history::{Name, Uid};
 use crate::units::Nanos;
 
 pub(super) fn check(facts: &Facts, end: &End<'_>) -> (Judgement, String) {
@@ -34,25 +36,14 @@ pub(super) fn check(facts: &Facts, end: &End<'_>) -> (Judgement, String) {
 
 /// A payment asked for when its reservation had certainly expired, and granted.
 fn paid_late(facts: &Facts, end: &End<'_>) -> Option<Evidence> {
-    // What was asked for earlier may have happened earlier, and later answers only repeat it.
-    let mut first_asked: HashMap<Uid, Nanos> = HashMap::with_capacity(facts.pays.len());
-    for pay in &facts.pays {
-        let first = first_asked.entry(pay.reservation).or_insert(pay.invoked);
-        *first = (*first).min(pay.invoked);
-    }
-    let paid: HashMap<Uid, u32> = facts
-        .pays
-        .iter()
-        .filter(|pay| pay.ok)
-        .map(|pay| (pay.reservation, pay.operation))
-        .collect();
     let hold = facts.holds.iter().find(|hold| {
-        let late = |ms: std::num::NonZeroI64| {
-            first_asked
-                .get(&hold.reservation)
-                .is_some_and(|&asked| asked > end.clock.latest(ms.get()))
-        };
-        hold.expires_ms.is_some_and(late) && paid.contains_key(&hold.reservation)
+        // What was asked for earlier may have happened earlier, and later answers only repeat it.
+        let payment = facts
+            .payments
+            .get(&hold.reservation)
+            .filter(|payment| payment.answered.is_some());
+        let late = |ms: NonZeroI64| payment.is_some_and(|payment| payment.asked > end.clock.latest(ms.get()));
+        hold.expires_ms.is_some_and(late)
     })?;
     let expires = hold.expires_ms.map_or_else(String::new, |ms| calendar(ms.get()));
     let reason = format!(
@@ -62,7 +53,7 @@ fn paid_late(facts: &Facts, end: &End<'_>) -> Option<Evidence> {
     Some(
         Evidence::new(reason)
             .operations([hold.operation])
-            .operations(paid.get(&hold.reservation).copied()),
+            .operations(facts.paid(hold.reservation).map(At::operation)),
     )
 }
 
@@ -108,23 +99,16 @@ fn operations_of(reservation: Uid, facts: &Facts, evidence: Evidence) -> Evidenc
 
 /// A reservation that was paid, and that somebody later read as anything else.
 fn reverted_to_readers(facts: &Facts) -> Option<Evidence> {
-    let mut paid: HashMap<Uid, (Nanos, u32)> = HashMap::new();
-    for pay in facts.pays.iter().filter(|pay| pay.ok) {
-        let first = paid.entry(pay.reservation).or_insert((pay.returned, pay.operation));
-        *first = (*first).min((pay.returned, pay.operation));
-    }
-    let read = facts.reads.iter().find(|read| {
-        let paid_before = paid
-            .get(&read.reservation)
-            .is_some_and(|&(returned, _)| returned < read.invoked);
-        paid_before && !matches!(read.state, State::Paid | State::None)
-    })?;
+    let read = facts
+        .reads
+        .iter()
+        .find(|read| facts.paid(read.reservation).is_some_and(|paid| paid.t() < read.invoked))?;
     let reason = format!(
         "reservation {} was paid, and later read as {}",
         read.reservation,
         read.state.name()
     );
-    let pay = paid.get(&read.reservation).map(|&(_, operation)| operation);
+    let pay = facts.paid(read.reservation).map(At::operation);
     Some(Evidence::new(reason).operations(pay.into_iter().chain([read.operation])))
 }
 
@@ -189,9 +173,7 @@ fn never_returned(audit: &Audit, facts: &Facts, end: &End<'_>) -> Option<Evidenc
             .map(|before| until_ms[before]);
         until_ms.push(before.map_or(own, |before| before.max(own)));
     }
-    let mut attempts: Vec<Attempt> = facts.attempts.clone();
-    attempts.sort_unstable_by_key(|attempt| (attempt.seat, attempt.invoked, attempt.operation));
-    attempts.chunk_by(|a, b| a.seat == b.seat).find_map(|attempts| {
+    facts.attempts.chunk_by(|a, b| a.seat == b.seat).find_map(|attempts| {
         let mut busy_until = Nanos(0);
         attempts.iter().enumerate().find_map(|(place, attempt)| {
             let alone = busy_until < attempt.invoked

@@ -1,14 +1,22 @@
 //! The history, projected onto what the invariants need. Ten million operations must fit, so each kind keeps only its
 //! own columns, and polls of the queue fold into one entry a token.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::num::NonZeroI64;
 
+use super::token::{At, Token};
+use super::uid_map::UidMap;
 use crate::recording::history::{Code, IdemKey, Name, OpKind, Operation, Settled, State, Uid};
 use crate::units::Nanos;
 
-/// The history of one variant, as columns.
+/// Takes the history of one variant, operation by operation.
+#[derive(Debug, Default)]
+pub struct Projection {
+    facts: Facts,
+    token_places: UidMap<u32>,
+}
+
+/// The history of one variant, as columns, each in the order in which it is needed.
 #[derive(Debug, Default)]
 pub struct Facts {
     pub operations: u64,
@@ -17,14 +25,21 @@ pub struct Facts {
     /// Operations that could change seats or money, whatever came of them.
     pub changes: u64,
     pub(super) holds: Vec<Hold>,
+    /// By seat and time.
     pub(super) attempts: Vec<Attempt>,
+    /// By user and time.
     pub(super) pays: Vec<Pay>,
+    /// The same, summed up for each reservation.
+    pub(super) payments: UidMap<Payment>,
     pub(super) cancels: Vec<Cancel>,
     pub(super) reads: Vec<Read>,
     pub(super) seen: Vec<Seen>,
+    /// By user and key.
     pub(super) charges: Vec<Charge>,
+    /// By user and key.
     pub(super) keyed: Vec<Keyed>,
-    pub(super) tokens: HashMap<Uid, Token>,
+    /// By the time of the first request.
+    pub(super) tokens: Vec<Token>,
     /// Requests to enter the queue that may have given a place without its user learning of it.
     pub(super) silent_entries: Vec<(Name, Nanos)>,
     /// Answers with a server error that no overload explains.
@@ -82,7 +97,7 @@ pub(super) struct Cancel {
     pub(super) invoked: Nanos,
 }
 
-/// A reservation as somebody read it.
+/// A reservation that somebody read as anything but paid.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Read {
     pub(super) reservation: Uid,
@@ -119,51 +134,31 @@ pub(super) struct Keyed {
     pub(super) operation: u32,
 }
 
-/// Everything known about one place in the queue.
+/// What is known of all payments of one reservation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub(super) user: Name,
-    /// The earliest request for it.
+pub(super) struct Payment {
+    /// The earliest request, which may have paid.
     pub(super) asked: Nanos,
-    /// The earliest answer that gave it.
-    pub(super) acknowledged: Option<At>,
-    /// The latest request whose answer still said "waiting".
-    pub(super) waiting: Option<At>,
-    /// The earliest answer that said "active".
-    pub(super) active: Option<At>,
-    /// The latest request whose answer said "active".
-    pub(super) active_last: Option<At>,
-    /// The latest request whose answer said when it expires, and what it said.
-    pub(super) told: Option<(At, State, NonZeroI64)>,
-    /// The earliest answer that knew the token no more.
-    pub(super) gone: Option<At>,
-    /// The earliest request to leave.
-    pub(super) left: Option<Nanos>,
+    /// The earliest answer that said "paid".
+    pub(super) answered: Option<At>,
 }
 
-/// A moment and the operation that shows it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct At {
-    pub(super) t: Nanos,
-    pub(super) operation: u32,
-}
-
-impl Facts {
+impl Projection {
     /// Adds the operation with this number. The order does not matter.
     pub fn observe(&mut self, index: u64, op: &Operation) {
         // A number too large for the column points nowhere, and costs the witness a line.
         let operation = u32::try_from(index).unwrap_or(u32::MAX);
-        self.operations += 1;
+        self.facts.operations += 1;
         self.account(op);
         if op.is_ok() {
             self.success(op);
         }
         if op.status >= 500 && !matches!(op.status, 503 | 504) {
-            self.server_errors.push((op.invoked, op.returned, operation));
+            self.facts.server_errors.push((op.invoked, op.returned, operation));
         }
         match op.kind {
             OpKind::Hold => self.hold(operation, op),
-            OpKind::Pay if op.settled != Settled::Fail => self.pays.push(Pay {
+            OpKind::Pay if op.settled != Settled::Fail => self.facts.pays.push(Pay {
                 reservation: op.object,
                 invoked: op.invoked,
                 returned: op.returned,
@@ -171,23 +166,25 @@ impl Facts {
                 operation,
                 ok: op.is_ok(),
             }),
-            OpKind::Cancel if op.settled != Settled::Fail => self.cancels.push(Cancel {
+            OpKind::Cancel if op.settled != Settled::Fail => self.facts.cancels.push(Cancel {
                 reservation: op.object,
                 invoked: op.invoked,
             }),
-            OpKind::ReadReservation if op.is_ok() => self.reads.push(Read {
-                reservation: op.object,
-                invoked: op.invoked,
-                operation,
-                state: op.state,
-            }),
-            OpKind::SeatSeen if op.is_ok() && op.seat.some().is_some() => self.seen.push(Seen {
+            OpKind::ReadReservation if op.is_ok() && !matches!(op.state, State::Paid | State::None) => {
+                self.facts.reads.push(Read {
+                    reservation: op.object,
+                    invoked: op.invoked,
+                    operation,
+                    state: op.state,
+                })
+            }
+            OpKind::SeatSeen if op.is_ok() && op.seat.some().is_some() => self.facts.seen.push(Seen {
                 invoked: op.invoked,
                 returned: op.returned,
                 seat: op.seat,
                 operation,
             }),
-            OpKind::Charge if op.is_ok() => self.charges.push(Charge {
+            OpKind::Charge if op.is_ok() => self.facts.charges.push(Charge {
                 key: op.key,
                 amount: op.amount.unwrap_or_default(),
                 user: op.user,
@@ -197,7 +194,7 @@ impl Facts {
             _ => {}
         }
         if op.is_ok() && op.key.some().is_some() {
-            self.keyed.push(Keyed {
+            self.facts.keyed.push(Keyed {
                 key: op.key,
                 answer: answer(op),
                 user: op.user,
@@ -209,9 +206,9 @@ impl Facts {
     fn account(&mut self, op: &Operation) {
         let changes = matches!(op.kind, OpKind::Hold | OpKind::Pay | OpKind::Cancel | OpKind::Charge);
         if changes {
-            self.changes += 1;
+            self.facts.changes += 1;
             if op.settled == Settled::Info {
-                self.unsettled.push(Unsettled {
+                self.facts.unsettled.push(Unsettled {
                     kind: op.kind,
                     user: op.user,
                     key: op.key,
@@ -224,20 +221,20 @@ impl Facts {
     /// Merges what overlaps or nearly touches, so that a busy run keeps a handful of intervals.
     fn success(&mut self, op: &Operation) {
         const NEAR: u64 = 10_000_000;
-        match self.successes.last_mut() {
+        match self.facts.successes.last_mut() {
             Some((from, until))
                 if op.invoked.0 <= until.0.saturating_add(NEAR) && from.0 <= op.returned.0.saturating_add(NEAR) =>
             {
                 *from = (*from).min(op.invoked);
                 *until = (*until).max(op.returned);
             }
-            _ => self.successes.push((op.invoked, op.returned)),
+            _ => self.facts.successes.push((op.invoked, op.returned)),
         }
     }
 
     fn hold(&mut self, operation: u32, op: &Operation) {
         let Some(seat) = op.seat.some() else { return };
-        self.attempts.push(Attempt {
+        self.facts.attempts.push(Attempt {
             invoked: op.invoked,
             returned: if op.settled == Settled::Info {
                 Nanos(u64::MAX)
@@ -249,7 +246,7 @@ impl Facts {
             taken: op.settled == Settled::Fail && op.code == Code::SeatTaken,
         });
         if op.is_ok() {
-            self.holds.push(Hold {
+            self.facts.holds.push(Hold {
                 reservation: op.object,
                 returned: op.returned,
                 expires_ms: op.extra.and_then(NonZeroI64::new),
@@ -261,66 +258,70 @@ impl Facts {
 
     fn queue(&mut self, operation: u32, op: &Operation) {
         if op.kind == OpKind::QueueEnter && op.settled == Settled::Info {
-            self.silent_entries.push((op.user, op.invoked));
+            self.facts.silent_entries.push((op.user, op.invoked));
         }
         let Some(id) = op.object.some() else { return };
-        let token = self.tokens.entry(id).or_insert(Token {
-            user: op.user,
-            asked: Nanos(u64::MAX),
-            acknowledged: None,
-            waiting: None,
-            active: None,
-            active_last: None,
-            told: None,
-            gone: None,
-            left: None,
+        let tokens = &mut self.facts.tokens;
+        let place = *self.token_places.entry(id).or_insert_with(|| {
+            tokens.push(Token::new(id, op.user));
+            u32::try_from(tokens.len() - 1).unwrap_or(u32::MAX)
         });
-        let invoked = At {
-            t: op.invoked,
-            operation,
-        };
-        let returned = At {
-            t: op.returned,
-            operation,
-        };
-        if op.kind == OpKind::QueueLeave {
-            // A refused request to leave left nothing, but one without an answer may have.
-            if op.settled != Settled::Fail {
-                token.left = earliest(token.left, op.invoked);
+        if let Some(token) = tokens.get_mut(place as usize) {
+            token.observe(operation, op);
+        }
+    }
+
+    /// Everything has been added: brings each column into its order.
+    pub fn finish(self) -> Facts {
+        let mut facts = self.facts;
+        facts.silent_entries.sort_unstable();
+        facts.silent_entries.dedup_by_key(|(user, _)| *user);
+        for token in &mut facts.tokens {
+            // Who asks again gets the same place: it may be as old as the first request that had no answer.
+            if let Ok(place) = facts
+                .silent_entries
+                .binary_search_by_key(&token.user, |&(user, _)| user)
+            {
+                token.asked = token.asked.min(facts.silent_entries[place].1);
             }
-            return;
         }
-        if op.kind == OpKind::QueueEnter {
-            token.user = op.user;
-            token.asked = token.asked.min(op.invoked);
-        }
-        if op.settled == Settled::Fail && matches!(op.code, Code::TokenGone | Code::TokenInvalid)
-            || op.is_ok() && op.state == State::Gone
-        {
-            token.gone = earliest(token.gone, returned);
-        }
-        if !op.is_ok() {
-            return;
-        }
-        if op.kind == OpKind::QueueEnter {
-            token.acknowledged = earliest(token.acknowledged, returned);
-        }
-        match op.state {
-            State::Waiting => token.waiting = token.waiting.max(Some(invoked)),
-            State::Active => {
-                token.active = earliest(token.active, returned);
-                token.active_last = token.active_last.max(Some(invoked));
+        facts.tokens.sort_unstable_by_key(|token| (token.asked, token.id));
+        facts
+            .attempts
+            .sort_unstable_by_key(|attempt| (attempt.seat, attempt.invoked, attempt.operation));
+        facts
+            .charges
+            .sort_unstable_by_key(|charge| (charge.user, charge.key, charge.operation));
+        facts
+            .keyed
+            .sort_unstable_by_key(|answer| (answer.user, answer.key, answer.operation));
+        facts
+            .pays
+            .sort_unstable_by_key(|pay| (pay.user, pay.invoked, pay.operation));
+        for pay in &facts.pays {
+            let payment = facts.payments.entry(pay.reservation).or_insert(Payment {
+                asked: pay.invoked,
+                answered: None,
+            });
+            payment.asked = payment.asked.min(pay.invoked);
+            if pay.ok {
+                payment.answered = At::earliest(payment.answered, At::new(pay.returned, pay.operation));
             }
-            _ => return,
         }
-        if let Some(expires_ms) = op.extra.and_then(NonZeroI64::new) {
-            token.told = token.told.max(Some((invoked, op.state, expires_ms)));
-        }
+        facts
     }
 }
 
-fn earliest<T: Ord + Copy>(known: Option<T>, other: T) -> Option<T> {
-    Some(known.map_or(other, |known| known.min(other)))
+impl Facts {
+    /// Whether a client was told that a reservation is paid.
+    pub(super) fn is_paid(&self, reservation: Uid) -> bool {
+        self.paid(reservation).is_some()
+    }
+
+    /// The first answer that said so.
+    pub(super) fn paid(&self, reservation: Uid) -> Option<At> {
+        self.payments.get(&reservation)?.answered
+    }
 }
 
 /// A digest of what every answer to one key must agree on. The hasher is fixed, so that a verdict is reproducible.
@@ -332,11 +333,10 @@ fn answer(op: &Operation) -> u64 {
 #[cfg(test)]
 impl FromIterator<Operation> for Facts {
     fn from_iter<I: IntoIterator<Item = Operation>>(operations: I) -> Self {
-        let mut facts = Self::default();
-        operations
-            .into_iter()
-            .enumerate()
-            .for_each(|(index, op)| facts.observe(index as u64, &op));
-        facts
+        let mut projection = Projection::default();
+        (0..)
+            .zip(operations)
+            .for_each(|(index, op)| projection.observe(index, &op));
+        projection.finish()
     }
 }

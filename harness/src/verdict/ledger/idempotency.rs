@@ -6,8 +6,7 @@ use super::finding::{Evidence, Judgement};
 use crate::recording::history::{IdemKey, Name};
 
 pub(super) fn check(facts: &Facts, end: &End<'_>) -> (Judgement, String) {
-    let mut keyed = facts.keyed.clone();
-    keyed.sort_unstable_by_key(|answer| (answer.user, answer.key, answer.operation));
+    let keyed = &facts.keyed;
     let repeated = keyed
         .chunk_by(|a, b| (a.user, a.key) == (b.user, b.key))
         .filter(|answers| answers.len() > 1)

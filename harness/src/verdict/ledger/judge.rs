@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::end::{End, HarnessFacts, ServiceClock};
-use super::facts::Facts;
+use super::facts::{Facts, Projection};
 use super::finding::{Evidence, Finding, Invariant, Judgement, LedgerReport, Step, VariantLedger, Verdict};
+use super::tenure::tenures;
 use super::{contention, events, expiry, idempotency, money, orphans, outbox, queue, seats, staleness};
 use crate::recording::audit::Entry;
 use crate::recording::history::{History, Names, OpKind, Operation};
@@ -55,7 +56,7 @@ pub fn staleness_of(recording: &Recording, variant: u16) -> Result<Vec<Duration>
     let mut found = Vec::new();
     each_variant(recording, |number, facts, end, _| {
         if number == variant {
-            found = staleness::staleness(facts, end);
+            found = staleness::staleness(&tenures(facts, end), facts);
         }
         Ok(())
     })?;
@@ -70,15 +71,15 @@ fn each_variant(
     let manifest = recording.manifest();
     let events = recording.events()?;
     let mut history = recording.history()?;
-    let mut facts: Vec<Facts> = manifest.variants.iter().map(|_| Facts::default()).collect();
+    let mut projections: Vec<Projection> = manifest.variants.iter().map(|_| Projection::default()).collect();
     history.scan(|index, op| {
         let variant = usize::from(op.variant);
-        if facts.len() <= variant {
-            facts.resize_with(variant + 1, Facts::default);
+        if projections.len() <= variant {
+            projections.resize_with(variant + 1, Projection::default);
         }
-        facts[variant].observe(index, op);
+        projections[variant].observe(index, op);
     })?;
-    for (number, facts) in facts.into_iter().enumerate() {
+    for (number, projection) in projections.into_iter().enumerate() {
         let Ok(variant) = u16::try_from(number) else { break };
         let audit = recording.audit(variant, history.names_mut())?;
         let no_rules = Rules::default();
@@ -92,25 +93,26 @@ fn each_variant(
             clock = clock.unsteady();
         }
         let end = End::new(audit.as_ref(), history.names(), rules, clock, harness);
-        show(variant, &facts, &end, &history)?;
+        show(variant, &projection.finish(), &end, &history)?;
     }
     Ok(())
 }
 
 /// Judges every invariant by the facts and the final state alone.
 pub fn judge(facts: &Facts, end: &End<'_>) -> Vec<(Invariant, Judgement, String)> {
+    let tenures = tenures(facts, end);
     Invariant::ALL
         .into_iter()
         .map(|invariant| {
             let (judgement, basis) = match invariant {
-                Invariant::SeatSoldOnce => seats::check(facts, end),
+                Invariant::SeatSoldOnce => seats::check(&tenures, facts, end),
                 Invariant::Money => money::check(facts, end),
                 Invariant::Events => events::check(facts, end),
                 Invariant::Outbox => outbox::check(end),
                 Invariant::Queue => queue::check(facts, end),
                 Invariant::Expiry => expiry::check(facts, end),
                 Invariant::Idempotency => idempotency::check(facts, end),
-                Invariant::Staleness => staleness::check(facts, end),
+                Invariant::Staleness => staleness::check(&tenures, facts, end),
                 Invariant::NoOrphans => orphans::check(end),
                 Invariant::Contention => contention::check(facts, end),
             };

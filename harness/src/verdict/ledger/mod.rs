@@ -12,6 +12,8 @@ pub mod end;
 pub mod facts;
 
 mod tenure;
+mod token;
+mod uid_map;
 
 mod contention;
 mod events;
@@ -36,6 +38,6 @@ mod simulation;
 mod tests;
 
 pub use end::End;
-pub use facts::Facts;
+pub use facts::{Facts, Projection};
 pub use finding::{Finding, Invariant, LedgerReport, Overall, Step, VariantLedger, Verdict};
 pub use judge::{judge, staleness_of, verify};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::end::End;
 use super::facts::Facts;
 use super::finding::{Evidence, Judgement};
+use super::uid_map::UidSet;
 use crate::recording::audit::{Audit, Entry, LedgerRow, PaymentStatus};
 use crate::recording::history::{IdemKey, Name, Uid};
 
@@ -137,12 +138,11 @@ pub(super) fn first_difference<'a, T: Ord>(left: &'a [T], right: &'a [T]) -> Opt
 
 /// A payment that a client was told of, and that left no debit.
 fn lost_payment(audit: &Audit, facts: &Facts) -> Option<Evidence> {
-    let mut debited: Vec<Uid> = audit.ledger.iter().filter_map(|row| row.reservation).collect();
-    debited.sort_unstable();
+    let debited: UidSet = audit.ledger.iter().filter_map(|row| row.reservation).collect();
     let lost = facts
         .pays
         .iter()
-        .find(|pay| pay.ok && debited.binary_search(&pay.reservation).is_err())?;
+        .find(|pay| pay.ok && !debited.contains(&pay.reservation))?;
     let reason = format!(
         "the payment for reservation {} was acknowledged and never debited",
         lost.reservation
@@ -153,7 +153,6 @@ fn lost_payment(audit: &Audit, facts: &Facts) -> Option<Evidence> {
 /// A charge that a client was told of, and that is not in the ledger.
 fn lost_charge(audit: &Audit, facts: &Facts, end: &End<'_>) -> Option<Evidence> {
     let mut charges = facts.charges.clone();
-    charges.sort_unstable_by_key(|charge| (charge.user, charge.key, charge.operation));
     charges.dedup_by(|again, first| again.key != IdemKey::NONE && (again.user, again.key) == (first.user, first.key));
     let entries = audit.ledger.iter().filter(|row| row.entry == Entry::Charge);
     let mut keys: Vec<(Name, IdemKey, i64)> = entries

@@ -3,21 +3,19 @@
 use super::end::End;
 use super::facts::Facts;
 use super::finding::{Evidence, Judgement};
-use super::tenure::{Tenure, tenures};
+use super::tenure::Tenure;
 use crate::recording::audit::{Audit, ReservationRow, ReservationStatus};
-use crate::recording::history::Uid;
 
-pub(super) fn check(facts: &Facts, end: &End<'_>) -> (Judgement, String) {
-    let tenures = tenures(facts, end);
+pub(super) fn check(tenures: &[Tenure], facts: &Facts, end: &End<'_>) -> (Judgement, String) {
     let rows = end.audit.map_or(0, |audit| audit.reservations.len());
     let basis = format!(
         "{} holds seen by clients, {rows} reservations in the final state",
         tenures.len()
     );
-    let judgement = if let Some(evidence) = overlap(&tenures, facts, end) {
+    let judgement = if let Some(evidence) = overlap(tenures, facts, end) {
         Judgement::Invalid(evidence)
     } else if let Some(audit) = end.audit {
-        match oversold(audit, &tenures, end) {
+        match oversold(audit, tenures, end) {
             None if tenures.is_empty() && rows == 0 => Judgement::Idle("no seat was held".to_owned()),
             evidence => evidence.into(),
         }
@@ -46,8 +44,7 @@ fn overlap(tenures: &[Tenure], facts: &Facts, end: &End<'_>) -> Option<Evidence>
 }
 
 fn double_sale(first: &Tenure, second: &Tenure, facts: &Facts, end: &End<'_>) -> Evidence {
-    let paid = |reservation: Uid| facts.pays.iter().find(|pay| pay.ok && pay.reservation == reservation);
-    let (first_paid, second_paid) = (paid(first.reservation), paid(second.reservation));
+    let (first_paid, second_paid) = (facts.paid(first.reservation), facts.paid(second.reservation));
     let verb = if first_paid.is_some() && second_paid.is_some() {
         "sold"
     } else {
@@ -60,7 +57,7 @@ fn double_sale(first: &Tenure, second: &Tenure, facts: &Facts, end: &End<'_>) ->
         second.reservation
     ))
     .operations([first.operation, second.operation])
-    .operations(first_paid.into_iter().chain(second_paid).map(|pay| pay.operation))
+    .operations(first_paid.into_iter().chain(second_paid).map(|paid| paid.operation()))
 }
 
 /// Reservations of a seat that overlap by the service's own books.

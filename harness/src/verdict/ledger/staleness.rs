@@ -5,17 +5,16 @@ use std::time::Duration;
 use super::end::End;
 use super::facts::{Facts, Seen};
 use super::finding::{Evidence, Judgement};
-use super::tenure::{Tenure, tenures};
+use super::tenure::Tenure;
 use crate::units::Nanos;
 
 /// For each sampled read: for how long, at least, the seat that it showed had been gone; zero for one that was right.
 /// In ascending order, so that a quantile is an index.
-pub(super) fn staleness(facts: &Facts, end: &End<'_>) -> Vec<Duration> {
-    let tenures = tenures(facts, end);
+pub(super) fn staleness(tenures: &[Tenure], facts: &Facts) -> Vec<Duration> {
     let mut found: Vec<Duration> = facts
         .seen
         .iter()
-        .map(|seen| stale(seen, &tenures).map_or(Duration::ZERO, |(_, by)| by))
+        .map(|seen| stale(seen, tenures).map_or(Duration::ZERO, |(_, by)| by))
         .collect();
     found.sort_unstable();
     found
@@ -31,18 +30,17 @@ fn stale<'a>(seen: &Seen, tenures: &'a [Tenure]) -> Option<(&'a Tenure, Duration
     (last.until > seen.returned).then(|| (last, seen.invoked.since(last.from)))
 }
 
-pub(super) fn check(facts: &Facts, end: &End<'_>) -> (Judgement, String) {
+pub(super) fn check(tenures: &[Tenure], facts: &Facts, end: &End<'_>) -> (Judgement, String) {
     if facts.seen.is_empty() {
         return (
             Judgement::Idle("no read of the seat map was sampled".to_owned()),
             String::new(),
         );
     }
-    let tenures = tenures(facts, end);
     let mut worst: Option<(Duration, &Seen, &Tenure)> = None;
     let mut stale_reads = 0_u64;
     for seen in &facts.seen {
-        if let Some((tenure, by)) = stale(seen, &tenures) {
+        if let Some((tenure, by)) = stale(seen, tenures) {
             stale_reads += 1;
             if worst.is_none_or(|(most, ..)| most < by) {
                 worst = Some((by, seen, tenure));

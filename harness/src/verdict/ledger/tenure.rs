@@ -1,9 +1,8 @@
 //! When a seat was certainly taken: from the answer to its hold until the first moment at which it may have been free.
 
-use std::collections::HashMap;
-
 use super::end::End;
 use super::facts::Facts;
+use super::uid_map::UidMap;
 use crate::recording::audit::ReservationStatus;
 use crate::recording::history::{Name, Uid};
 use crate::units::Nanos;
@@ -20,36 +19,18 @@ pub(super) struct Tenure {
     pub(super) operation: u32,
 }
 
-/// What happened to a reservation.
-#[derive(Clone, Copy)]
-struct Fate {
-    released: Nanos,
-    sold: bool,
-}
-
 /// Every definite hold, by seat and then by time.
 pub(super) fn tenures(facts: &Facts, end: &End<'_>) -> Vec<Tenure> {
     let never = Nanos(u64::MAX);
-    let mut fates: HashMap<Uid, Fate> = HashMap::with_capacity(facts.cancels.len() + facts.pays.len());
+    let mut released: UidMap<Nanos> = UidMap::default();
     for cancel in &facts.cancels {
-        let fate = fates.entry(cancel.reservation).or_insert(Fate {
-            released: never,
-            sold: false,
-        });
-        fate.released = fate.released.min(cancel.invoked);
-    }
-    for pay in facts.pays.iter().filter(|pay| pay.ok) {
-        let fate = fates.entry(pay.reservation).or_insert(Fate {
-            released: never,
-            sold: false,
-        });
-        fate.sold = true;
+        let first = released.entry(cancel.reservation).or_insert(cancel.invoked);
+        *first = (*first).min(cancel.invoked);
     }
     let mut tenures: Vec<Tenure> = Vec::with_capacity(facts.holds.len());
     for hold in &facts.holds {
-        let fate = fates.get(&hold.reservation);
         // A payment that nobody heard of is settled by the final state.
-        let sold = fate.is_some_and(|fate| fate.sold)
+        let sold = facts.is_paid(hold.reservation)
             || end
                 .reservation(hold.reservation)
                 .is_some_and(|row| row.status == ReservationStatus::Paid);
@@ -57,7 +38,7 @@ pub(super) fn tenures(facts: &Facts, end: &End<'_>) -> Vec<Tenure> {
             never
         } else {
             let expiry = hold.expires_ms.map_or(hold.returned, |ms| end.clock.earliest(ms.get()));
-            expiry.min(fate.map_or(never, |fate| fate.released))
+            expiry.min(released.get(&hold.reservation).copied().unwrap_or(never))
         };
         tenures.push(Tenure {
             seat: hold.seat,
