@@ -12,6 +12,7 @@ use super::stack_args::StackArgs;
 use crate::plan::spec::Engine;
 use crate::plan::{self, Profile};
 use crate::recording::Recording;
+use crate::report::kinds::overview;
 use crate::report::{self, Verdict};
 use crate::run::{self, Bench, Moment, RunError};
 use crate::stack::options::StackEvent;
@@ -149,7 +150,9 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
 async fn each(bench: &Bench<'_>, args: &Args, kinds: &[Kind], progress: &Progress) -> Result<Vec<Written>, Failure> {
     let mut written = Vec::new();
     for kind in kinds {
-        let dir = args.out.join(folder_name(*kind, args.seed));
+        let name = clap::ValueEnum::to_possible_value(kind)
+            .map_or_else(|| "run".to_owned(), |value| value.get_name().to_owned());
+        let dir = args.out.join(folder_name(&name, args.seed));
         let ran = record(bench, *kind, args, &dir).await;
         match ran {
             Ok(()) => {}
@@ -170,7 +173,31 @@ async fn each(bench: &Bench<'_>, args: &Args, kinds: &[Kind], progress: &Progres
         ));
         written.push(report);
     }
+    if written.len() > 1 {
+        written.push(sum_up(bench, args, &written)?);
+    }
     Ok(written)
+}
+
+/// One page that links the reports of this call.
+fn sum_up(bench: &Bench<'_>, args: &Args, written: &[Written]) -> Result<Written, Failure> {
+    let name = |dir: &Path| dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folders: Vec<String> = written.iter().map(|one| name(&one.dir)).collect();
+    let summary = overview::Summary::of(
+        folders
+            .iter()
+            .map(String::as_str)
+            .zip(written.iter().map(|one| &one.document)),
+    );
+    let dir = args.out.join(folder_name("overview", args.seed));
+    run::overview(
+        bench,
+        args.seed,
+        &dir,
+        overview::SUMMARY_FILE,
+        &serde_json::to_vec_pretty(&summary)?,
+    )?;
+    render(&dir)
 }
 
 async fn record(bench: &Bench<'_>, kind: Kind, args: &Args, dir: &Path) -> Result<(), RunError> {
@@ -331,10 +358,8 @@ fn command_line(args: &Args, stack: StackKind) -> Vec<String> {
 }
 
 /// `<utc>-<kind>-<seed>`, as recordings are named.
-fn folder_name(kind: Kind, seed: u64) -> String {
+fn folder_name(kind: &str, seed: u64) -> String {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let kind =
-        clap::ValueEnum::to_possible_value(&kind).map_or_else(|| "run".to_owned(), |value| value.get_name().to_owned());
     format!("{now}-{kind}-{seed}")
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use goose::client::GooseClientBuilder;
@@ -96,6 +96,8 @@ struct Attack {
     selector: Arc<Selector>,
     tally: Tally,
     handle: LoadHandle,
+    /// When the arrivals were ended from outside: what would have been due later was never scheduled.
+    stopped_at: OnceLock<Nanos>,
     gate: Barrier,
     failure: Mutex<Option<LoadError>>,
 }
@@ -144,6 +146,7 @@ pub async fn drive(
         selector,
         tally: Tally::default(),
         handle,
+        stopped_at: OnceLock::new(),
         failure: Mutex::new(None),
     });
     let goose = goose(&attack, &first.address).map_err(|error| LoadError::Goose(Box::new(error)))?;
@@ -165,7 +168,10 @@ async fn keep_time(attack: Arc<Attack>, length: Duration) {
     let left = zero.plus(length).since(clock.now());
     tokio::select! {
         () = tokio::time::sleep(left) => (),
-        () = handle.soft.cancelled() => (),
+        () = handle.soft.cancelled() => {
+            // This task alone sets it, once.
+            let _only = attack.stopped_at.set(clock.now());
+        }
     }
     tokio::time::sleep(attack.context.scenario.timeouts.drain).await;
     attack.no_more.cancel();
@@ -319,7 +325,7 @@ impl Attack {
         }
         let began = self.arrivals.begin(ended);
         let until = if was_stopped {
-            ended.min(began.plus(length))
+            self.stopped_at.get().copied().unwrap_or(ended).min(began.plus(length))
         } else {
             Nanos(u64::MAX)
         };

@@ -439,6 +439,11 @@ impl GotWorse {
         )
     }
 
+    /// Adds one more block.
+    pub fn push(&mut self, block: Block) {
+        self.blocks.push(block);
+    }
+
     /// At least one block.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks

@@ -7,7 +7,7 @@ use super::bench::Bench;
 use super::error::RunError;
 use crate::load::{Catalogue, Target};
 use crate::plan::Dataset;
-use crate::recording::event::What;
+use crate::recording::event::{DeadLetter, NoteLevel, What};
 use crate::recording::{RecordingWriter, RunClock};
 use crate::target::{RunningService, SeedSpec, ServiceConfig, TargetError};
 use crate::units::Nanos;
@@ -188,10 +188,85 @@ impl LiveArm {
         Ok(())
     }
 
+    /// Lists what the consumer gave up. What cannot be listed stays unknown, and the ledger says so.
+    ///
+    /// # Errors
+    /// When the recording cannot be written.
+    pub(super) async fn list_dead_letters(
+        &self,
+        bench: &Bench<'_>,
+        recording: &RecordingWriter,
+        clock: RunClock,
+    ) -> Result<(), RunError> {
+        let path = bench.scratch_file(&format!("{}.dead.ndjson", self.name));
+        let listed = match bench.program.dead_letters(&self.config_path, &path).await {
+            Ok(()) => {
+                let text = std::fs::read_to_string(&path).map_err(|source| RunError::File { path, source })?;
+                dead_letters(&text)
+            }
+            Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+        };
+        match listed {
+            Ok(listed) => recording.event(
+                clock.now(),
+                What::DeadLetters {
+                    variant: self.place,
+                    listed,
+                },
+            )?,
+            Err(reason) => recording.note(
+                clock.now(),
+                NoteLevel::Warning,
+                format!("{}: the dead letters could not be listed: {reason}", self.name),
+            )?,
+        }
+        Ok(())
+    }
+
     fn failed(&self, source: TargetError) -> RunError {
         RunError::Target {
             variant: self.name.clone(),
             source,
         }
+    }
+}
+
+/// Reads the lines that `dlt list` prints; the last one is a summary.
+fn dead_letters(text: &str) -> Result<Vec<DeadLetter>, String> {
+    let mut listed = Vec::new();
+    for line in text.lines() {
+        let value: serde_json::Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        if value.get("summary").is_some() {
+            continue;
+        }
+        let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        listed.push(DeadLetter {
+            // Planted poison has no event id; it is told by its text.
+            key: text("event_id").or_else(|| text("payload")).unwrap_or_default(),
+            cause: text("cause"),
+            attempts: value
+                .get("attempts")
+                .and_then(serde_json::Value::as_u64)
+                .and_then(|n| u32::try_from(n).ok()),
+            source: value
+                .get("source")
+                .filter(|source| !source.is_null())
+                .map(ToString::to_string),
+        });
+    }
+    Ok(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_letters_are_read_and_the_summary_is_not_one() {
+        let text = "{\"event_id\":\"7\",\"cause\":\"unparsable\",\"attempts\":1,\"source\":{\"offset\":3}}\n{\"summary\":\"list\",\"dead_letters\":1}\n";
+        let listed = dead_letters(text).unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].key.as_str(), listed[0].attempts), ("7", Some(1)));
+        assert!(dead_letters("no json").is_err());
     }
 }

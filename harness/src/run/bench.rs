@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::recording::model::{Dependency, Manifest, Tool};
-use crate::recording::{RunClock, environment};
+use crate::recording::{RecordingWriter, RunClock, environment};
 use crate::stack::Stack;
 use crate::target::Program;
 use crate::watchdog::Watchdog;
@@ -108,4 +108,21 @@ impl Bench<'_> {
     pub(super) fn scratch_file(&self, name: &str) -> PathBuf {
         self.scratch.join(name)
     }
+}
+
+/// Records an overview: no measurement, but which reports one call made and what each says.
+///
+/// # Errors
+/// When the recording cannot be written.
+pub fn overview(
+    bench: &Bench<'_>,
+    seed: u64,
+    dir: &Path,
+    summary_file: &str,
+    summary: &[u8],
+) -> Result<(), crate::recording::RecordError> {
+    let clock = RunClock::start();
+    let recording = RecordingWriter::create(dir, &bench.manifest("overview", seed, clock))?;
+    recording.put(summary_file, summary)?;
+    recording.close()
 }

@@ -11,6 +11,7 @@ use super::arm::LiveArm;
 use super::bench::Bench;
 use super::edges::EdgeReader;
 use super::error::RunError;
+use super::plans;
 use crate::config::{JourneyKind, ScenarioConfig};
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Slice, drive};
@@ -256,15 +257,8 @@ impl Run<'_> {
             self.check_stop()?;
             let scenario = ScenarioConfig::saturating("probe", PROBE_USERS, length, &mix);
             let selector = Arc::new(Selector::new(arm.place));
-            let names = self
-                .plan
-                .groups
-                .iter()
-                .flat_map(|group| &group.arms)
-                .map(|arm| arm.name.clone())
-                .collect();
             let recorder = Arc::new(Recorder::new(
-                names,
+                self.names(),
                 Arc::clone(&selector),
                 Keep::Everything,
                 self.clock,
@@ -299,9 +293,49 @@ impl Run<'_> {
                 p99: slowest_percent(&recorder),
                 held: false,
             })?;
+            if arm_has_index(group, arm) {
+                self.look_at_plan(arm, &mix).await?;
+            }
             slowest = Some(slowest.map_or(achieved, |slowest| slowest.min(achieved)));
         }
         Ok(RatePerSec(slowest.unwrap_or_default() * self.plan.load.0 / 100.0))
+    }
+
+    /// A little load, so that the service executes its statements, and a look at the plan of one of them.
+    async fn look_at_plan(&self, arm: &LiveArm, mix: &[(JourneyKind, Percent)]) -> Result<(), RunError> {
+        let scenario = ScenarioConfig::saturating("plan", 2, Duration::from_millis(600), mix);
+        let selector = Arc::new(Selector::new(arm.place));
+        let recorder = Arc::new(Recorder::new(
+            self.names(),
+            Arc::clone(&selector),
+            Keep::Everything,
+            self.clock,
+        ));
+        let plan = LoadPlan {
+            scenario,
+            seed: self.plan.seed,
+            nonce: self.nonce(),
+            first_variant: arm.place,
+        };
+        let (targets, handle) = ([arm.target()], LoadHandle::new());
+        let history = Some(self.recording.history());
+        let load = drive(plan, &targets, selector, recorder, history, handle.clone());
+        let look = async {
+            handle.begun().await;
+            plans::record(self.bench, arm, self.recording, self.clock).await
+        };
+        let (driven, looked) = tokio::join!(load, look);
+        driven?;
+        looked
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.plan
+            .groups
+            .iter()
+            .flat_map(|group| &group.arms)
+            .map(|arm| arm.name.clone())
+            .collect()
     }
 
     /// One attack over all slices of a launch.
@@ -319,15 +353,8 @@ impl Run<'_> {
             group.design.slice() * u32::try_from(planned.len() + 2).unwrap_or(u32::MAX) + Duration::from_secs(2);
         let scenario = ScenarioConfig::constant("slices", rate, length, &mix);
         let selector = Arc::new(Selector::new(first_variant));
-        let names = self
-            .plan
-            .groups
-            .iter()
-            .flat_map(|group| &group.arms)
-            .map(|arm| arm.name.clone())
-            .collect();
         let recorder = Arc::new(Recorder::new(
-            names,
+            self.names(),
             Arc::clone(&selector),
             Keep::WithinSlices { settle: SETTLE },
             self.clock,
@@ -493,6 +520,13 @@ impl Run<'_> {
         arms.nth(usize::from(place))
             .map_or_else(|| format!("variant {place}"), |arm| arm.name.clone())
     }
+}
+
+fn arm_has_index(group: &Group, arm: &LiveArm) -> bool {
+    group
+        .arms
+        .iter()
+        .any(|planned| planned.name == arm.name && planned.index.is_some())
 }
 
 /// The p99 of seat maps in a probe.

@@ -133,6 +133,7 @@ impl Drill<'_> {
         drilled?;
         drained?;
         observer.step("incident: reading the final state", Duration::from_secs(2));
+        arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
         arm.audit(self.bench, self.recording, self.clock).await?;
         Ok(self.bench.stack.remove_namespace(&arm.namespace).await?)
     }

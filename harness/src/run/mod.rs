@@ -8,8 +8,9 @@ mod edges;
 pub mod error;
 pub mod experiment;
 pub mod incident;
+mod plans;
 
-pub use bench::{Bench, Moment, Observer};
+pub use bench::{Bench, Moment, Observer, overview};
 pub use error::RunError;
 pub use experiment::experiment;
 pub use incident::incident;

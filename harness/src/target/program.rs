@@ -219,6 +219,14 @@ impl Program {
         self.run("audit", config, [], Some(out)).await
     }
 
+    /// Writes what the consumer gave up as JSON lines, and a summary line, to `out`.
+    ///
+    /// # Errors
+    /// The command fails; see its log in the error.
+    pub async fn dead_letters(&self, config: &Path, out: &Path) -> Result<(), TargetError> {
+        self.run("dlt", config, ["list".as_ref()], Some(out)).await
+    }
+
     /// Runs a command to its end; its output goes to `out` or nowhere.
     async fn run<'a>(
         &self,

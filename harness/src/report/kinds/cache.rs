@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Context;
 use super::common::{self, Comparison};
+use super::context::Context;
 use crate::analysis::compare::{Metric, Slice};
 use crate::chart::{
     Axis, Bar, BarGroup, Bars, Cdf, Curve, CurveStyle, Effects, Figure, Key, Panel, ShareAxis, Timeline,
@@ -34,8 +34,8 @@ pub(super) fn document(context: &Context<'_>) -> Document {
     let writes = context.compare(&slices, &places, group, Endpoint::Hold, &[Metric::P50, Metric::P95]);
     let tails = context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P99]);
 
-    document.effects = reads.iter().map(|comparison| comparison.line()).collect();
     (document.verdict, document.sentence) = verdict(context, &reads, baseline.1);
+    document.effects = context.effects(reads.iter(), document.verdict);
 
     let keys: BTreeMap<String, Key> = group
         .arms
@@ -59,28 +59,28 @@ pub(super) fn document(context: &Context<'_>) -> Document {
     let mut latency = Section::new("How long a seat map takes")
         .with(context.chart(
             "seat-map-cdf",
-            "Seat map: response time by variant",
+            "Seat map: service time by variant",
             &subtitle,
             if curves.is_empty() {
                 Figure::NoData("no seat map was answered in any slice".to_owned())
             } else {
-                Figure::Cdf(Cdf { x: Axis::new("response time", Unit::Seconds), share: ShareAxis::Tail, curves })
+                Figure::Cdf(Cdf { x: Axis::new("service time", Unit::Seconds), share: ShareAxis::Tail, curves })
             },
             "Each curve says which share of the seat maps was answered within a time. Further left is faster; the upper end is the tail.",
-            "Cumulative distribution of the seat map's response time, one curve a variant; the table below holds its quantiles.",
+            "Cumulative distribution of the seat map's service time, one curve a variant; the table below holds its quantiles.",
         ))
         .with(context.chart(
             "seat-map-effects",
             "Seat map: effect of each cache",
             &subtitle,
             Figure::Effects(Effects {
-                axis: "response time, variant ÷ off".to_owned(),
+                axis: "service time, variant ÷ off".to_owned(),
                 ends: Some(("faster".to_owned(), "slower".to_owned())),
                 margins: None,
                 rows: reads.iter().map(|comparison| comparison.row()).collect(),
             }),
             "The ratio with its 95 % interval over the blocks; 1 means no effect. The exact test decides, the interval shows.",
-            "Forest plot of response time ratios against no cache, as listed at the head of the report.",
+            "Forest plot of service time ratios against no cache, as listed at the head of the report.",
         ));
     latency
         .blocks
@@ -109,7 +109,7 @@ fn verdict(context: &Context<'_>, reads: &[Comparison], baseline: &str) -> (Verd
                 best.candidate
             )
         },
-        "No cache is shown to change the median response time of the seat map at this load.",
+        "No cache is shown to change the median service time of the seat map at this load.",
     )
 }
 

@@ -453,3 +453,9 @@ pub(super) fn raw(recording: &Recording) -> Vec<RawLink> {
 pub(super) fn command(manifest: &Manifest) -> String {
     manifest.command.join(" ")
 }
+
+/// When it was recorded, in UTC to the second.
+pub(super) fn recorded(manifest: &Manifest) -> String {
+    let at = jiff::Timestamp::from_nanosecond(i128::from(manifest.clock.unix_ns)).unwrap_or_default();
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

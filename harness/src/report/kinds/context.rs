@@ -11,7 +11,8 @@ use crate::plan::{ExperimentPlan, Group};
 use crate::recording::event::{NoteLevel, What};
 use crate::recording::{Endpoint, Manifest, Recording};
 use crate::report::{
-    Badges, Block, Callout, Cell, ChartBlock, Column, Document, GotWorse, Section, Table, Text, Tone, Verdict,
+    Badges, Block, Callout, Cell, ChartBlock, Column, Document, EffectLine, GotWorse, Section, Table, Text, Tone,
+    Verdict,
 };
 use crate::units::Nanos;
 use crate::verdict::ledger::{LedgerReport, Overall};
@@ -24,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) experiment: &'a Experiment,
     pub(super) ledger: &'a LedgerReport,
     pub(super) doubts: Vec<String>,
+    /// Doubts about response times, on which no claim here rests.
+    pub(super) lag: Vec<String>,
 }
 
 impl Context<'_> {
@@ -140,6 +143,31 @@ impl Context<'_> {
             ),
             None => (Verdict::Unknown, Text::plain(nothing)),
         }
+    }
+
+    /// The lines at the head. Where the ledger or the load is in doubt no speed is claimed, and the lines say so.
+    pub(super) fn effects<'c>(
+        &self,
+        comparisons: impl Iterator<Item = &'c Comparison>,
+        verdict: Verdict,
+    ) -> Vec<EffectLine> {
+        let is_void =
+            matches!(verdict, Verdict::Broken) || self.ledger.overall() != Overall::Valid || !self.doubts.is_empty();
+        comparisons
+            .map(|comparison| {
+                let line = comparison.line();
+                if is_void && line.estimate.is_some() {
+                    EffectLine {
+                        estimate: None,
+                        decision: Decision::Unknown,
+                        withheld: Some("the run cannot carry a claim; see the badges".to_owned()),
+                        ..line
+                    }
+                } else {
+                    line
+                }
+            })
+            .collect()
     }
 
     /// Load and layout in one line, for under a chart's title.
@@ -312,6 +340,12 @@ impl Context<'_> {
             {
                 notes.push(Text::plain(text.clone()));
             }
+        }
+        if !self.lag.is_empty() {
+            notes.push(Text::plain(format!(
+                "Claims compare service times, from the send to the last byte, since the generator shares its processors with what it measures: {}.",
+                self.lag.join("; ")
+            )));
         }
         notes.extend(self.recording.notes().iter().map(|note| Text::plain(note.clone())));
         notes

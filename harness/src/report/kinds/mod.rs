@@ -3,6 +3,9 @@
 mod cache;
 mod common;
 mod context;
+mod incident;
+mod index;
+pub mod overview;
 
 use std::path::PathBuf;
 
@@ -30,6 +33,13 @@ pub enum KindError {
         #[source]
         source: serde_yaml::Error,
     },
+    /// The overview without its summary.
+    #[error("cannot read {path}, without which an overview has nothing to show")]
+    Summary {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// A kind that this version has no report for.
     #[error(
         "{dir} is a recording of kind `{kind}`, for which this version has no report; known are cache, index, incident, overview"
@@ -44,6 +54,8 @@ pub enum KindError {
 pub fn document(recording: &Recording) -> Result<Document, KindError> {
     match recording.manifest().kind.as_str() {
         "cache" | "index" => experiment(recording),
+        "incident" => incident::document(recording),
+        "overview" => overview::document(recording),
         other => Err(KindError::UnknownKind {
             dir: recording.dir().to_owned(),
             kind: other.to_owned(),
@@ -61,15 +73,20 @@ fn experiment(recording: &Recording) -> Result<Document, KindError> {
     })?;
     let experiment = Experiment::of(recording)?;
     let ledger = ledger::verify(recording)?;
-    let doubts = validity::validity(recording)?.doubts;
+    let validity = validity::validity(recording)?;
     let context = Context {
         recording,
         plan: &plan,
         experiment: &experiment,
         ledger: &ledger,
-        doubts,
+        doubts: validity.doubts,
+        lag: validity.lag,
     };
-    Ok(cache::document(&context))
+    Ok(if plan.kind == "index" {
+        index::document(&context)
+    } else {
+        cache::document(&context)
+    })
 }
 
 /// A document with its head and nothing said.
@@ -84,7 +101,7 @@ fn blank(recording: &Recording, title: &str, badges: Badges) -> Document {
         badges,
         effects: Vec::new(),
         environment: Some(common::environment(manifest)),
-        recorded: None,
+        recorded: Some(common::recorded(manifest)),
         command: common::command(manifest),
         sections: Vec::new(),
         got_worse: GotWorse::unknown("nothing was compared"),

@@ -2,6 +2,7 @@
 
 use super::end::End;
 use super::finding::{Evidence, Judgement};
+use crate::recording::audit::PaymentStatus;
 
 /// Whether whatever is still missing is not merely late.
 pub(super) fn had_time_to_drain(end: &End<'_>) -> bool {
@@ -25,7 +26,13 @@ pub(super) fn check(end: &End<'_>) -> (Judgement, String) {
         Judgement::Invalid(evidence)
     } else if end.harness.drained.is_none() && dead.is_none() {
         match end.audit {
-            Some(audit) if audit.payments.is_empty() && audit.outbox.is_empty() => {
+            Some(audit)
+                if audit.outbox.is_empty()
+                    && !audit
+                        .payments
+                        .iter()
+                        .any(|payment| payment.status == PaymentStatus::Completed) =>
+            {
                 Judgement::Idle("nothing was paid".to_owned())
             }
             _ => Judgement::Unknown("the run did not wait for the outbox to drain".to_owned()),

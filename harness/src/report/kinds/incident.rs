@@ -1,0 +1,491 @@
+//! The incident report: one fault, when it was noticed, whom it hurt, when it was over, and whether the books balance.
+
+use super::common;
+use super::{KindError, blank};
+use crate::analysis::blast_radius::{Impact, PhaseSummary, Reach, blast_radius};
+use crate::analysis::experiment::service_source;
+use crate::analysis::incident::{FaultWindow, Objective, Quality, Runs, Second, Times, budget_spent, times};
+use crate::analysis::timeline::{Timeline as Seconds, fault_window};
+use crate::chart::{Band, BandKind, Chart, Curve, CurveStyle, Figure, Key, Limit, Mark, Panel, Timeline};
+use crate::format::{self, Unit};
+use crate::plan::IncidentPlan;
+use crate::recording::event::{Edge, NoteLevel, What};
+use crate::recording::{Event, Recording, SeriesSet};
+use crate::report::{Block, Cell, ChartBlock, Column, Document, GotWorse, Section, Table, Text, Verdict};
+use crate::units::{Nanos, Ratio};
+use crate::verdict::ledger::{self, LedgerReport, Overall};
+use crate::verdict::validity::{self, Validity};
+
+/// Arrivals this frequent make a second without any answer a bad one.
+const BUSY_PER_SECOND: f64 = 5.0;
+/// A time to recover longer than this misses what a drill expects.
+const RECOVER_WITHIN_SECONDS: f64 = 10.0;
+
+struct Incident<'a> {
+    recording: &'a Recording,
+    plan: IncidentPlan,
+    events: Vec<Event>,
+    series: SeriesSet,
+    seconds: Vec<Second>,
+    impacts: Vec<Impact>,
+    fault: FaultWindow,
+    times: Times,
+    warm: Nanos,
+    ledger: LedgerReport,
+    validity: Validity,
+}
+
+/// Builds the report.
+pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
+    let text = recording
+        .plan()?
+        .ok_or_else(|| KindError::NoPlan(recording.dir().to_owned()))?;
+    let plan: IncidentPlan = serde_yaml::from_str(&text).map_err(|source| KindError::Plan {
+        dir: recording.dir().to_owned(),
+        source,
+    })?;
+    let events = recording.events()?;
+    let ledger = ledger::verify(recording)?;
+    let mut validity = validity::validity(recording)?;
+    validity.doubts.append(&mut validity.lag);
+    let badges = common::badges(&ledger, &events, &validity.doubts);
+    let mut document = blank(
+        recording,
+        &format!("Incident: {} for ten seconds", plan.fault.words()),
+        badges,
+    );
+    let Some(fault) = fault_window(&events) else {
+        document.sentence = "Nothing can be said: the fault was not injected and healed within the recording.".into();
+        document.got_worse = GotWorse::unknown("there was no fault");
+        document.sections.push(ledger_section(&ledger));
+        return Ok(document);
+    };
+    let warm = warm_since(&events);
+    let timeline = Seconds::of(recording, "service")?;
+    let seconds: Vec<Second> = timeline
+        .seconds(|_| true)
+        .into_iter()
+        .filter(|second| second.at >= warm)
+        .collect();
+    let offered = offered(&events);
+    let objective = Objective {
+        availability: plan.promise.availability,
+        p99_at_most: Some(plan.promise.p99),
+    };
+    let silence = if offered.is_some_and(|rate| rate >= BUSY_PER_SECOND) {
+        Quality::Bad
+    } else {
+        Quality::Unknown
+    };
+    let times = times(
+        &seconds,
+        objective,
+        fault,
+        Runs {
+            silence,
+            ..Runs::default()
+        },
+    );
+    let phases: Vec<_> = timeline
+        .intervals
+        .iter()
+        .zip(timeline.phases(fault, times.recovered))
+        .filter(|(interval, _)| interval.start >= warm)
+        .map(|(_, phase)| phase)
+        .collect();
+    let impacts = blast_radius(&phases);
+    let series = recording.series()?;
+    let incident = Incident {
+        recording,
+        plan,
+        events,
+        series,
+        seconds,
+        impacts,
+        fault,
+        times,
+        warm,
+        ledger,
+        validity,
+    };
+    incident.fill(document)
+}
+
+fn warm_since(events: &[Event]) -> Nanos {
+    let end = events
+        .iter()
+        .find(|event| matches!(&event.what, What::Phase { name, edge: Edge::End } if name == "warm-up"));
+    end.map_or(Nanos(0), |event| event.t)
+}
+
+fn offered(events: &[Event]) -> Option<f64> {
+    events.iter().find_map(|event| match &event.what {
+        What::Fact { name, value, .. } if *name == crate::plan::offered_fact("") => Some(*value),
+        _ => None,
+    })
+}
+
+fn ledger_section(ledger: &LedgerReport) -> Section {
+    Section::new("Was anything sold twice, or lost?").with(common::invariants_table(ledger))
+}
+
+fn seconds_text(seconds: Option<f64>) -> String {
+    seconds.map_or_else(|| format::MISSING.to_owned(), |seconds| format!("{seconds:.1} s"))
+}
+
+impl Incident<'_> {
+    fn fill(&self, mut document: Document) -> Result<Document, KindError> {
+        let detect = self.times.to_detect(self.fault).map(|time| time.as_secs_f64());
+        let recover = self.times.to_recover(self.fault).map(|time| time.as_secs_f64());
+        (document.verdict, document.sentence) = self.verdict(detect, recover);
+        document.sections.push(
+            Section::new("What happened")
+                .with(self.timeline_chart())
+                .with(self.moments(detect, recover)),
+        );
+        document.sections.push(self.radius());
+        document.sections.push(ledger_section(&self.ledger));
+        document.got_worse = self.got_worse();
+        document.notes = self.notes();
+        Ok(document)
+    }
+
+    fn verdict(&self, detect: Option<f64>, recover: Option<f64>) -> (Verdict, Text) {
+        let what = self.plan.fault.words();
+        match self.ledger.overall() {
+            Overall::Invalid => {
+                let broken = self
+                    .ledger
+                    .broken()
+                    .next()
+                    .map_or("", |(_, finding)| finding.invariant.promise());
+                return (
+                    Verdict::Broken,
+                    Text::plain(format!("With the {what}, an invariant broke: {broken}.")),
+                );
+            }
+            Overall::Unknown => {
+                return (
+                    Verdict::Unknown,
+                    Text::plain("Whether every booking and every payment survived is unknown; see the badge."),
+                );
+            }
+            Overall::Valid => {}
+        }
+        if let Some(doubt) = self.validity.doubts.first() {
+            return (
+                Verdict::Unknown,
+                Text::plain(format!("The run cannot carry a claim: {doubt}.")),
+            );
+        }
+        if self.times.bad_before > 0 {
+            let text = format!(
+                "The steady state did not hold: {} of the seconds before the fault already missed the objective.",
+                self.times.bad_before
+            );
+            return (Verdict::Unknown, Text::plain(text));
+        }
+        match (self.times.first_bad, recover) {
+            (None, _) => (
+                Verdict::Pass,
+                Text::plain(format!(
+                    "Users did not notice: no second missed the objective ({what}), and every booking and payment is accounted for."
+                )),
+            ),
+            (Some(_), Some(recover)) => {
+                let verdict = if recover <= RECOVER_WITHIN_SECONDS {
+                    Verdict::Pass
+                } else {
+                    Verdict::Fail
+                };
+                let text = format!(
+                    "Noticeable **{}** after the fault, good again **{}** after the heal; no seat sold twice, no money and no event lost.",
+                    seconds_text(detect),
+                    seconds_text(Some(recover))
+                );
+                (verdict, Text::marked(&text))
+            }
+            (Some(_), None) => (
+                Verdict::Fail,
+                Text::plain(
+                    "The objective was not good again before the recording ended; no seat was sold twice and no money was lost.",
+                ),
+            ),
+        }
+    }
+
+    fn since_start(&self, at: Nanos) -> f64 {
+        at.as_secs_f64() - self.warm.as_secs_f64()
+    }
+
+    fn timeline_chart(&self) -> ChartBlock {
+        let at = |second: &Second| self.since_start(second.at) + 0.5;
+        let curve = |name: &str, slot: usize, style: CurveStyle, value: &dyn Fn(&Second) -> Option<f64>| Curve {
+            key: Key::new(name, slot),
+            style,
+            points: self.seconds.iter().map(|second| (at(second), value(second))).collect(),
+        };
+        let mut panels = vec![
+            Panel {
+                title: "requests ended".to_owned(),
+                unit: Unit::PerSecond,
+                log: false,
+                top: None,
+                curves: vec![
+                    curve("served", 0, CurveStyle::Line, &|second| Some(second.served as f64)),
+                    curve("failed", 1, CurveStyle::Line, &|second| Some(second.failed as f64)),
+                ],
+                limits: Vec::new(),
+            },
+            Panel {
+                title: "p99, failures endless".to_owned(),
+                unit: Unit::Seconds,
+                log: true,
+                top: None,
+                curves: vec![curve("p99", 2, CurveStyle::Line, &|second| {
+                    second.p99.and_then(|value| value.finite()).map(|ns| ns as f64 / 1e9)
+                })],
+                limits: vec![Limit {
+                    value: self.plan.promise.p99.as_secs_f64(),
+                    label: "objective".to_owned(),
+                }],
+            },
+        ];
+        panels.extend(self.gauge_panel(
+            "requests in flight",
+            Unit::Count,
+            &[("in flight", "booking_http_requests_in_flight")],
+        ));
+        panels.extend(self.gauge_panel(
+            "waiting for a broker",
+            Unit::Count,
+            &[
+                ("outbox", "booking_outbox_pending"),
+                ("consumer lag", "booking_consumer_lag_messages"),
+            ],
+        ));
+        let mark = |moment: Option<Nanos>, label: &str| {
+            moment.map(|moment| Mark {
+                at: self.since_start(moment),
+                label: label.to_owned(),
+            })
+        };
+        let marks = [
+            mark(self.times.detected, "noticeable"),
+            mark(self.times.recovered.filter(|at| *at > self.fault.healed), "good again"),
+        ];
+        let end = self.seconds.last().map(|second| self.since_start(second.at) + 1.0);
+        let figure = if self.seconds.is_empty() {
+            Figure::NoData("nothing ended in any second after the warm-up".to_owned())
+        } else {
+            Figure::Timeline(Timeline {
+                x_title: "time since the warm-up".to_owned(),
+                range: end.map(|end| (0.0, end)),
+                panels,
+                bands: vec![Band {
+                    from: self.since_start(self.fault.injected),
+                    to: self.since_start(self.fault.healed),
+                    label: self.plan.fault.words().to_owned(),
+                    kind: BandKind::Fault,
+                }],
+                marks: marks.into_iter().flatten().collect(),
+            })
+        };
+        let subtitle = offered(&self.events).map(|rate| {
+            format!(
+                "{} journeys offered, whatever is answered",
+                format::quantity(Unit::PerSecond, Some(rate))
+            )
+        });
+        ChartBlock {
+            id: "timeline".to_owned(),
+            chart: Chart { title: "The incident, second by second".to_owned(), subtitle, figure },
+            caption: "A gap is a second of which nothing is known. p99 counts failed requests as endlessly slow, so it leaves the chart where 1 % or more failed.".into(),
+            alt: "Requests served and failed, p99, requests in flight and waiting events over time, with the fault marked; the tables below hold the moments.".to_owned(),
+        }
+    }
+
+    fn gauge_panel(&self, title: &str, unit: Unit, gauges: &[(&str, &str)]) -> Option<Panel> {
+        let source = service_source("service");
+        let mut curves = Vec::new();
+        for (slot, (label, name)) in gauges.iter().enumerate() {
+            let Some(series) = self.series.named(name).find(|series| series.def.source == source) else {
+                continue;
+            };
+            let mut points: Vec<(f64, Option<f64>)> = self
+                .series
+                .points(series)
+                .filter(|(at, _)| *at >= self.warm)
+                .map(|(at, value)| (self.since_start(at), Some(value)))
+                .collect();
+            let gaps = self
+                .series
+                .sources()
+                .get(&source)
+                .into_iter()
+                .flat_map(|source| &source.gaps);
+            points.extend(
+                gaps.filter(|(at, _)| *at >= self.warm)
+                    .map(|(at, _)| (self.since_start(*at), None)),
+            );
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            if !points.is_empty() {
+                curves.push(Curve {
+                    key: Key::new(*label, slot + 3),
+                    style: CurveStyle::Line,
+                    points,
+                });
+            }
+        }
+        (!curves.is_empty()).then(|| Panel {
+            title: title.to_owned(),
+            unit,
+            log: false,
+            top: None,
+            curves,
+            limits: Vec::new(),
+        })
+    }
+
+    fn moments(&self, detect: Option<f64>, recover: Option<f64>) -> Table {
+        let mut table = Table::new(
+            "Moments and durations",
+            [
+                Column::text("What"),
+                Column::text("Value"),
+                Column::text("How it is found"),
+            ],
+        );
+        let promise = format!(
+            "{} served and p99 at most {}",
+            format::quantity(Unit::Percent, Some(self.plan.promise.availability.0 * 100.0)),
+            format::quantity(Unit::Seconds, Some(self.plan.promise.p99.as_secs_f64()))
+        );
+        let moment = |at: Option<Nanos>| seconds_text(at.map(|at| self.since_start(at)));
+        let budget = budget_spent(&self.seconds, self.plan.promise.availability);
+        let rows = [
+            ("Fault injected", moment(Some(self.fault.injected)), "since the warm-up".to_owned()),
+            ("First bad second", moment(self.times.first_bad), format!("the objective: {promise}")),
+            ("Time to detect", seconds_text(detect), "from the injection until two bad seconds in a row".to_owned()),
+            ("Fault healed", moment(Some(self.fault.healed)), "and seen to work again".to_owned()),
+            ("Time to recover", seconds_text(recover), "from the heal until the objective held to the end".to_owned()),
+            ("Time to consistency", seconds_text(self.drained()), "from the last arrival until outbox and consumer had nothing left and every abandoned hold was back on sale".to_owned()),
+            ("Bad seconds", self.times.bad_seconds.to_string(), "after the injection".to_owned()),
+            (
+                "Error budget spent",
+                budget.map_or_else(|| format::MISSING.to_owned(), |spent| format!("{spent:.1} times the budget of these seconds")),
+                "failures over what the objective allows".to_owned(),
+            ),
+        ];
+        for (what, value, how) in rows {
+            table.row([Cell::from(what), Cell::from(value), Cell::from(how)]);
+        }
+        table
+    }
+
+    fn drained(&self) -> Option<f64> {
+        self.events.iter().find_map(|event| match &event.what {
+            What::Drained {
+                pending: Some(0),
+                waited,
+                ..
+            } => Some(waited.as_secs_f64()),
+            _ => None,
+        })
+    }
+
+    fn radius(&self) -> Section {
+        let mut table = Table::new(
+            "Requests by endpoint: share failed and p95 before, during and after",
+            [
+                Column::text("Endpoint"),
+                Column::text("Reached"),
+                Column::number("Requests during", Unit::Count),
+                Column::number("Failed before", Unit::Percent),
+                Column::number("Failed during", Unit::Percent),
+                Column::number("Failed after", Unit::Percent),
+                Column::number("p95 before", Unit::Seconds),
+                Column::number("p95 during", Unit::Seconds),
+                Column::number("p95 after", Unit::Seconds),
+            ],
+        );
+        for impact in &self.impacts {
+            let share = |summary: &PhaseSummary| Cell::Number(summary.failure_ratio.map(|Ratio(ratio)| ratio * 100.0));
+            let p95 = |summary: &PhaseSummary| {
+                let Some(estimate) = summary.p95 else {
+                    return Cell::Number(None);
+                };
+                match estimate.value.finite() {
+                    Some(ns) => Cell::Number(Some(ns as f64 / 1e9)),
+                    None => Cell::from("no answer"),
+                }
+            };
+            table.row([
+                Cell::from(common::words(impact.endpoint)),
+                Cell::from(match impact.reach {
+                    Reach::Touched => "touched",
+                    Reach::Untouched => "shown untouched",
+                    Reach::Unknown => "unknown",
+                }),
+                Cell::count(Some(impact.during.requests)),
+                share(&impact.before),
+                share(&impact.during),
+                share(&impact.after),
+                p95(&impact.before),
+                p95(&impact.during),
+                p95(&impact.after),
+            ]);
+        }
+        Section::new("Whom it hurt")
+            .with("`During` lasts from the injection until the objective was good again. Touched means more failures or slower than chance explains; untouched is shown, not assumed.")
+            .with(table)
+    }
+
+    fn got_worse(&self) -> GotWorse {
+        let touched: Vec<Text> = self
+            .impacts
+            .iter()
+            .filter(|impact| impact.reach == Reach::Touched)
+            .map(|impact| {
+                let failed = |summary: &PhaseSummary| {
+                    format::quantity(Unit::Percent, summary.failure_ratio.map(|ratio| ratio.0 * 100.0))
+                };
+                Text::plain(format!(
+                    "{}: {} failed during, {} before, {} after",
+                    common::words(impact.endpoint),
+                    failed(&impact.during),
+                    failed(&impact.before),
+                    failed(&impact.after)
+                ))
+            })
+            .collect();
+        if touched.is_empty() {
+            return GotWorse::of(
+                Text::plain("No endpoint is shown to have been touched by the fault."),
+                [],
+            );
+        }
+        GotWorse::of(
+            Text::plain("While the fault lasted:"),
+            [Block::List {
+                ordered: false,
+                items: touched,
+            }],
+        )
+    }
+
+    fn notes(&self) -> Vec<Text> {
+        let mut notes = vec![Text::plain(
+            "Method: journeys arrive by a schedule that does not wait for answers. Each second is judged by what ended in it, as somebody watching could have done. Noticing rests on the users' own requests, since the alert rules of production are not evaluated here.",
+        )];
+        for event in &self.events {
+            if let What::Note { level, text } = &event.what {
+                let prefix = if *level == NoteLevel::Warning { "Warning: " } else { "" };
+                notes.push(Text::plain(format!("{prefix}{text}")));
+            }
+        }
+        notes.extend(self.validity.notes.iter().map(|note| Text::plain(note.clone())));
+        notes.extend(self.recording.notes().iter().map(|note| Text::plain(note.clone())));
+        notes
+    }
+}

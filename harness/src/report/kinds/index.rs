@@ -1,0 +1,384 @@
+//! The index report: what an index on the seats gains the seat map, by rows, and what every hold pays for it.
+
+use std::collections::BTreeMap;
+
+use super::common::{self, Comparison};
+use super::context::Context;
+use crate::analysis::compare::{Metric, Slice, merged_quantile};
+use crate::chart::{Axis, Bar, BarGroup, Bars, Effects, Figure, Key, Scaling, ScalingCurve, ScalingPoint};
+use crate::format::Unit;
+use crate::plan::{Arm, Group};
+use crate::recording::event::{self, What};
+use crate::recording::{Endpoint, Event};
+use crate::report::{Block, Callout, Cell, Column, Document, GotWorse, PlanDiff, PlanLine, Section, Table, Text, Tone};
+use crate::units::Ratio;
+
+const DIGEST_PREFIX: &str = "mysql_perf_schema_events_statements_";
+
+/// Builds the report.
+pub(super) fn document(context: &Context<'_>) -> Document {
+    let mut document = context.opening("Index: how the seat map finds its seats");
+    let slices = context.experiment.compared();
+    let mut reads: Vec<(&Group, Vec<Comparison>)> = Vec::new();
+    let mut writes = Vec::new();
+    for group in &context.plan.groups {
+        let places = common::places(context.manifest(), group);
+        reads.push((
+            group,
+            context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P50, Metric::P95]),
+        ));
+        writes.extend(context.compare(&slices, &places, group, Endpoint::Hold, &[Metric::P50, Metric::P95]));
+    }
+    if reads.iter().all(|(_, comparisons)| comparisons.is_empty()) {
+        return context.unknown(document, "the recording holds none of the planned variants");
+    }
+    // The largest table is where an index has to prove itself.
+    let largest = reads.last().map_or(&[][..], |(_, comparisons)| comparisons);
+    (document.verdict, document.sentence) = context.verdict_of(
+        largest,
+        |best, ratio| {
+            format!(
+                "With the index `{}` the median seat map takes **{ratio}** of the time it takes without one, at the same offered load.",
+                best.candidate
+            )
+        },
+        "No index is shown to change the median response time of the seat map at this load.",
+    );
+    document.effects = context.effects(reads.iter().flat_map(|(_, comparisons)| comparisons), document.verdict);
+
+    let mut section = Section::new("How long a seat map takes, by rows").with(scaling(context, &slices));
+    for (group, comparisons) in &reads {
+        let id = format!("seat-map-effects-{}", size_of(group));
+        section.blocks.push(
+            context
+                .chart(
+                    &id,
+                    &format!("Seat map: effect of each index, {}", group.name),
+                    &context.subtitle(group),
+                    Figure::Effects(Effects {
+                        axis: "service time, index ÷ none".to_owned(),
+                        ends: Some(("faster".to_owned(), "slower".to_owned())),
+                        margins: None,
+                        rows: comparisons.iter().map(Comparison::row).collect(),
+                    }),
+                    "The ratio with its 95 % interval over the blocks; 1 means no effect.",
+                    "Forest plot of service time ratios against no index, as listed at the head of the report.",
+                )
+                .into(),
+        );
+        section
+            .blocks
+            .push(latency_table(context, group, &slices, Endpoint::Seats).into());
+        if let Some(thin) = common::thin_slices(comparisons) {
+            section.blocks.push(thin.into());
+        }
+    }
+    document.sections.push(section);
+    document.sections.push(rows_examined(context));
+    document.sections.push(plans(context));
+    for group in &context.plan.groups {
+        document
+            .sections
+            .push(context.probe_section(group, &common::places(context.manifest(), group)));
+    }
+    document.sections.push(context.ledger_section());
+    document.got_worse = got_worse(context, &slices, &writes);
+    if let Some(group) = context.plan.groups.first() {
+        document.notes.extend(context.notes(group));
+    }
+    document
+}
+
+/// `10k` of `10k rows`.
+fn size_of(group: &Group) -> String {
+    group.name.split(' ').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// The index of an arm without the size in its name.
+fn index_of(arm: &Arm) -> String {
+    let name = arm.index.clone().unwrap_or_else(|| arm.name.clone());
+    if arm.is_control() {
+        format!("{name}, again")
+    } else {
+        name
+    }
+}
+
+fn latency_table(context: &Context<'_>, group: &Group, slices: &[Slice], endpoint: Endpoint) -> Table {
+    let places = common::places(context.manifest(), group);
+    let mut columns = vec![Column::text("Index")];
+    columns.extend(common::latency_columns(common::words(endpoint)));
+    let mut table = Table::new(
+        format!("{}: service time over all slices, with 95 % intervals", group.name),
+        columns,
+    );
+    for arm in &group.arms {
+        if let Some(place) = places.get(&arm.name) {
+            let mut row = vec![Cell::from(index_of(arm))];
+            row.extend(common::latency_cells(slices, *place, endpoint));
+            table.row(row);
+        }
+    }
+    table
+}
+
+fn scaling(context: &Context<'_>, slices: &[Slice]) -> crate::report::ChartBlock {
+    let mut curves: BTreeMap<usize, ScalingCurve> = BTreeMap::new();
+    for group in &context.plan.groups {
+        let places = common::places(context.manifest(), group);
+        for (slot, arm) in group.arms.iter().enumerate().filter(|(_, arm)| !arm.is_control()) {
+            let Some(place) = places.get(&arm.name) else { continue };
+            let found = merged_quantile(slices, *place, |e| e == Endpoint::Seats, Ratio(0.5), Ratio(0.95));
+            let seconds = |value: crate::analysis::quantile::Value| value.finite().map(|ns| ns as f64 / 1e9);
+            let Some((estimate, y)) = found.and_then(|estimate| Some((estimate, seconds(estimate.value)?))) else {
+                continue;
+            };
+            let interval = estimate.lower.and_then(seconds).zip(estimate.upper.and_then(seconds));
+            let point = ScalingPoint {
+                x: group.dataset.seats() as f64,
+                y,
+                interval,
+            };
+            let curve = curves.entry(slot).or_insert_with(|| ScalingCurve {
+                key: Key::new(index_of(arm), slot),
+                points: Vec::new(),
+            });
+            curve.points.push(point);
+        }
+    }
+    let figure = if curves.is_empty() {
+        Figure::NoData("no seat map was answered in any slice".to_owned())
+    } else {
+        Figure::Scaling(Scaling {
+            x: Axis::new("rows in the table of seats", Unit::Count),
+            y: Axis::new("seat map, median service time", Unit::Seconds),
+            curves: curves.into_values().collect(),
+        })
+    };
+    context.chart(
+        "scaling",
+        "Seat map against rows",
+        "median with its 95 % interval; each size at its own offered load",
+        figure,
+        "A flat line does not care how many seats other dates have; a rising one reads them all. Both axes are logarithmic.",
+        "Median service time of the seat map against the number of rows, one curve an index; the tables below hold the numbers.",
+    )
+}
+
+/// Rows read by the seat map's own digest, for each row that it returned.
+fn rows_examined(context: &Context<'_>) -> Section {
+    let mut section = Section::new("Rows read for each row returned");
+    let mut table = Table::new(
+        "From the statement's own counters in the server, at the edges of the slices",
+        [
+            Column::text("Rows"),
+            Column::text("Index"),
+            Column::number("Executions", Unit::Count),
+            Column::number("Rows examined", Unit::Count),
+            Column::number("Rows returned", Unit::Count),
+            Column::number("Examined per returned", Unit::Ratio),
+            Column::number("Steps of one seat map", Unit::Count),
+        ],
+    );
+    let mut any = false;
+    for group in &context.plan.groups {
+        let places = common::places(context.manifest(), group);
+        for arm in &group.arms {
+            let Some(place) = places.get(&arm.name) else { continue };
+            let own = context
+                .experiment
+                .slices
+                .iter()
+                .map(|(slice, _)| slice)
+                .filter(|slice| slice.variant == *place);
+            let mut sums = [None, None, None];
+            for slice in own {
+                let digest = seat_map_digest(context, slice);
+                let names = ["total", "rows_examined_total", "rows_sent_total"];
+                for (sum, name) in sums.iter_mut().zip(names) {
+                    let growth = digest.as_deref().and_then(|digest| {
+                        context
+                            .experiment
+                            .growth(slice, &format!("{DIGEST_PREFIX}{name}"), &[("digest", digest)])
+                    });
+                    if let Some(growth) = growth {
+                        *sum.get_or_insert(0.0) += growth;
+                    }
+                }
+            }
+            let steps = fact(
+                &context.experiment.events,
+                *place,
+                "virtual-machine steps of one seat map",
+            );
+            any |= sums[0].is_some() || steps.is_some();
+            let ratio = match (sums[1], sums[2]) {
+                (Some(examined), Some(sent)) if sent > 0.0 => Some(examined / sent),
+                _ => None,
+            };
+            table.row([
+                Cell::from(size_of(group)),
+                Cell::from(index_of(arm)),
+                Cell::Number(sums[0]),
+                Cell::Number(sums[1]),
+                Cell::Number(sums[2]),
+                Cell::Number(ratio),
+                Cell::Number(steps),
+            ]);
+        }
+    }
+    if any {
+        section.blocks.push(
+            "An index is good when this is near 1. SQLite counts no rows, but steps of its virtual machine, which are free of noise."
+                .into(),
+        );
+    } else {
+        section.blocks.push(
+            Callout {
+                tone: Tone::Caution,
+                text: "The engine's counters could not be read, so this is unknown.".into(),
+            }
+            .into(),
+        );
+    }
+    section.blocks.push(table.into());
+    section
+}
+
+/// The digest under which the server counts the seat map in this variant's schema.
+fn seat_map_digest(context: &Context<'_>, slice: &event::Slice) -> Option<String> {
+    let name = &context.manifest().variants.get(usize::from(slice.variant))?.name;
+    let source = crate::analysis::experiment::edge_source(name);
+    let series = context
+        .experiment
+        .series
+        .named("mysql_perf_schema_events_statements_total");
+    series
+        .filter(|series| series.def.source == source)
+        .find(|series| {
+            series.def.labels.get("digest_text").is_some_and(|text| {
+                let text = text.to_ascii_lowercase();
+                text.contains("`seats`")
+                    && text.contains("`number`")
+                    && text.contains("order by")
+                    && !text.contains("explain")
+            })
+        })
+        .and_then(|series| series.def.labels.get("digest").cloned())
+}
+
+fn fact(events: &[Event], place: u16, wanted: &str) -> Option<f64> {
+    events.iter().find_map(|event| match &event.what {
+        What::Fact {
+            variant: Some(variant),
+            name,
+            value,
+            ..
+        } if *variant == place && name == wanted => Some(*value),
+        _ => None,
+    })
+}
+
+/// The plan without an index, and what each index makes of it, at the largest size.
+fn plans(context: &Context<'_>) -> Section {
+    let section = Section::new("What the database does");
+    let Some(group) = context.plan.groups.last() else {
+        return section;
+    };
+    let places = common::places(context.manifest(), group);
+    let plan_of = |arm: &Arm| {
+        let place = places.get(&arm.name)?;
+        context.experiment.events.iter().find_map(|event| match &event.what {
+            What::Plan {
+                variant,
+                statement,
+                digest,
+                text,
+            } if variant == place => Some((statement.clone(), digest.clone(), PlanLine::parse_tree(text))),
+            _ => None,
+        })
+    };
+    let Some((baseline, before)) = group.baseline().and_then(|arm| Some((arm, plan_of(arm)?))) else {
+        return section.with(Callout {
+            tone: Tone::Caution,
+            text: "No plan was recorded, so what the database did is unknown; see the notes.".into(),
+        });
+    };
+    let tied = before.1.is_some();
+    let mut section = section.with(Text::plain(if tied {
+        format!("{}: the statement is the one that the service executed, seen by the server and run again under EXPLAIN ANALYZE.", group.name)
+    } else {
+        format!("{}: SQLite shows nobody what it executed, so the statement is the service's own text, run again under EXPLAIN QUERY PLAN.", group.name)
+    }));
+    for arm in group.arms.iter().skip(1).filter(|arm| !arm.is_control()) {
+        let Some((statement, digest, after)) = plan_of(arm) else {
+            section
+                .blocks
+                .push(Text::plain(format!("{}: no plan was recorded.", index_of(arm))).into());
+            continue;
+        };
+        section.blocks.push(
+            PlanDiff {
+                statement,
+                digest,
+                before_name: index_of(baseline),
+                after_name: index_of(arm),
+                before: before.2.clone(),
+                after,
+            }
+            .into(),
+        );
+    }
+    section
+}
+
+/// What holds pay: every one must keep the index up to date.
+fn got_worse(context: &Context<'_>, slices: &[Slice], writes: &[Comparison]) -> GotWorse {
+    let Some(group) = context.plan.groups.last() else {
+        return GotWorse::unknown("no size was measured");
+    };
+    let places = common::places(context.manifest(), group);
+    let names: Vec<&Arm> = group.arms.iter().filter(|arm| places.contains_key(&arm.name)).collect();
+    let groups = names
+        .iter()
+        .map(|arm| {
+            let place = places.get(&arm.name).copied().unwrap_or_default();
+            let bar = |q: f64| {
+                let estimate = merged_quantile(slices, place, |e| e == Endpoint::Hold, Ratio(q), Ratio(0.95))?;
+                let seconds = |value: crate::analysis::quantile::Value| value.finite().map(|ns| ns as f64 / 1e9);
+                let interval = estimate.lower.and_then(seconds).zip(estimate.upper.and_then(seconds));
+                Some(Bar {
+                    value: seconds(estimate.value)?,
+                    interval,
+                })
+            };
+            BarGroup {
+                name: index_of(arm),
+                bars: vec![bar(0.5), bar(0.95)],
+            }
+        })
+        .collect();
+    let chart = context.chart(
+        "write-cost",
+        &format!("Hold: service time under each index, {}", group.name),
+        &context.subtitle(group),
+        Figure::Bars(Bars {
+            value: Axis::new("service time of a hold", Unit::Seconds),
+            log: false,
+            series: vec![Key::new("p50", 0), Key::new("p95", 1)],
+            groups,
+        }),
+        "A hold changes a seat's status, and so its place in every index that begins with or holds the status.",
+        "Bars of the hold's median and p95 under each index, with 95 % intervals.",
+    );
+    let mut costs = context.costs(
+        group,
+        &places,
+        slices,
+        writes,
+        &[],
+        "A hold must also keep the index up to date.",
+    );
+    costs.push(Block::from(chart));
+    costs
+}
