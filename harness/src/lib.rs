@@ -15,7 +15,10 @@
 //! | [`verdict`] | ledger invariants, validity, objectives, the linter of claims |
 //! | [`chart`] | figures as SVG |
 //! | [`report`] | the document model and its renderers |
+//! | [`daemon`] | the container daemon: reaching it, stand-in images, whose container is whose |
+//! | [`watchdog`] | undoes what a run did to the machine, when the run dies |
 //! | [`stack`] | where MySQL, Redis and Kafka come from |
+//! | [`target`] | the service under test as a process: launch, commands, usage |
 //! | [`fault`] | what can be broken, and guards that heal |
 //! | [`load`] | arrivals, the engine that Goose drives, journeys, the recorder of samples |
 //! | [`scrape`] | Prometheus text and the dependencies' own statistics into series |

@@ -9,10 +9,10 @@ use super::exit::{Exit, Failure, OrExit};
 use super::interrupt;
 use super::stack_args::StackArgs;
 use crate::daemon::ProcessId;
-use crate::stack::{self, Observer, Stack};
+use crate::stack::{self, Component, Observer, Stack};
 use crate::target::{Program, RunningService, SeedSpec, ServiceConfig};
 use crate::watchdog::undo::FOLDER_PREFIX;
-use crate::watchdog::{Undo, Watchdog};
+use crate::watchdog::{Entry, Undo, Watchdog};
 
 /// How long the service may take to finish its requests.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -26,6 +26,10 @@ pub struct Args {
     /// Start the stack alone.
     #[arg(long)]
     no_service: bool,
+
+    /// Start this component, and no other that is not named either.
+    #[arg(long, value_name = "COMPONENT", requires = "no_service")]
+    only: Vec<Component>,
 
     /// The schema, and the prefix of keys and topics, that the service uses.
     #[arg(long, default_value = "soundcheck")]
@@ -54,10 +58,19 @@ struct Urls {
     stack: String,
     service: Option<String>,
     metrics: Option<String>,
-    mysql: String,
+    database: Option<String>,
     redis: Option<String>,
     kafka: Option<String>,
     log: Option<PathBuf>,
+}
+
+/// What [`start`] has started; the service goes first.
+struct Up {
+    service: Option<RunningService>,
+    stack: Box<dyn Stack>,
+    folder: tempfile::TempDir,
+    folder_undo: Entry,
+    _note: RunningNote,
 }
 
 /// Runs until it is asked to end, then removes everything.
@@ -65,21 +78,32 @@ struct Urls {
 /// # Errors
 /// The stack is not available, or the service does not start.
 pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
-    tokio::select! {
+    let up = tokio::select! {
+        started = Box::pin(start(&args, is_quiet)) => started?,
         // A wish to end while things are starting drops them, and guards clean up.
-        biased;
         asked = interrupt::requested() => {
             asked?;
-            Ok(Exit::Interrupted)
+            return Ok(Exit::Interrupted);
         }
-        result = Box::pin(start_and_keep(args, is_quiet)) => result,
+    };
+    print_urls(&args, up.stack.as_ref(), up.service.as_ref())?;
+    interrupt::requested().await?;
+    if let Some(service) = up.service {
+        service.stop(DRAIN_WITHIN).await?;
     }
+    up.stack.close().await.or_exit(Exit::NoStack)?;
+    up.folder.close()?;
+    up.folder_undo.forget()?;
+    Ok(Exit::Pass)
 }
 
-async fn start_and_keep(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
-    let options = args.stack.options(progress_lines(is_quiet))?;
+async fn start(args: &Args, is_quiet: bool) -> Result<Up, Failure> {
+    let mut options = args.stack.options(progress_lines(is_quiet))?;
+    if !args.only.is_empty() {
+        options.components.clone_from(&args.only);
+    }
+    let note = RunningNote::write()?;
     let stack = stack::open(&options).await.or_exit(Exit::NoStack)?;
-    let _note = RunningNote::write().or_exit(Exit::Bug)?;
     let watchdog = Watchdog::start(&options.program)?;
     let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
     let folder_undo = watchdog.register(Undo::RemoveFolder {
@@ -88,17 +112,15 @@ async fn start_and_keep(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     let service = if args.no_service {
         None
     } else {
-        Some(start_service(&args, stack.as_ref(), folder.path(), &options.program, &watchdog).await?)
+        Some(start_service(args, stack.as_ref(), folder.path(), &options.program, &watchdog).await?)
     };
-    print_urls(&args, stack.as_ref(), service.as_ref())?;
-    interrupt::requested().await?;
-    if let Some(service) = service {
-        service.stop(DRAIN_WITHIN).await?;
-    }
-    stack.close().await.or_exit(Exit::NoStack)?;
-    folder.close()?;
-    folder_undo.forget()?;
-    Ok(Exit::Pass)
+    Ok(Up {
+        service,
+        stack,
+        folder,
+        folder_undo,
+        _note: note,
+    })
 }
 
 async fn start_service(
@@ -141,12 +163,13 @@ async fn start_service(
 #[expect(clippy::print_stdout, reason = "terminal output")]
 fn print_urls(args: &Args, stack: &dyn Stack, service: Option<&RunningService>) -> Result<(), Failure> {
     let direct = stack.direct_endpoints(&args.namespace);
+    let masked = |url: Option<&str>| url.map(stack::component::without_password);
     let urls = Urls {
         stack: stack.kind().to_string(),
         service: service.map(RunningService::base_url),
         metrics: service.map(|service| format!("{}/metrics", service.base_url())),
-        mysql: stack::component::without_password(&direct.database_url),
-        redis: direct.redis_url.as_deref().map(stack::component::without_password),
+        database: masked(Some(direct.database_url.as_str()).filter(|url| !url.is_empty())),
+        redis: masked(direct.redis_url.as_deref()),
         kafka: direct.kafka_brokers,
         log: service.map(|service| service.log_path().to_owned()),
     };
@@ -158,7 +181,7 @@ fn print_urls(args: &Args, stack: &dyn Stack, service: Option<&RunningService>) 
     println!("stack     {}", urls.stack);
     println!("service   {}", urls.service.unwrap_or_else(none));
     println!("metrics   {}", urls.metrics.unwrap_or_else(none));
-    println!("database  {}", urls.mysql);
+    println!("database  {}", urls.database.unwrap_or_else(none));
     println!("redis     {}", urls.redis.unwrap_or_else(none));
     println!("kafka     {}", urls.kafka.unwrap_or_else(none));
     println!(

@@ -130,6 +130,25 @@ const HARNESS: &[Rule] = &[
         forbidden: &["analysis", "chart", "cli", "run", "load", "report", "scrape", "verdict"],
     },
     Rule {
+        module: "daemon",
+        forbidden: &[
+            "analysis", "chart", "cli", "run", "fault", "load", "report", "scrape", "stack", "target", "verdict",
+            "watchdog",
+        ],
+    },
+    Rule {
+        module: "watchdog",
+        forbidden: &[
+            "analysis", "chart", "cli", "run", "fault", "load", "report", "scrape", "stack", "target", "verdict",
+        ],
+    },
+    Rule {
+        module: "target",
+        forbidden: &[
+            "analysis", "chart", "cli", "run", "fault", "load", "report", "scrape", "verdict",
+        ],
+    },
+    Rule {
         module: "stack",
         forbidden: &["analysis", "chart", "cli", "run", "load", "report", "scrape", "verdict"],
     },
