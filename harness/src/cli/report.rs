@@ -11,7 +11,8 @@ use super::progress::Progress;
 use super::stack_args::StackArgs;
 use crate::plan::spec::Engine;
 use crate::plan::{self, Profile};
-use crate::recording::Recording;
+use crate::recording::store::VERDICT_FILE;
+use crate::recording::{Recording, put_derived};
 use crate::report::kinds::overview;
 use crate::report::{self, Verdict};
 use crate::run::{self, Bench, Moment, RunError};
@@ -246,6 +247,10 @@ pub(super) fn render(dir: &Path) -> Result<Written, Failure> {
     let recording = Recording::open(dir).or_exit(Exit::Usage)?;
     let document = report::kinds::document(&recording).or_exit(Exit::Usage)?;
     report::write(&document, dir)?;
+    // The same for machines, with the numbers in their base units.
+    let mut verdict = report::json::render(&document)?.into_bytes();
+    verdict.push(b'\n');
+    put_derived(dir, VERDICT_FILE, &verdict)?;
     Ok(Written {
         dir: dir.to_owned(),
         document,

@@ -157,6 +157,11 @@ fn database(
     );
     let mut bars = Vec::new();
     let mut curves = Vec::new();
+    let origin = context
+        .experiment
+        .slices
+        .first()
+        .map_or(0.0, |(slice, _)| slice.start.as_secs_f64());
     for arm in &group.arms {
         let Some(place) = places.get(&arm.name) else { continue };
         let own: Vec<&event::Slice> = context
@@ -179,7 +184,7 @@ fn database(
                 (Some(hits), Some(requests)) if requests > 0.0 => Some(100.0 * hits / requests),
                 _ => None,
             };
-            points.push((f64::from(slice.block) + 1.0, ratio));
+            points.push((slice.start.as_secs_f64() - origin, ratio));
         }
         let per_request = ratio(loads_sum, requests_sum);
         let memory = own
@@ -223,13 +228,13 @@ fn database(
         ))
         .with(context.chart(
             "hit-ratio",
-            "Hit ratio, block by block",
+            "Hit ratio over time",
             subtitle,
             if curves.is_empty() {
                 Figure::NoData("no variant has a cache".to_owned())
             } else {
                 Figure::Timeline(Timeline {
-                    x_title: "block".to_owned(),
+                    x_title: "time since the first slice".to_owned(),
                     range: None,
                     panels: vec![Panel { title: "hit ratio".to_owned(), unit: Unit::Percent, log: false, top: Some(100.0), curves, limits: Vec::new() }],
                     bands: Vec::new(),
@@ -237,7 +242,7 @@ fn database(
                 })
             },
             "A cache is cold after each launch and after each pause longer than its time to live, which is what a block's other slices are.",
-            "Hit ratio of each cache over the blocks of the experiment.",
+            "Hit ratio of each cache over the experiment, one point a slice.",
         ))
         .with(table)
 }
