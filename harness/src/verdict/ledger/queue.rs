@@ -1,11 +1,12 @@
 //! I5: who was acknowledged before another asked is not admitted after them; never more active than the capacity;
-//! nobody is lost.
+//! nobody is lost, and nobody stays beyond the expiry.
 
 use std::time::Duration;
 
 use super::end::End;
 use super::facts::{Facts, Pay};
 use super::finding::{Evidence, Judgement};
+use super::seats::calendar;
 use super::token::{At, Token};
 use crate::recording::history::State;
 use crate::units::Nanos;
@@ -20,6 +21,7 @@ pub(super) fn check(facts: &Facts, end: &End<'_>) -> (Judgement, String) {
     let pays = &facts.pays;
     let broken = overtaken(tokens)
         .or_else(|| lost(tokens, pays, end))
+        .or_else(|| outlived(tokens, end))
         .or_else(|| crowded(tokens, pays, end));
     let judgement = match broken {
         Some(evidence) => Judgement::Invalid(evidence),
@@ -97,6 +99,24 @@ fn lost(tokens: &[Token], pays: &[Pay], end: &End<'_>) -> Option<Evidence> {
             let shown = token.acknowledged.into_iter().chain([last, gone]);
             Some(Evidence::new(reason).operations(shown.map(At::operation)))
         })
+}
+
+/// A token that was still good when its own expiry and the grace were over.
+fn outlived(tokens: &[Token], end: &End<'_>) -> Option<Evidence> {
+    let grace_ms = i64::try_from(end.rules.grace_ms?).ok()?;
+    tokens.iter().find_map(|token| {
+        let (seen, expiry_ms) = (token.overdue?, token.overdue_expiry_ms?);
+        if seen.t() <= end.clock.latest(expiry_ms.get().saturating_add(grace_ms)) {
+            return None;
+        }
+        let reason = format!(
+            "token {} was still good after its expiry at {}",
+            token.id,
+            calendar(expiry_ms.get())
+        );
+        let shown = token.acknowledged.into_iter().chain([seen]);
+        Some(Evidence::new(reason).operations(shown.map(At::operation)))
+    })
 }
 
 /// More tokens certainly active at once than there are places.

@@ -57,6 +57,11 @@ pub(super) struct Token {
     pub(super) told_state: State,
     /// The expiry that that answer told, in Unix milliseconds.
     pub(super) told_expiry_ms: Option<NonZeroI64>,
+    /// Of the requests that were answered as if the token lived, the one that came longest after the expiry that the
+    /// answer itself told.
+    pub(super) overdue: Option<At>,
+    /// That expiry, in Unix milliseconds.
+    pub(super) overdue_expiry_ms: Option<NonZeroI64>,
     /// The earliest answer that knew the token no more.
     pub(super) gone: Option<At>,
     /// The earliest request to leave.
@@ -76,6 +81,8 @@ impl Token {
             told: None,
             told_state: State::None,
             told_expiry_ms: None,
+            overdue: None,
+            overdue_expiry_ms: None,
             gone: None,
             left: None,
         }
@@ -118,6 +125,13 @@ impl Token {
         let expiry_ms = op.extra.and_then(NonZeroI64::new);
         if expiry_ms.is_some() && self.told < Some(invoked) {
             (self.told, self.told_state, self.told_expiry_ms) = (Some(invoked), op.state, expiry_ms);
+        }
+        // The two clocks have different origins, which cancel out in the comparison.
+        let past = |at: Option<At>, expiry_ms: Option<NonZeroI64>| {
+            Some(i128::from(at?.t().0) - i128::from(expiry_ms?.get()) * 1_000_000)
+        };
+        if past(Some(invoked), expiry_ms) > past(self.overdue, self.overdue_expiry_ms) {
+            (self.overdue, self.overdue_expiry_ms) = (Some(invoked), expiry_ms);
         }
     }
 }

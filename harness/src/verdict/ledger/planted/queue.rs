@@ -100,3 +100,19 @@ fn nobody_is_lost() {
     forgotten(500, |case| case.rules.active_ttl_ms = Some(400)).acquits(WHICH);
     forgotten(500, |case| case.rules.active_ttl_ms = None).acquits(WHICH);
 }
+
+#[test]
+fn no_token_outlives_its_expiry() {
+    // Polled long after the expiry that the same answer tells.
+    let polled = |from: u64| {
+        let mut case = Case::new();
+        case.queue(QueueEnter, ANNA, 0, 10, State::Active);
+        case.queue(QueuePosition, ANNA, from, from + 10, State::Active).extra = Some(at(5_000));
+        case
+    };
+    polled(5_502).convicts(WHICH, "still good after its expiry", &[0, 1]);
+    polled(5_501).acquits(WHICH);
+    let mut renewed = polled(5_502);
+    renewed.operations[1].extra = Some(at(9_000));
+    renewed.acquits(WHICH);
+}
