@@ -224,7 +224,7 @@ async fn the_sweep_takes_what_dead_owners_left_and_nothing_else() {
         if is_there {
             daemon.api().remove_container(name, None).await.unwrap();
         }
-        left.push((name, is_there == !is_swept));
+        left.push((name, is_there != *is_swept));
     }
     swept.unwrap();
     assert!(left.iter().all(|(_, is_right)| *is_right), "{left:?}");
