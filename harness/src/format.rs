@@ -236,7 +236,9 @@ pub fn tick(value: f64) -> String {
         return MISSING.to_owned();
     }
     if size >= 1e15 || (size > 0.0 && size < 1e-6) {
-        return format!("{value:e}");
+        let text = format!("{value:.2e}");
+        let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+        return format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.')).replace('-', "−");
     }
     for (step, suffix) in [(1e12, "T"), (1e9, "G"), (1e6, "M")] {
         if size >= step * 10.0 {

@@ -85,7 +85,10 @@ impl HeatMap {
             let peak = measure::fit(&peak, size::LABEL, right - 8.0);
             canvas.label(Label::new((plot.right() + 7.0, middle), peak, size::LABEL).ink(Ink::Muted));
         }
-        self.draw_key(canvas, Rect::new(plot.x, plot.bottom() + AXIS, plot.w, KEY), &step);
+        // Under the strips where there is room, else over the whole width.
+        let key_x = if area.w < 500.0 { area.x } else { plot.x };
+        let key = Rect::new(key_x, plot.bottom() + AXIS, area.right() - key_x, KEY);
+        self.draw_key(canvas, key, &step);
     }
 
     /// Neighbours of one step become one shape.
@@ -112,26 +115,27 @@ impl HeatMap {
         ((share * HEAT_STEPS as f64).floor().clamp(0.0, HEAT_STEPS as f64 - 1.0)) as usize
     }
 
+    /// The gap first, since it is as long as its word; the name of the value last, cut where it has no room.
     fn draw_key(&self, canvas: &mut Canvas, area: Rect, step: &Scale) {
-        const PATCH: f64 = 22.0;
+        let patch = if area.w < 500.0 { 14.0 } else { 22.0 };
         let middle = area.y + area.h / 2.0;
-        let low = step.text(0.0);
-        let high = format!("{} {}", step.text(self.top()), self.value.title);
         let mut x = area.x;
+        if self.rows.iter().any(|row| row.cells.contains(&None)) {
+            let name = "no data";
+            hatch(canvas, Rect::new(x, middle - 6.0, patch, 12.0));
+            canvas.label(Label::new((x + patch + 6.0, middle), name, size::SMALL).ink(Ink::Muted));
+            x += patch + 6.0 + measure::width(name, size::SMALL) + 18.0;
+        }
+        let low = step.text(0.0);
         canvas.label(Label::new((x, middle), &low, size::SMALL).ink(Ink::Muted));
         x += measure::width(&low, size::SMALL) + 6.0;
         for index in 0..HEAT_STEPS {
-            canvas.rect(Rect::new(x, middle - 6.0, PATCH, 12.0), Ink::Heat(index), 1.0);
-            x += PATCH;
+            canvas.rect(Rect::new(x, middle - 6.0, patch, 12.0), Ink::Heat(index), 1.0);
+            x += patch;
         }
-        let limit = (area.right() - x - 90.0).max(60.0);
-        let high = measure::fit(&high, size::SMALL, limit);
+        let high = format!("{} {}", step.text(self.top()), self.value.title);
+        let high = measure::fit(&high, size::SMALL, area.right() - x - 8.0);
         canvas.label(Label::new((x + 6.0, middle), &high, size::SMALL).ink(Ink::Muted));
-        if self.rows.iter().any(|row| row.cells.contains(&None)) {
-            x += measure::width(&high, size::SMALL) + 24.0;
-            hatch(canvas, Rect::new(x, middle - 6.0, PATCH, 12.0));
-            canvas.label(Label::new((x + PATCH + 6.0, middle), "no data", size::SMALL).ink(Ink::Muted));
-        }
     }
 
     fn n_columns(&self) -> usize {

@@ -275,3 +275,6 @@ impl Probe {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

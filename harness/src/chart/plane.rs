@@ -2,7 +2,7 @@
 
 use super::canvas::{Align, Canvas, Label, Point, Rect, Stroke};
 use super::measure;
-use super::scale::{AxisScale, Tick};
+use super::scale::{AxisScale, Tick, thin_out};
 use super::theme::{Ink, size};
 
 /// The plotting area with its two scales.
@@ -52,7 +52,7 @@ impl Plane {
             (outer.w - left - right.max(14.0)).max(40.0),
             (outer.h - top - below).max(20.0),
         );
-        let y_ticks = y.ticks((area.h / 26.0) as usize);
+        let y_ticks = thin_out(y.ticks((area.h / 26.0) as usize), area.h, |_, _| size::LABEL + 2.0);
         Self { area, x, y, y_ticks }
     }
 

@@ -8,6 +8,9 @@ use super::measure;
 use super::theme::size;
 use crate::format::{self, Scale};
 
+/// Beyond this, sums and products of values are no longer finite.
+const VAST: f64 = 1e300;
+
 /// How much of a logarithmic axis is set apart for zero.
 const ZERO_ROOM: f64 = 0.07;
 
@@ -49,7 +52,7 @@ impl AxisScale {
     /// Linear from `low` to `high`; `exact` keeps the ends where they are.
     pub(super) fn linear(axis: &Axis, low: f64, high: f64, exact: bool) -> Self {
         let step = Scale::of(axis.unit, [low.abs().max(high.abs())]);
-        let (mut low, mut high) = (step.apply(low), step.apply(high));
+        let (mut low, mut high) = (step.apply(low).clamp(-VAST, VAST), step.apply(high).clamp(-VAST, VAST));
         if high <= low {
             (low, high) = if low == 0.0 {
                 (0.0, 1.0)
@@ -82,7 +85,7 @@ impl AxisScale {
             })
             .collect();
         let step = Scale::of(axis.unit, positive.iter().copied());
-        let (low, high) = bounds(positive.iter().map(|value| step.apply(*value).max(f64::MIN_POSITIVE)));
+        let (low, high) = bounds(positive.iter().map(|value| step.apply(*value).clamp(1.0 / VAST, VAST)));
         let (low, high) = if low.is_finite() { (low, high) } else { (1.0, 10.0) };
         let (mut below, mut above) = (round_down(low), round_up(high));
         if above / below < 3.0 {
@@ -100,7 +103,10 @@ impl AxisScale {
     /// Logarithmic between ends that stay where they are; both above zero.
     pub(super) fn log_exact(axis: &Axis, low: f64, high: f64) -> Self {
         let step = Scale::of(axis.unit, [low, high]);
-        let (low, high) = (step.apply(low).max(1e-300), step.apply(high).max(2e-300));
+        let (low, high) = (
+            step.apply(low).clamp(1.0 / VAST, VAST),
+            step.apply(high).clamp(2.0 / VAST, VAST),
+        );
         Self {
             kind: Kind::Log { zero: false },
             low,
@@ -206,7 +212,7 @@ impl AxisScale {
         loop {
             let ticks = self.ticks(most);
             if most <= 2 || apart(&ticks, length) {
-                return ticks;
+                return thin_out(ticks, length, room_across);
             }
             most -= 1;
         }
@@ -253,13 +259,29 @@ impl AxisScale {
     }
 }
 
+/// The room that labels beside each other need from middle to middle.
+fn room_across(left: &Tick, right: &Tick) -> f64 {
+    (measure::width(&left.label, size::LABEL) + measure::width(&right.label, size::LABEL)) / 2.0 + 10.0
+}
+
 /// Whether labels beside each other keep a distance.
 fn apart(ticks: &[Tick], length: f64) -> bool {
     ticks.windows(2).all(|pair| {
         let [left, right] = pair else { return true };
-        let need = (measure::width(&left.label, size::LABEL) + measure::width(&right.label, size::LABEL)) / 2.0 + 10.0;
-        (right.position - left.position) * length >= need
+        (right.position - left.position) * length >= room_across(left, right)
     })
+}
+
+/// Leaves out what would stand too close to the one before it.
+pub(super) fn thin_out(ticks: Vec<Tick>, length: f64, room: impl Fn(&Tick, &Tick) -> f64) -> Vec<Tick> {
+    let mut kept: Vec<Tick> = Vec::with_capacity(ticks.len());
+    for tick in ticks {
+        let is_apart = |last: &Tick| (tick.position - last.position) * length >= room(last, &tick);
+        if kept.last().is_none_or(is_apart) {
+            kept.push(tick);
+        }
+    }
+    kept
 }
 
 /// Smallest and largest; infinite the wrong way round when there is none.
