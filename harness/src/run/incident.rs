@@ -356,13 +356,11 @@ impl Drill<'_> {
         let swept = began.plus(HOLD_TTL).plus(GRACE);
         let mut metrics = ServiceSource::new(&format!("{}/metrics", arm.base_url().unwrap_or_default()))?;
         let pending = loop {
-            let pending = metrics.scrape().await.ok().and_then(|samples| {
-                let value = |name: &str| {
-                    let values = samples.iter().filter(|sample| sample.name == name);
-                    values.map(|sample| sample.value).reduce(|a, b| a + b)
-                };
-                Some(value("booking_outbox_pending")? + value("booking_consumer_lag_messages").unwrap_or(0.0))
-            });
+            let pending = metrics
+                .scrape()
+                .await
+                .ok()
+                .and_then(|samples| still_under_way(&samples));
             let waited = self.clock.now().since(began);
             if (pending == Some(0.0) && self.clock.now() >= swept) || waited > DRAIN {
                 break pending;
@@ -382,6 +380,25 @@ impl Drill<'_> {
             source: Box::new(source),
         }
     }
+}
+
+/// Events committed and not yet handled. The consumer's own lag would not do: until it has joined its group it knows of
+/// none. `None` while a counter is missing, which is not "nothing".
+fn still_under_way(samples: &[crate::scrape::Sample]) -> Option<f64> {
+    let sum = |name: &str, labels: &[(&str, &str)]| {
+        let matching = samples.iter().filter(|sample| {
+            sample.name == name
+                && labels
+                    .iter()
+                    .all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value))
+        });
+        matching.map(|sample| sample.value).reduce(|a, b| a + b)
+    };
+    let pending = sum("booking_outbox_pending", &[])?;
+    let published = sum("booking_outbox_published_total", &[])?;
+    // A counter with labels appears with its first event.
+    let handled = sum("booking_consumer_messages_total", &[("topic", "main")]).unwrap_or(0.0);
+    Some(pending + (published - handled).max(0.0))
 }
 
 fn seconds(length: Duration) -> String {
