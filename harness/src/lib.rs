@@ -7,7 +7,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`units`] | numbers with units in their type |
-//! | [`format`] | numbers as people read them |
+//! | [`mod@format`] | numbers as people read them |
 //! | [`config`] | raw YAML → validated; unknown keys are refused with line and nearest key |
 //! | [`plan`] | what will be done, decided before anything starts |
 //! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |

@@ -73,9 +73,14 @@ const STACK_ESTIMATE: Duration = Duration::from_secs(15);
 /// When the stack is not available, or a run cannot be carried out.
 pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     let stop = CancellationToken::new();
-    let listener = tokio::spawn(listen(stop.clone()));
-    let result = Box::pin(reports(&args, is_quiet, stop.clone())).await;
-    listener.abort();
+    let result = tokio::select! {
+        // The second wish to end drops the run: guards heal, and the watchdog cleans up behind them.
+        ended = listen(stop.clone()) => {
+            ended?;
+            return Ok(Exit::Interrupted);
+        }
+        result = Box::pin(reports(&args, is_quiet, stop.clone())) => result,
+    };
     match result {
         Err(failure) if stop.is_cancelled() && failure.exit == Exit::Interrupted => {
             say(&format!("{:#}", failure.error));
@@ -85,13 +90,13 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     }
 }
 
-/// The first wish to end lets the slice under way end and the recording be closed; the second drops everything, and
-/// guards and the watchdog clean up.
-async fn listen(stop: CancellationToken) {
-    if interrupt::requested().await.is_ok() {
-        say("ending: the recording is being closed; once more ends at once");
-        stop.cancel();
-    }
+/// Asks the run to end at the first wish, so that the recording is closed and still has its report; returns at the
+/// second.
+async fn listen(stop: CancellationToken) -> std::io::Result<()> {
+    interrupt::requested().await?;
+    say("ending: the recording is being closed; once more ends at once");
+    stop.cancel();
+    interrupt::requested().await
 }
 
 async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result<Exit, Failure> {
@@ -120,7 +125,13 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
         })
     };
     let options = args.stack.options(observer)?;
-    let stack = stack::open(&options).await.or_exit(Exit::NoStack)?;
+    let stack = tokio::select! {
+        opened = stack::open(&options) => opened.or_exit(Exit::NoStack)?,
+        () = stop.cancelled() => {
+            let nothing = anyhow::anyhow!("interrupted before anything was measured");
+            return Err(Failure::new(Exit::Interrupted, nothing));
+        }
+    };
     let watchdog = Watchdog::start(&options.program)?;
     let scratch = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
     let undo = watchdog.register(Undo::RemoveFolder {

@@ -15,7 +15,7 @@ pub struct StackArgs {
     #[arg(long = "image", value_name = "COMPONENT=IMAGE")]
     pub images: Vec<ImageOverride>,
 
-    /// With --stack external: mysql://USER[:PASSWORD]@HOST:PORT.
+    /// With --stack external: `mysql://USER[:PASSWORD]@HOST:PORT`.
     #[arg(long, value_name = "URL", env = "SOUNDCHECK_MYSQL_URL", hide_env_values = true)]
     pub mysql: Option<String>,
 

@@ -1,7 +1,7 @@
 //! The report as one self-contained page: styles and charts inline, no script, no request to anywhere.
 //!
 //! The content security policy in the head makes a browser enforce that. Everything that comes from a recording passes
-//! [`escape`] or [`url`].
+//! `escape` or `url`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! Where MySQL, Redis and Kafka come from: containers, servers that run already, or stand-ins inside this process.
 //!
-//! [`open`] chooses and starts; [`Stack`] is what the rest of the tool sees. What a stack holds belongs to the service:
+//! [`open()`] chooses and starts; [`Stack`] is what the rest of the tool sees. What a stack holds belongs to the service:
 //! nothing here knows its tables.
 
 pub mod component;

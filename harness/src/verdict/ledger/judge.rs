@@ -48,7 +48,7 @@ pub fn verify(recording: &Recording) -> Result<LedgerReport, RecordError> {
     Ok(report)
 }
 
-/// For each sampled read of one variant's seat map, how stale it was; see [`staleness::staleness`].
+/// For each sampled read of one variant's seat map, how stale it was; see `staleness::staleness`.
 ///
 /// # Errors
 /// When a file cannot be read or is damaged.
