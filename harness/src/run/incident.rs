@@ -9,7 +9,7 @@ use super::bench::Bench;
 use super::error::RunError;
 use crate::analysis::experiment::service_source;
 use crate::config::{JourneyKind, ScenarioConfig};
-use crate::fault::Fault;
+use crate::fault;
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadPlan, Recorder, Selector, drive};
 use crate::plan::{IncidentPlan, offered_fact};
@@ -305,7 +305,8 @@ impl Drill<'_> {
             format!("incident: {}", plan.fault.words()),
             Duration::from_millis(plan.fault_ms),
         );
-        let fault = Fault::of(plan.fault, self.bench.stack, &arm.namespace).map_err(|source| self.failed(source))?;
+        let fault =
+            fault::drill::of(plan.fault, self.bench.stack, &arm.namespace).map_err(|source| self.failed(source))?;
         let step = |step: FaultStep, detail: Option<String>| {
             self.event(What::Fault {
                 name: plan.fault.name().to_owned(),

@@ -102,6 +102,43 @@ pub fn without_password(url: &str) -> String {
     }
 }
 
+/// Where `HOST:PORT` stands in a URL, or in a broker's address; `None` for a file, or several brokers.
+fn authority(url: &str) -> Option<std::ops::Range<usize>> {
+    let start = match url.find("://") {
+        Some(_) if url.starts_with("sqlite:") => return None,
+        Some(at) => at + "://".len(),
+        None => 0,
+    };
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    let start = url[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    (start < end && !url[start..end].contains(',')).then_some(start..end)
+}
+
+/// `HOST:PORT` of a server's URL, with the usual port where none is written; `None` for a file, or several brokers.
+pub fn address_of(url: &str) -> Option<String> {
+    let authority = &url[authority(url)?];
+    let has_port = authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let usual_port = match url.split_once("://") {
+        _ if has_port => return Some(authority.to_owned()),
+        Some(("mysql", _)) => 3306,
+        Some(("redis", _)) => 6379,
+        Some(_) => return None,
+        None => 9092,
+    };
+    Some(format!("{authority}:{usual_port}"))
+}
+
+/// The URL with another `HOST:PORT`.
+pub fn with_address(url: &str, address: &str) -> String {
+    let mut url = url.to_owned();
+    if let Some(authority) = authority(&url) {
+        url.replace_range(authority, address);
+    }
+    url
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +146,28 @@ mod tests {
     #[track_caller]
     fn check_masked(url: &str, expected: &str) {
         assert_eq!(without_password(url), expected);
+    }
+
+    #[track_caller]
+    fn check_address(url: &str, address: Option<&str>, elsewhere: &str) {
+        assert_eq!(address_of(url).as_deref(), address);
+        assert_eq!(with_address(url, "e:1"), elsewhere);
+    }
+
+    #[test]
+    fn addresses_are_found_and_replaced() {
+        check_address(
+            "mysql://root:a@b@h:33/s?x=1",
+            Some("h:33"),
+            "mysql://root:a@b@e:1/s?x=1",
+        );
+        check_address("mysql://root@h", Some("h:3306"), "mysql://root@e:1");
+        check_address("redis://h/0", Some("h:6379"), "redis://e:1/0");
+        check_address("redis://[::1]:7", Some("[::1]:7"), "redis://e:1");
+        check_address("h:9093", Some("h:9093"), "e:1");
+        check_address("a:1,b:2", None, "a:1,b:2");
+        check_address("sqlite:///tmp/a.db", None, "sqlite:///tmp/a.db");
+        check_address("", None, "");
     }
 
     #[test]

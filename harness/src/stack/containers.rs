@@ -227,6 +227,14 @@ impl Stack for Containers {
         })
     }
 
+    fn upstream_endpoints(&self, _namespace: &str) -> Endpoints {
+        let mut endpoints = self.endpoints(|ports| format!("127.0.0.1:{}", ports.service));
+        if self.kafka_advertised.is_none() {
+            endpoints.kafka_brokers = None;
+        }
+        endpoints
+    }
+
     fn direct_endpoints(&self, _namespace: &str) -> Endpoints {
         self.endpoints(|ports| format!("127.0.0.1:{}", ports.harness))
     }

@@ -31,6 +31,10 @@ pub trait Stack: Debug + Send + Sync {
     /// on the others the service itself does, by schema and prefix.
     fn service_endpoints(&self, namespace: &str) -> Endpoints;
 
+    /// The servers themselves, for a proxy to stand in front of: at these addresses, and no broker where clients would
+    /// be sent past the proxy.
+    fn upstream_endpoints(&self, namespace: &str) -> Endpoints;
+
     /// How the harness reaches the same components: past every proxy, and as an administrator.
     fn direct_endpoints(&self, namespace: &str) -> Endpoints;
 

@@ -191,6 +191,13 @@ impl Stack for Embedded {
         }
     }
 
+    fn upstream_endpoints(&self, namespace: &str) -> Endpoints {
+        Endpoints {
+            kafka_brokers: None,
+            ..self.service_endpoints(namespace)
+        }
+    }
+
     fn direct_endpoints(&self, namespace: &str) -> Endpoints {
         self.service_endpoints(namespace)
     }

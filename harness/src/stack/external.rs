@@ -94,6 +94,13 @@ impl Stack for External {
         self.endpoints.clone()
     }
 
+    fn upstream_endpoints(&self, namespace: &str) -> Endpoints {
+        Endpoints {
+            kafka_brokers: None,
+            ..self.service_endpoints(namespace)
+        }
+    }
+
     fn direct_endpoints(&self, _namespace: &str) -> Endpoints {
         self.endpoints.clone()
     }

@@ -4,8 +4,10 @@
 
 pub mod process;
 pub mod program;
+pub mod restartable;
 pub mod usage;
 
 pub use process::{Ready, RunningService};
 pub use program::{Program, SeedSpec, ServiceConfig, TargetError};
+pub use restartable::Restartable;
 pub use usage::Usage;

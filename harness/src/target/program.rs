@@ -62,6 +62,9 @@ pub enum TargetError {
         #[source]
         source: Option<serde_json::Error>,
     },
+    /// Something was asked of a process that is not there.
+    #[error("the service does not run")]
+    NotRunning,
     /// The kernel refuses.
     #[error("cannot {what} the service")]
     System {

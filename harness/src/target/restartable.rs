@@ -1,0 +1,122 @@
+//! A service that may be killed and comes back at the same address.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::sync::Mutex;
+
+use super::process::{RunningService, Stopped};
+use super::program::{Program, ServiceConfig, TargetError};
+use crate::daemon::ProcessId;
+use crate::stack::ports;
+use crate::watchdog::Watchdog;
+
+/// A place for one service process at a time.
+#[derive(Debug)]
+pub struct Restartable {
+    program: Program,
+    config: ServiceConfig,
+    folder: PathBuf,
+    name: String,
+    watchdog: Watchdog,
+    base_url: String,
+    running: Mutex<Option<RunningService>>,
+}
+
+impl Restartable {
+    /// Starts the service on a port that is chosen once: one that the kernel hands out to clients could be taken while
+    /// the service is away.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn launch(
+        program: Program,
+        mut config: ServiceConfig,
+        folder: PathBuf,
+        name: &str,
+        watchdog: Watchdog,
+    ) -> Result<Self, TargetError> {
+        let port = ports::choose().map_err(|source| TargetError::System {
+            what: "find a port for",
+            source,
+        })?;
+        config.set("listen", format!("127.0.0.1:{port}"));
+        let place = Self {
+            program,
+            config,
+            folder,
+            name: name.to_owned(),
+            watchdog,
+            base_url: format!("http://127.0.0.1:{port}"),
+            running: Mutex::new(None),
+        };
+        place.start().await?;
+        Ok(place)
+    }
+
+    /// Where it listens, running or not.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The process that runs now.
+    ///
+    /// # Errors
+    /// None does.
+    pub async fn process(&self) -> Result<ProcessId, TargetError> {
+        self.running
+            .lock()
+            .await
+            .as_ref()
+            .map(RunningService::process)
+            .ok_or(TargetError::NotRunning)
+    }
+
+    /// Sends a signal to the process.
+    ///
+    /// # Errors
+    /// None runs, or the kernel refuses.
+    pub async fn signal(&self, signal: Signal) -> Result<(), TargetError> {
+        self.running
+            .lock()
+            .await
+            .as_ref()
+            .ok_or(TargetError::NotRunning)?
+            .signal(signal)
+    }
+
+    /// Kills the process, as a crash would.
+    ///
+    /// # Errors
+    /// None runs, or the kernel refuses.
+    pub async fn kill(&self) -> Result<(), TargetError> {
+        let running = self.running.lock().await.take().ok_or(TargetError::NotRunning)?;
+        running.kill().await.map(drop)
+    }
+
+    /// Starts the service unless it runs.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub async fn start(&self) -> Result<(), TargetError> {
+        let mut running = self.running.lock().await;
+        if running.is_none() {
+            let watchdog = Some(&self.watchdog);
+            let launched = RunningService::launch(&self.program, &self.config, &self.folder, &self.name, watchdog);
+            *running = Some(launched.await?);
+        }
+        Ok(())
+    }
+
+    /// Ends the process in the orderly way, if one runs; `None` when none does.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub async fn stop(&self, within: Duration) -> Result<Option<Stopped>, TargetError> {
+        match self.running.lock().await.take() {
+            Some(running) => running.stop(within).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The service frozen, and killed and started again at the same address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use soundcheck::fault::process::{ServiceFault, ServiceTrouble};
+use soundcheck::stack::{self, Component, StackChoice};
+use soundcheck::target::{Program, Restartable, ServiceConfig};
+use soundcheck::watchdog::Watchdog;
+
+use crate::{SHORTLY, WITHIN, check, options, tool};
+
+#[tokio::test]
+async fn the_service_freezes_and_dies_and_comes_back() {
+    let stack = stack::open(&options(StackChoice::Embedded, &[Component::Database]))
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::tool(tool());
+    let config = ServiceConfig::new("a", &stack.service_endpoints("a"));
+    let commands = folder.path().join("commands.yaml");
+    config.write(&commands).unwrap();
+    program.migrate(&commands).await.unwrap();
+    let watchdog = Watchdog::start(tool()).unwrap();
+    let place = Restartable::launch(program, config, folder.path().to_owned(), "service", watchdog);
+    let service = Arc::new(place.await.unwrap());
+    let url = format!("{}/health/live", service.base_url());
+    let client = reqwest::Client::builder().timeout(SHORTLY).build().unwrap();
+
+    let freeze = ServiceFault {
+        service: Arc::clone(&service),
+        trouble: ServiceTrouble::Freeze,
+    };
+    check(&freeze, async || {
+        client.get(&url).send().await.is_err_and(|error| error.is_timeout())
+    })
+    .await;
+    assert!(client.get(&url).send().await.is_ok());
+
+    let before = service.process().await.unwrap();
+    let kill = ServiceFault {
+        service: Arc::clone(&service),
+        trouble: ServiceTrouble::Kill,
+    };
+    check(&kill, async || {
+        client.get(&url).send().await.is_err_and(|error| error.is_connect())
+    })
+    .await;
+    assert!(!before.is_alive() && service.process().await.unwrap() != before);
+
+    let stopped = service.stop(Duration::max(WITHIN, SHORTLY)).await.unwrap().unwrap();
+    assert!(stopped.is_graceful && stopped.status.success(), "{stopped:?}");
+    assert_eq!(service.stop(WITHIN).await.unwrap(), None);
+    stack.close().await.unwrap();
+}
