@@ -81,6 +81,7 @@ impl Cdf {
         let frame = Frame::FULL;
         let plane = Plane::fit(outer, x, self.share_axis(), 40.0, frame);
         plane.draw(canvas, frame);
+        plane.draw_titles(canvas, frame);
         self.quantile_lines(canvas, &plane);
         for curve in measured {
             let line = curve

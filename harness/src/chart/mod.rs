@@ -21,6 +21,7 @@ mod multiples;
 mod scaling;
 mod stacked;
 mod timeline;
+mod timeline_panel;
 
 pub use bars::{Bar, BarGroup, Bars};
 pub use cdf::{Cdf, CdfCurve, ShareAxis};

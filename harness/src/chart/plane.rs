@@ -78,7 +78,7 @@ impl Plane {
         (self.x_at(x), self.y_at(y))
     }
 
-    /// Grid, axis, tick labels and titles.
+    /// Grid, axis and tick labels.
     pub(super) fn draw(&self, canvas: &mut Canvas, frame: Frame) {
         let area = self.area;
         for tick in &self.y_ticks {
@@ -112,9 +112,14 @@ impl Plane {
             (area.right(), area.bottom()),
             Stroke::solid(Ink::Rule, 1.0),
         );
+    }
+
+    /// The words of both axes.
+    pub(super) fn draw_titles(&self, canvas: &mut Canvas, frame: Frame) {
+        let area = self.area;
         let above = (area.x - 7.0, area.y - 14.0);
         let title = measure::fit(&self.y.title(), size::LABEL, area.w);
-        canvas.label(Label::new(above, title, size::LABEL).ink(Ink::Muted));
+        canvas.label(Label::new(above, title, size::LABEL).ink(Ink::Muted).halo());
         if frame.x_axis {
             let below = (area.x + area.w / 2.0, area.bottom() + 13.0 + size::LINE);
             let title = measure::fit(&self.x.title(), size::LABEL, area.w);

@@ -65,6 +65,7 @@ impl Scaling {
         let frame = Frame::FULL;
         let plane = Plane::fit(area, x, y, room, frame);
         plane.draw(canvas, frame);
+        plane.draw_titles(canvas, frame);
 
         let last = |curve: &ScalingCurve| {
             curve

@@ -6,9 +6,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::model::{Badge, Block, Callout, ChartBlock, Document, EffectLine, Inline, Table, Text, Tone, Verdict};
+use super::html_text::{escape, text, url};
+use super::model::{Badge, Block, Callout, ChartBlock, Document, EffectLine, Tone, Verdict};
 use super::plan_diff::{Change, PlanDiff};
-use super::table::{self, Meaning};
+use super::table::Table;
+use super::table_text::{self, Meaning};
+use super::text::Text;
 use super::write::{ReportError, chart_path, labels};
 use crate::chart::{Decision, theme};
 use crate::format::MISSING;
@@ -143,7 +146,7 @@ impl Page<'_> {
     fn open_table(&mut self, caption: &str) {
         let caption = escape(caption);
         self.line(&format!(
-            "<div class=\"table scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table><caption>{caption}</caption>"
+            "<div class=\"table scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table><caption><span>{caption}</span></caption>"
         ));
     }
 
@@ -163,7 +166,7 @@ impl Page<'_> {
     }
 
     fn table(&mut self, table: &Table) {
-        let shown = table::show(table);
+        let shown = table_text::show(table);
         self.open_table(&table.caption);
         let class = |index: usize| {
             if shown.is_number.get(index) == Some(&true) {
@@ -363,76 +366,4 @@ fn anchors(document: &Document) -> Vec<String> {
         anchor
     });
     anchors.collect()
-}
-
-fn text(text: &Text) -> String {
-    let pieces = text.0.iter().map(|piece| match piece {
-        Inline::Plain(words) => escape(words),
-        Inline::Strong(words) => format!("<strong>{}</strong>", escape(words)),
-        Inline::Code(words) => format!("<code>{}</code>", escape(words)),
-        Inline::Link { text, href } => format!("<a href=\"{}\">{}</a>", url(href), escape(text)),
-    });
-    pieces.collect()
-}
-
-/// Safe as content and within a quoted attribute.
-fn escape(words: &str) -> String {
-    let mut escaped = String::with_capacity(words.len());
-    for c in words.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' | '\t' => escaped.push(c),
-            c if c.is_control() => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// A link's target with everything unusual percent-encoded; a scheme other than http and https leads nowhere.
-pub(super) fn url(target: &str) -> String {
-    let first = target.split(['/', '?', '#']).next().unwrap_or_default();
-    if let Some((scheme, _)) = first.split_once(':')
-        && !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")
-    {
-        return "#".to_owned();
-    }
-    let mut encoded = String::with_capacity(target.len());
-    for byte in target.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => encoded.push(char::from(byte)),
-            b'-' | b'_' | b'.' | b'~' | b'/' | b'?' | b'#' | b'=' | b':' | b'%' | b'+' | b',' => {
-                encoded.push(char::from(byte))
-            }
-            byte => {
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_lead_to_files_and_pages_only() {
-        for (target, expected) in [
-            ("cache/report.html", "cache/report.html"),
-            ("https://example.org/a b?c=\"d\"", "https://example.org/a%20b?c=%22d%22"),
-            ("javascript:alert(1)", "#"),
-            ("JAVASCRIPT:alert(1)", "#"),
-            (" javascript:alert(1)", "#"),
-            ("a/b:c", "a/b:c"),
-            ("r)[x](http://a", "#"),
-            ("a/r)[x](b", "a/r%29%5Bx%5D%28b"),
-        ] {
-            assert_eq!(url(target), expected, "{target}");
-        }
-    }
 }

@@ -4,9 +4,11 @@
 
 use std::fmt::Write as _;
 
-use super::model::{Block, Callout, ChartBlock, Document, EffectLine, Inline, Section, Table, Text, Tone};
+use super::model::{Block, Callout, ChartBlock, Document, EffectLine, Section, Tone};
 use super::plan_diff::{Change, PlanDiff};
-use super::table;
+use super::table::Table;
+use super::table_text;
+use super::text::{Inline, Text};
 use super::write::chart_path;
 use crate::format::MISSING;
 
@@ -130,7 +132,7 @@ fn blocks(blocks: &[Block], out: &mut String) {
 }
 
 fn table(table: &Table, out: &mut String) {
-    let shown = table::show(table);
+    let shown = table_text::show(table);
     let _ = writeln!(out, "*{}*\n", escape(&table.caption));
     let heads: Vec<String> = shown.heads.iter().map(|head| cell(&escape(head))).collect();
     let _ = writeln!(out, "| {} |", heads.join(" | "));
@@ -260,7 +262,7 @@ fn is_list_number(before: &str, next: Option<&char>) -> bool {
 
 /// Only what a link's target may hold; the rest is percent-encoded.
 fn url(target: &str) -> String {
-    super::html::url(target)
+    super::html_text::url(target)
 }
 
 fn capitalised(word: &str) -> String {

@@ -6,8 +6,11 @@
 
 pub mod model;
 pub mod plan_diff;
+pub mod table;
+pub mod text;
 
-mod table;
+mod html_text;
+mod table_text;
 
 pub mod html;
 pub mod json;
@@ -19,10 +22,12 @@ pub mod write;
 pub use crate::chart::Decision;
 pub use crate::format;
 pub use model::{
-    Badge, BadgeState, Badges, Block, Callout, Cell, ChartBlock, Column, Document, EffectLine, Estimate, GotWorse,
-    Inline, RawLink, Section, Table, Text, Tone, Verdict,
+    Badge, BadgeState, Badges, Block, Callout, ChartBlock, Document, EffectLine, Estimate, GotWorse, RawLink, Section,
+    Tone, Verdict,
 };
 pub use plan_diff::{PlanDiff, PlanLine};
+pub use table::{Cell, Column, Table};
+pub use text::{Inline, Text};
 pub use write::{Files, ReportError, files, write};
 
 pub mod kinds;

@@ -3,15 +3,14 @@
 //! A missing value is `None` all the way; the renderers write `n/a`. Numbers stay numbers until then, so that a column
 //! can choose one unit for all of its rows.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
+use super::plan_diff::PlanDiff;
+use super::table::Table;
+use super::text::Text;
 use crate::chart::{Chart, Decision};
 use crate::format::{self, Unit};
 use crate::units::Percent;
-
-use super::plan_diff::PlanDiff;
 
 /// One report.
 #[derive(Clone, Debug, Serialize)]
@@ -308,111 +307,6 @@ pub enum Tone {
     Broken,
 }
 
-/// A table with one unit a column.
-#[derive(Clone, Debug, Serialize)]
-pub struct Table {
-    pub caption: String,
-    pub columns: Vec<Column>,
-    /// A short row is filled up with `n/a`, a long one is cut.
-    pub rows: Vec<Vec<Cell>>,
-}
-
-impl Table {
-    /// A table without rows yet.
-    pub fn new(caption: impl Into<String>, columns: impl IntoIterator<Item = Column>) -> Self {
-        Self {
-            caption: caption.into(),
-            columns: columns.into_iter().collect(),
-            rows: Vec::new(),
-        }
-    }
-
-    /// Adds a row.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) -> &mut Self {
-        self.rows.push(cells.into_iter().collect());
-        self
-    }
-}
-
-/// The head of a column, and the unit of its numbers.
-#[derive(Clone, Debug, Serialize)]
-pub struct Column {
-    pub title: String,
-    /// `None` for text.
-    pub unit: Option<Unit>,
-}
-
-impl Column {
-    /// A column of text.
-    pub fn text(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            unit: None,
-        }
-    }
-
-    /// A column of numbers.
-    pub fn number(title: impl Into<String>, unit: Unit) -> Self {
-        Self {
-            title: title.into(),
-            unit: Some(unit),
-        }
-    }
-}
-
-/// One cell. Numbers are in the base unit of their column.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cell {
-    Text(Text),
-    Number(Option<f64>),
-    Interval { point: f64, low: f64, high: f64 },
-    Badge(BadgeState),
-    Decision(Decision),
-}
-
-impl Cell {
-    /// A duration, for a column of seconds.
-    pub fn duration(value: Option<Duration>) -> Self {
-        Self::Number(value.map(|value| value.as_secs_f64()))
-    }
-
-    /// A count.
-    pub fn count(value: Option<u64>) -> Self {
-        Self::Number(value.map(|value| value as f64))
-    }
-}
-
-impl From<&str> for Cell {
-    fn from(text: &str) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<String> for Cell {
-    fn from(text: String) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<Text> for Cell {
-    fn from(text: Text) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<f64> for Cell {
-    fn from(value: f64) -> Self {
-        Self::Number(Some(value))
-    }
-}
-
-impl From<Option<f64>> for Cell {
-    fn from(value: Option<f64>) -> Self {
-        Self::Number(value)
-    }
-}
-
 /// What the change costs: never empty, since silence would read as "nothing".
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
@@ -468,149 +362,9 @@ impl RawLink {
     }
 }
 
-/// A run of text with a little markup.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
-#[serde(transparent)]
-pub struct Text(pub Vec<Inline>);
-
-/// One piece of a text.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Inline {
-    Plain(String),
-    Strong(String),
-    Code(String),
-    Link { text: String, href: String },
-}
-
-impl Text {
-    /// Text without markup; what looks like markup is shown as it is.
-    pub fn plain(text: impl Into<String>) -> Self {
-        Self(vec![Inline::Plain(text.into())])
-    }
-
-    /// Text in which `` `code` `` and `**strong**` are markup; an opening sign without its closing one is plain.
-    ///
-    /// ```
-    /// use soundcheck::report::{Inline, Text};
-    ///
-    /// let text = Text::marked("`cache` is **off**");
-    /// assert_eq!(text.0[0], Inline::Code("cache".into()));
-    /// assert_eq!(text.0[2], Inline::Strong("off".into()));
-    /// ```
-    pub fn marked(text: &str) -> Self {
-        let mut pieces = Vec::new();
-        let mut rest = text;
-        let mut plain = String::new();
-        while let Some(start) = rest.find(['`', '*']) {
-            let (before, from) = rest.split_at(start);
-            let sign = if from.starts_with("**") { "**" } else { "`" };
-            let inner = from.strip_prefix(sign).and_then(|inner| inner.split_once(sign));
-            match inner {
-                Some((inside, after)) if !inside.is_empty() => {
-                    plain.push_str(before);
-                    if !plain.is_empty() {
-                        pieces.push(Inline::Plain(std::mem::take(&mut plain)));
-                    }
-                    let inside = inside.to_owned();
-                    pieces.push(if sign == "`" {
-                        Inline::Code(inside)
-                    } else {
-                        Inline::Strong(inside)
-                    });
-                    rest = after;
-                }
-                _ => {
-                    let (sign, after) = from.split_at(1);
-                    plain.push_str(before);
-                    plain.push_str(sign);
-                    rest = after;
-                }
-            }
-        }
-        plain.push_str(rest);
-        if !plain.is_empty() {
-            pieces.push(Inline::Plain(plain));
-        }
-        Self(pieces)
-    }
-
-    /// A link.
-    pub fn link(text: impl Into<String>, href: impl Into<String>) -> Self {
-        Self(vec![Inline::Link {
-            text: text.into(),
-            href: href.into(),
-        }])
-    }
-
-    /// A name as it is typed.
-    pub fn code(text: impl Into<String>) -> Self {
-        Self(vec![Inline::Code(text.into())])
-    }
-
-    /// The same text with `more` behind it.
-    #[must_use]
-    pub fn then(mut self, more: Self) -> Self {
-        self.0.extend(more.0);
-        self
-    }
-
-    /// The words without the markup.
-    pub fn to_plain(&self) -> String {
-        let words = self.0.iter().map(|piece| match piece {
-            Inline::Plain(text) | Inline::Strong(text) | Inline::Code(text) | Inline::Link { text, .. } => {
-                text.as_str()
-            }
-        });
-        words.collect()
-    }
-
-    /// Whether there is nothing to read.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl From<&str> for Text {
-    fn from(text: &str) -> Self {
-        Self::plain(text)
-    }
-}
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self::plain(text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(marked: &str, expected: &[Inline]) {
-        assert_eq!(Text::marked(marked).0, expected);
-    }
-
-    #[test]
-    fn reads_the_markup_and_leaves_the_rest() {
-        let plain = |text: &str| Inline::Plain(text.into());
-        check("", &[]);
-        check("a * b ** c", &[plain("a * b ** c")]);
-        check("a ` b", &[plain("a ` b")]);
-        check("``", &[plain("``")]);
-        check(
-            "a `b` **c**",
-            &[
-                plain("a "),
-                Inline::Code("b".into()),
-                plain(" "),
-                Inline::Strong("c".into()),
-            ],
-        );
-        check("**a*", &[plain("**a*")]);
-        check("é`é`é", &[plain("é"), Inline::Code("é".into()), plain("é")]);
-    }
 
     #[test]
     fn what_got_worse_is_never_empty() {

@@ -1,155 +1,115 @@
-//! A table as text: one unit a column, named in its head; the same for every renderer.
+//! Tables whose cells stay numbers until they are shown.
 
-use super::model::{BadgeState, Cell, Column, Table, Text};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::model::BadgeState;
+use super::text::Text;
 use crate::chart::Decision;
-use crate::format::{MISSING, Scale};
+use crate::format::Unit;
 
-/// Heads and cells as they are shown.
-#[derive(Debug)]
-pub(super) struct Shown {
-    pub(super) heads: Vec<String>,
-    /// Numbers stand at the right.
-    pub(super) is_number: Vec<bool>,
-    pub(super) rows: Vec<Vec<ShownCell>>,
+/// A table with one unit a column.
+#[derive(Clone, Debug, Serialize)]
+pub struct Table {
+    pub caption: String,
+    pub columns: Vec<Column>,
+    /// A short row is filled up with `n/a`, a long one is cut.
+    pub rows: Vec<Vec<Cell>>,
 }
 
-/// One cell's words, and what they mean where that may be coloured.
-#[derive(Debug)]
-pub(super) struct ShownCell {
-    pub(super) text: Text,
-    pub(super) meaning: Meaning,
+impl Table {
+    /// A table without rows yet.
+    pub fn new(caption: impl Into<String>, columns: impl IntoIterator<Item = Column>) -> Self {
+        Self {
+            caption: caption.into(),
+            columns: columns.into_iter().collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) -> &mut Self {
+        self.rows.push(cells.into_iter().collect());
+        self
+    }
 }
 
-/// What a renderer may emphasise; the words say it too.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Meaning {
-    Plain,
-    State(BadgeState),
+/// The head of a column, and the unit of its numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Column {
+    pub title: String,
+    /// `None` for text.
+    pub unit: Option<Unit>,
+}
+
+impl Column {
+    /// A column of text.
+    pub fn text(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            unit: None,
+        }
+    }
+
+    /// A column of numbers.
+    pub fn number(title: impl Into<String>, unit: Unit) -> Self {
+        Self {
+            title: title.into(),
+            unit: Some(unit),
+        }
+    }
+}
+
+/// One cell. Numbers are in the base unit of their column.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cell {
+    Text(Text),
+    Number(Option<f64>),
+    Interval { point: f64, low: f64, high: f64 },
+    Badge(BadgeState),
     Decision(Decision),
 }
 
-/// Chooses the units and writes every cell.
-pub(super) fn show(table: &Table) -> Shown {
-    let scales: Vec<Option<Scale>> = table
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| scale(table, index, column))
-        .collect();
-    let heads = table
-        .columns
-        .iter()
-        .zip(&scales)
-        .map(|(column, scale)| head(column, scale.as_ref()))
-        .collect();
-    let rows = table.rows.iter().map(|row| {
-        let cells = scales.iter().enumerate();
-        cells
-            .map(|(index, scale)| shown(row.get(index).unwrap_or(&Cell::Number(None)), scale.as_ref()))
-            .collect()
-    });
-    let is_number = table.columns.iter().map(|column| column.unit.is_some()).collect();
-    Shown {
-        heads,
-        is_number,
-        rows: rows.collect(),
+impl Cell {
+    /// A duration, for a column of seconds.
+    pub fn duration(value: Option<Duration>) -> Self {
+        Self::Number(value.map(|value| value.as_secs_f64()))
+    }
+
+    /// A count.
+    pub fn count(value: Option<u64>) -> Self {
+        Self::Number(value.map(|value| value as f64))
     }
 }
 
-fn shown(cell: &Cell, scale: Option<&Scale>) -> ShownCell {
-    let meaning = match cell {
-        Cell::Badge(state) => Meaning::State(*state),
-        Cell::Decision(decision) => Meaning::Decision(*decision),
-        Cell::Text(_) | Cell::Number(_) | Cell::Interval { .. } => Meaning::Plain,
-    };
-    ShownCell {
-        text: show_cell(cell, scale),
-        meaning,
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
     }
 }
 
-fn scale(table: &Table, index: usize, column: &Column) -> Option<Scale> {
-    let values = table.rows.iter().filter_map(|row| match row.get(index)? {
-        Cell::Number(value) => *value,
-        Cell::Interval { point, .. } => Some(*point),
-        Cell::Text(_) | Cell::Badge(_) | Cell::Decision(_) => None,
-    });
-    column.unit.map(|unit| Scale::of(unit, values))
-}
-
-/// The unit goes to the head, but for ratios, whose sign belongs to the number.
-fn head(column: &Column, scale: Option<&Scale>) -> String {
-    match scale.map(Scale::suffix) {
-        None | Some("" | "×") => column.title.clone(),
-        Some("/s") => format!("{}, per second", column.title),
-        Some(suffix) => format!("{}, {suffix}", column.title),
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
     }
 }
 
-fn show_cell(cell: &Cell, scale: Option<&Scale>) -> Text {
-    let number = |value: f64| match scale {
-        Some(scale) if scale.suffix() == "×" => scale.text(value),
-        Some(scale) => scale.number(value),
-        None => crate::format::tick(value),
-    };
-    match cell {
-        Cell::Text(text) => text.clone(),
-        Cell::Number(value) => Text::plain(value.map_or_else(|| MISSING.to_owned(), number)),
-        Cell::Interval { point, low, high } => {
-            let Some(scale) = scale else {
-                return Text::plain(format!("{} [{}, {}]", number(*point), number(*low), number(*high)));
-            };
-            let interval = scale.interval(*point, *low, *high);
-            // The head names the unit already.
-            let unit = format!("\u{a0}{} [", scale.suffix());
-            Text::plain(interval.replacen(&unit, " [", 1).replacen("/s [", " [", 1))
-        }
-        Cell::Badge(state) => Text::plain(state.word()),
-        Cell::Decision(decision) => Text::plain(format!("{} {}", decision.sign(), decision.word())),
+impl From<Text> for Cell {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::Unit;
+impl From<f64> for Cell {
+    fn from(value: f64) -> Self {
+        Self::Number(Some(value))
+    }
+}
 
-    #[test]
-    fn one_unit_a_column_and_missing_cells_say_so() {
-        let mut table = Table::new(
-            "t",
-            [
-                Column::text("a"),
-                Column::number("p95", Unit::Seconds),
-                Column::number("x", Unit::Ratio),
-            ],
-        );
-        table
-            .row(["slow".into(), 1.5.into(), 2.0.into()])
-            .row([
-                "fast".into(),
-                0.000_9.into(),
-                Cell::Interval {
-                    point: 0.5,
-                    low: 0.4,
-                    high: 0.6,
-                },
-            ])
-            .row(["none".into(), None.into()]);
-        let shown = show(&table);
-        assert_eq!(shown.heads, ["a", "p95, ms", "x"]);
-        let rows: Vec<Vec<String>> = shown
-            .rows
-            .iter()
-            .map(|row| row.iter().map(|cell| cell.text.to_plain()).collect())
-            .collect();
-        assert_eq!(
-            rows,
-            [
-                ["slow", "1,500", "2.00×"],
-                ["fast", "0.900", "0.50× [0.40, 0.60]"],
-                ["none", "n/a", "n/a"]
-            ]
-        );
+impl From<Option<f64>> for Cell {
+    fn from(value: Option<f64>) -> Self {
+        Self::Number(value)
     }
 }

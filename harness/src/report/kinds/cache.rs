@@ -77,7 +77,7 @@ pub(super) fn document(context: &Context<'_>) -> Document {
                 axis: "service time, variant ÷ off".to_owned(),
                 ends: Some(("faster".to_owned(), "slower".to_owned())),
                 margins: None,
-                rows: reads.iter().map(|comparison| comparison.row()).collect(),
+                rows: document.effects.iter().map(common::row).collect(),
             }),
             "The ratio with its 95 % interval over the blocks; 1 means no effect. The exact test decides, the interval shows.",
             "Forest plot of service time ratios against no cache, as listed at the head of the report.",

@@ -292,14 +292,16 @@ impl Comparison {
             withheld,
         }
     }
+}
 
-    /// The row of a forest plot.
-    pub(super) fn row(&self) -> EffectRow {
-        EffectRow {
-            name: self.claim.clone(),
-            ratio: self.ratio(),
-            decision: self.decision(),
-        }
+/// The row of a forest plot: what the line at the head says, so that a claim withheld there is not drawn either.
+pub(super) fn row(line: &EffectLine) -> EffectRow {
+    EffectRow {
+        name: line.claim.clone(),
+        ratio: line
+            .estimate
+            .map(|estimate| (estimate.point, estimate.low, estimate.high)),
+        decision: line.decision,
     }
 }
 

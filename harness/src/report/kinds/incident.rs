@@ -437,7 +437,7 @@ impl Incident<'_> {
             ]);
         }
         Section::new("Whom it hurt")
-            .with("`During` lasts from the injection until the objective was good again. Touched means more failures or slower than chance explains; untouched is shown, not assumed.")
+            .with("“During” lasts from the injection until the objective was good again. Touched means more failures or slower than chance explains; untouched is shown, not assumed.")
             .with(table)
     }
 

@@ -59,7 +59,11 @@ pub(super) fn document(context: &Context<'_>) -> Document {
                         axis: "service time, index ÷ none".to_owned(),
                         ends: Some(("faster".to_owned(), "slower".to_owned())),
                         margins: None,
-                        rows: comparisons.iter().map(Comparison::row).collect(),
+                        rows: context
+                            .effects(comparisons.iter(), document.verdict)
+                            .iter()
+                            .map(common::row)
+                            .collect(),
                     }),
                     "The ratio with its 95 % interval over the blocks; 1 means no effect.",
                     "Forest plot of service time ratios against no index, as listed at the head of the report.",

@@ -3,7 +3,7 @@
 use soundcheck::chart::{Axis, Cdf, CdfCurve, Chart, ChartError, Figure, Key, Labels, ShareAxis};
 use soundcheck::format::Unit;
 
-use crate::samples;
+use crate::samples::{cache, incident, index, overview};
 
 fn svg(figure: Figure) -> Result<String, ChartError> {
     let chart = Chart {
@@ -20,16 +20,16 @@ fn svg(figure: Figure) -> Result<String, ChartError> {
 #[test]
 fn each_kind_of_figure() {
     for (name, figure) in [
-        ("cdf-even", samples::response_cdf(ShareAxis::Even)),
-        ("cdf-tail", samples::response_cdf(ShareAxis::Tail)),
-        ("timeline-gaps", samples::hit_ratio()),
-        ("timeline-incident", samples::incident_timeline()),
-        ("bars", samples::reads_per_request()),
-        ("stacked", samples::outcomes()),
-        ("effects", samples::cache_effects()),
-        ("scaling", samples::scaling()),
-        ("heat-map", samples::saturation()),
-        ("multiples", samples::multiples()),
+        ("cdf-even", cache::response_cdf(ShareAxis::Even)),
+        ("cdf-tail", cache::response_cdf(ShareAxis::Tail)),
+        ("timeline-gaps", cache::hit_ratio()),
+        ("timeline-incident", incident::incident_timeline()),
+        ("bars", cache::reads_per_request()),
+        ("stacked", cache::outcomes()),
+        ("effects", cache::cache_effects()),
+        ("scaling", index::scaling()),
+        ("heat-map", incident::saturation()),
+        ("multiples", overview::multiples()),
         (
             "no-data",
             Figure::NoData("the drill was stopped before the fault".to_owned()),

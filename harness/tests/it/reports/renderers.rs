@@ -21,7 +21,7 @@ fn markdown_of_each_kind() {
 
 #[test]
 fn html_of_one_kind() {
-    insta::assert_snapshot!("index-html", html::render(&samples::index()).unwrap());
+    insta::assert_snapshot!("index-html", html::render(&samples::index::index()).unwrap());
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn terminal_of_each_kind() {
             terminal::summary(&document, Some(&folder), Colour::Off)
         );
     }
-    assert!(terminal::summary(&samples::cache(), None, Colour::On).contains("\u{1b}[1;32mPASS\u{1b}[0m"));
+    assert!(terminal::summary(&samples::cache::cache(), None, Colour::On).contains("\u{1b}[1;32mPASS\u{1b}[0m"));
 }
 
 #[test]
@@ -52,11 +52,11 @@ fn json_is_one_object_on_one_line() {
 fn the_same_document_gives_the_same_bytes_and_no_stale_chart_stays() {
     let folder = tempfile::tempdir().unwrap();
     let read = |paths: &[PathBuf]| paths.iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>();
-    let first = write(&samples::cache(), folder.path()).unwrap();
+    let first = write(&samples::cache::cache(), folder.path()).unwrap();
     let before = read(&first);
     fs::write(folder.path().join("charts/of-an-older-version.svg"), "<svg/>").unwrap();
     fs::write(folder.path().join("charts/notes.txt"), "mine").unwrap();
-    let second = write(&samples::cache(), folder.path()).unwrap();
+    let second = write(&samples::cache::cache(), folder.path()).unwrap();
     assert_eq!(first, second);
     assert_eq!(before, read(&second));
     let left: BTreeSet<PathBuf> = fs::read_dir(folder.path().join("charts"))
@@ -71,14 +71,14 @@ fn the_same_document_gives_the_same_bytes_and_no_stale_chart_stays() {
 fn a_folder_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("charts"), "a file where the folder should be").unwrap();
-    let error = write(&samples::index(), folder.path()).unwrap_err();
+    let error = write(&samples::index::index(), folder.path()).unwrap_err();
     assert!(error.to_string().contains("charts"), "{error}");
 }
 
 #[test]
 fn a_chart_needs_a_file_name_of_its_own() {
     for id in ["scaling", "../up", "", "Übersicht"] {
-        let mut document = samples::index();
+        let mut document = samples::index::index();
         let chart = charts(&document)[0].clone();
         let blocks = &mut document.sections[1].blocks;
         blocks.push(
@@ -152,7 +152,7 @@ fn every_file_is_well_formed_even_with_hostile_names() {
 const HOSTILE: &str = "\"><script>alert('1')</script>&amp;\u{1b}[31m\u{0}`|**x**\n</text><b onload=\"x\">";
 
 fn hostile() -> Document {
-    let mut document = samples::cache();
+    let mut document = samples::cache::cache();
     let bad = || HOSTILE.to_owned();
     document.title = bad();
     document.kind = bad();
@@ -202,7 +202,7 @@ fn hostile() -> Document {
             text: format!("{HOSTILE}```"),
         });
     }
-    if let Some(Block::PlanDiff(mut diff)) = samples::index().sections[1].blocks.first().cloned() {
+    if let Some(Block::PlanDiff(mut diff)) = samples::index::index().sections[1].blocks.first().cloned() {
         diff.after.push(PlanLine {
             depth: 1,
             step: bad(),
