@@ -17,6 +17,7 @@
 //! | [`report`] | the document model and its renderers |
 //! | [`daemon`] | the container daemon: reaching it, stand-in images, whose container is whose |
 //! | [`watchdog`] | undoes what a run did to the machine, when the run dies |
+//! | [`spawning`] | keeps the birth of child processes apart from what it would disturb |
 //! | [`stack`] | where MySQL, Redis and Kafka come from |
 //! | [`target`] | the service under test as a process: launch, commands, usage |
 //! | [`fault`] | what can be broken, and guards that heal |
@@ -41,6 +42,7 @@ pub mod recording;
 pub mod report;
 pub mod run;
 pub mod scrape;
+pub mod spawning;
 pub mod stack;
 pub mod target;
 pub mod units;

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::program::{Program, ServiceConfig, TargetError, last_lines};
 use super::usage::Usage;
 use crate::daemon::ProcessId;
+use crate::spawning;
 use crate::watchdog::{Entry, Undo, Watchdog};
 
 /// A service that starts takes a fraction of a second; on a machine that also starts containers, longer.
@@ -82,7 +83,8 @@ impl RunningService {
             .map_err(unusable)?;
         let log_of_stdout = log.try_clone().map_err(unusable)?;
         let started = Instant::now();
-        let mut child = program
+        let starting = spawning::begin();
+        let spawned = program
             .command()
             .args(["serve", "--stdin-guard", "--config"])
             .arg(&config_path)
@@ -91,11 +93,12 @@ impl RunningService {
             .stderr(log)
             .process_group(0)
             .kill_on_drop(true)
-            .spawn()
-            .map_err(|source| TargetError::Spawn {
-                program: program.path.clone(),
-                source,
-            })?;
+            .spawn();
+        drop(starting);
+        let mut child = spawned.map_err(|source| TargetError::Spawn {
+            program: program.path.clone(),
+            source,
+        })?;
         let stdin_guard = child.stdin.take();
         let stdout = child.stdout.take();
         let process = child.id().and_then(ProcessId::of);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
+use crate::spawning;
 use crate::stack::Endpoints;
 
 /// Variables that override the service's file would make two variants alike.
@@ -247,7 +248,8 @@ impl Program {
                 })?
                 .into(),
         };
-        let running = self
+        let starting = spawning::begin();
+        let spawned = self
             .command()
             .arg(command)
             .args(arguments)
@@ -257,11 +259,12 @@ impl Program {
             .stdout(out)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
-            .spawn()
-            .map_err(|source| TargetError::Spawn {
-                program: self.path.clone(),
-                source,
-            })?;
+            .spawn();
+        drop(starting);
+        let running = spawned.map_err(|source| TargetError::Spawn {
+            program: self.path.clone(),
+            source,
+        })?;
         let ended = tokio::time::timeout(COMMAND_WITHIN, running.wait_with_output()).await;
         let output = match ended {
             Err(_elapsed) => {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::child::{Line, SUBCOMMAND};
 use super::undo::Undo;
+use crate::spawning;
 
 /// Holds the pipe. The last clone or [`Entry`] to go closes it, and the child undoes what is left on the list.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ impl Watchdog {
     /// # Errors
     /// It cannot be started.
     pub fn start(program: &Path) -> Result<Self, WatchdogError> {
+        let _starting = spawning::begin();
         let mut child = Command::new(program)
             .arg(SUBCOMMAND)
             .stdin(Stdio::piped())

@@ -1,12 +1,13 @@
 //! The port of a proxy: open, closed, or open and full.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::conditions::Reception;
 use super::handle::Shared;
@@ -16,6 +17,7 @@ use super::link;
 const BACKLOG: u32 = 1024;
 /// On the loopback interface an answer takes microseconds; none after this is none.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
+const REOPENS_WITHIN: Duration = Duration::from_secs(2);
 /// The kernel admits a little more than it is told.
 const N_MOST_FILLERS: usize = 16;
 
@@ -94,15 +96,28 @@ async fn change(port: &mut Port, reception: Reception, address: SocketAddr) -> s
     *port = Port::Closed;
     *port = match reception {
         Reception::Refuse => Port::Closed,
-        Reception::Accept => Port::Open(listen(address, BACKLOG)?),
+        Reception::Accept => Port::Open(reopen(address, BACKLOG).await?),
         Reception::Hang => fill(address).await?,
     };
     Ok(())
 }
 
+/// Opens the port again. A child process that is just being born may hold a copy of the old one for a moment.
+async fn reopen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
+    let deadline = Instant::now() + REOPENS_WITHIN;
+    loop {
+        match listen(address, backlog) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            decided => return decided,
+        }
+    }
+}
+
 /// Opens the port with the shortest queue and fills it, so that the kernel answers nobody else.
 async fn fill(address: SocketAddr) -> std::io::Result<Port> {
-    let listener = listen(address, 1)?;
+    let listener = reopen(address, 1).await?;
     let mut fillers = Vec::new();
     while fillers.len() < N_MOST_FILLERS {
         match timeout(ANSWERED_WITHIN, TcpStream::connect(address)).await {
