@@ -29,7 +29,11 @@ pub struct Slice {
     /// The measured part of the slice, without its settling time.
     pub measured: Duration,
     pub cells: Cells,
+    pub halves: Halves,
 }
+
+/// The median of each half of a slice, in nanoseconds: of requests that ended well, by endpoint.
+pub type Halves = BTreeMap<Endpoint, [Option<f64>; 2]>;
 
 /// Response times by endpoint and outcome.
 pub type Cells = BTreeMap<(Endpoint, Outcome), Histogram<u64>>;
@@ -283,6 +287,7 @@ mod tests {
             variant,
             measured: Duration::from_millis(500),
             cells: cells(entries),
+            halves: Halves::new(),
         }
     }
 

@@ -39,6 +39,16 @@ impl DigestCost {
     }
 }
 
+/// Whether a statement, or the text of its digest, is the one that reads a seat map. Words and not the whole text, since
+/// another build may ask for other columns; names that the server knows as words stand in a digest without quotes.
+pub fn is_seat_map(statement: &str) -> bool {
+    let text = statement.to_ascii_lowercase().replace('`', "");
+    !text.contains("explain")
+        && ["from seats", "schedule_id", "number", "order by"]
+            .iter()
+            .all(|words| text.contains(words))
+}
+
 /// The statements of a schema that ran between two moments, such as the edges of a slice, the most time-consuming first.
 /// `tolerance` is how old a scrape may be at either edge.
 pub fn costs(set: &SeriesSet, schema: &str, from: Nanos, until: Nanos, tolerance: Duration) -> Vec<DigestCost> {
@@ -111,5 +121,23 @@ mod tests {
         );
         (cost.rows_sent, cost.executions) = (Some(0.0), None);
         assert_eq!((cost.examined_per_sent(), cost.examined_per_execution()), (None, None));
+    }
+
+    #[test]
+    fn the_seat_map_is_told_from_its_neighbours() {
+        for text in [
+            "EXECUTE SELECT `id` , NUMBER , `price` FROM `seats` WHERE `schedule_id` = ? AND STATUS = ? ORDER BY NUMBER",
+            "SELECT id, number, price FROM seats WHERE schedule_id = 7 AND status = 0 ORDER BY number",
+        ] {
+            assert!(is_seat_map(text), "{text}");
+        }
+        for text in [
+            "COMMIT",
+            "EXPLAIN ANALYZE SELECT id, number FROM seats WHERE schedule_id = 7 ORDER BY number",
+            "UPDATE `seats` SET STATUS = ? WHERE `id` = ?",
+            "SELECT `id` , `number` FROM `schedules` WHERE `concert_id` = ? ORDER BY `number`",
+        ] {
+            assert!(!is_seat_map(text), "{text}");
+        }
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::compare::{Cells, Slice, counts_once};
+use super::compare::{Cells, Halves, Slice, counts_once};
 use crate::recording::event::{self, What};
 use crate::recording::series::{Series, SeriesSet};
-use crate::recording::{Event, RecordError, Recording};
+use crate::recording::{Event, Outcome, RecordError, Recording};
 use crate::units::Nanos;
 
 /// The source under which a variant's counters are read at the edges of its slices.
@@ -56,6 +56,7 @@ impl Experiment {
                         variant: slice.variant,
                         measured: slice.end.since(slice.start),
                         cells: Cells::new(),
+                        halves: Halves::new(),
                     },
                 )),
                 _ => None,
@@ -77,6 +78,12 @@ impl Experiment {
                 .is_some_and(|name| *name == interval.tag.variant);
             if of_variant && interval.start < slice.end {
                 let histogram = interval.histogram()?;
+                if matches!(interval.tag.outcome, Outcome::Ok | Outcome::Won) && !histogram.is_empty() {
+                    // Cut in the middle: what does not begin with the slice is its second half.
+                    let half = usize::from(interval.start > slice.start.plus(LOG_RESOLUTION));
+                    found.halves.entry(interval.tag.endpoint).or_default()[half] =
+                        Some(histogram.value_at_quantile(0.5) as f64);
+                }
                 found
                     .cells
                     .entry((interval.tag.endpoint, interval.tag.outcome))
@@ -132,9 +139,14 @@ impl Experiment {
     }
 
     fn grown(&self, series: &Series, slice: &event::Slice) -> Option<f64> {
-        let scrapes = &self.series.sources().get(&series.def.source)?.scrapes;
-        let opening = *scrapes.iter().rfind(|at| **at <= slice.start)?;
-        let closing = *scrapes.iter().find(|at| **at >= slice.end)?;
+        let source = self.series.sources().get(&series.def.source)?;
+        let opening = *source.scrapes.iter().rfind(|at| **at <= slice.start)?;
+        let closing = *source.scrapes.iter().find(|at| **at >= slice.end)?;
+        // Where a reading at an edge is missing, the next one has counted another slice as well.
+        let is_edge_lost = |at: Nanos| (opening < at && at <= slice.start) || (slice.end <= at && at < closing);
+        if source.gaps.iter().any(|(at, _)| is_edge_lost(*at)) {
+            return None;
+        }
         let values: BTreeMap<Nanos, f64> = self.series.points(series).collect();
         // A counter appears with its first event: before that it stood at zero.
         let before = values.get(&opening).copied().unwrap_or(0.0);

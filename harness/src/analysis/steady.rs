@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::changepoint::change_point;
-use super::hodges_lehmann::median;
+use super::hodges_lehmann::{hodges_lehmann, median};
+use super::signed_rank::signed_rank;
 use super::trend::{Trend, mann_kendall};
 
 /// How many values one batch of MSER-5 averages.
@@ -19,6 +20,8 @@ pub enum Steadiness {
     Steady { warm_up: usize },
     /// It drifts by the share `drift` of its median after the best cut.
     Drifting { warm_up: usize, drift: f64, trend: Trend },
+    /// The second halves of its slices differ from the first by the share `drift`.
+    Settling { drift: f64, p_value: f64 },
     /// Too few values to judge.
     TooShort,
 }
@@ -88,13 +91,38 @@ pub fn steadiness(values: &[f64], tolerance: f64) -> Steadiness {
     } else {
         (last - first) / centre.abs()
     };
-    // Milder than for an effect: here the error to fear is to call a drifting run steady.
-    const SIGNIFICANCE: f64 = 0.05;
     let stepped = change_point(&means).is_some_and(|change| change.p_value <= SIGNIFICANCE);
     if (trend.p_value <= SIGNIFICANCE || stepped) && drift.abs() > tolerance {
         Steadiness::Drifting { warm_up, drift, trend }
     } else {
         Steadiness::Steady { warm_up }
+    }
+}
+
+/// Milder than for an effect: here the error to fear is to call a drifting run steady.
+const SIGNIFICANCE: f64 = 0.05;
+/// Fewest slices whose halves are compared; with fewer the exact test cannot say much.
+const FEWEST_SLICES: usize = 12;
+
+/// Whether slices of an experiment are steady once their settling time is cut off: `halves` holds the natural logarithm
+/// of second over first half of each slice, of the same quantile. They are not when the exact signed-rank test tells the
+/// halves apart and the typical slice moves by more than `tolerance` (0.1 is 10 %). A slice is too short for a warm-up of
+/// its own to be found in it, but there are many of them, each begun in the same way.
+pub fn steady_slices(halves: &[f64], tolerance: f64) -> Steadiness {
+    let (Some(test), Some(centre)) = (signed_rank(halves), hodges_lehmann(halves)) else {
+        return Steadiness::TooShort;
+    };
+    if halves.len() < FEWEST_SLICES {
+        return Steadiness::TooShort;
+    }
+    let drift = centre.exp() - 1.0;
+    if test.p_two_sided <= SIGNIFICANCE && drift.abs() > tolerance {
+        Steadiness::Settling {
+            drift,
+            p_value: test.p_two_sided,
+        }
+    } else {
+        Steadiness::Steady { warm_up: 0 }
     }
 }
 
@@ -170,5 +198,21 @@ mod tests {
         // The second half is the settled one: everything before the step is warm-up.
         let cut = mser5(&series(60, 3, |t| if t < 20.0 { 50.0 } else { 10.0 })).unwrap();
         assert!((20..=30).contains(&cut), "{cut}");
+    }
+
+    #[test]
+    fn slices_that_still_warm_up_are_told_from_slices_that_scatter() {
+        let scatter = |i: usize| 0.05 * ((i * 7 % 12) as f64 - 5.5) / 5.5;
+        let halves = |drift: f64, n: usize| (0..n).map(|i| drift + scatter(i)).collect::<Vec<_>>();
+        assert_eq!(steady_slices(&halves(0.0, 12), 0.1), Steadiness::Steady { warm_up: 0 });
+        // Clear, but too small to matter.
+        assert_eq!(steady_slices(&halves(0.07, 12), 0.1), Steadiness::Steady { warm_up: 0 });
+        let Steadiness::Settling { drift, p_value } = steady_slices(&halves(-0.5, 12), 0.1) else {
+            panic!("a slice whose second half takes three fifths of the first is not steady");
+        };
+        assert!((drift + 0.39).abs() < 0.03 && p_value < 0.001, "{drift} {p_value}");
+        assert_eq!(steady_slices(&halves(-0.5, 11), 0.1), Steadiness::TooShort);
+        assert_eq!(steady_slices(&[], 0.1), Steadiness::TooShort);
+        assert_eq!(steady_slices(&[f64::NAN; 12], 0.1), Steadiness::TooShort);
     }
 }

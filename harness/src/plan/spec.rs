@@ -86,6 +86,11 @@ impl Group {
         Duration::from_millis(900 + self.dataset.seats() / 40) * arms
     }
 
+    /// What is asked, by shares.
+    pub fn mix(&self) -> Vec<(JourneyKind, Percent)> {
+        self.mix.iter().map(|(kind, share)| (*kind, *share)).collect()
+    }
+
     /// The arm that every other is compared with.
     pub fn baseline(&self) -> Option<&Arm> {
         self.arms.first()
@@ -106,7 +111,7 @@ pub struct ExperimentPlan {
     pub profile: Profile,
     pub seed: u64,
     pub groups: Vec<Group>,
-    /// How long each arm is asked as fast as it can answer, to find what the machine bears.
+    /// How long each arm is asked as fast as it can answer, in all its turns, to find what the machine bears.
     pub probe_ms: u64,
     /// Which share of the slowest arm's most is offered to every arm.
     pub load: Percent,
@@ -129,8 +134,13 @@ impl ExperimentPlan {
                 let arms = u32::try_from(group.arms.len()).unwrap_or(u32::MAX);
                 let seeding = group.seeding_estimate();
                 let launches = Duration::from_millis(900) * group.design.launches;
-                let probes = Duration::from_millis(self.probe_ms + 400) * arms;
-                seeding + launches + probes + group.design.measured_time()
+                let probes = Duration::from_millis(self.probe_ms + 100) * arms;
+                let plans = if group.arms.iter().any(|arm| arm.index.is_some()) {
+                    Duration::from_secs(1) * arms
+                } else {
+                    Duration::ZERO
+                };
+                seeding + plans + launches + probes + group.design.measured_time()
             })
             .sum::<Duration>()
             + Duration::from_secs(3)
@@ -229,7 +239,7 @@ pub fn cache(engine: Engine, profile: Profile, seed: u64) -> ExperimentPlan {
         profile,
         seed,
         groups: vec![group],
-        probe_ms: 1_000,
+        probe_ms: 1_200,
         load: Percent(50.0),
     }
 }
@@ -266,8 +276,8 @@ pub fn index(profile: Profile, seed: u64) -> ExperimentPlan {
                 seats_per_schedule: 200,
             };
             let mix = BTreeMap::from([
-                (JourneyKind::SeatMap, Percent(85.0)),
-                (JourneyKind::HoldCycle, Percent(15.0)),
+                (JourneyKind::SeatMap, Percent(90.0)),
+                (JourneyKind::HoldCycle, Percent(10.0)),
             ]);
             Group {
                 name: format!("{size} rows"),
@@ -285,7 +295,7 @@ pub fn index(profile: Profile, seed: u64) -> ExperimentPlan {
         profile,
         seed,
         groups,
-        probe_ms: 800,
+        probe_ms: 1_200,
         load: Percent(50.0),
     }
 }

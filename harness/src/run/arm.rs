@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bench::Bench;
 use super::error::RunError;
+use super::plans;
 use crate::load::{Catalogue, Target};
 use crate::plan::Dataset;
 use crate::recording::event::{DeadLetter, NoteLevel, What};
@@ -101,9 +102,7 @@ impl LiveArm {
         launch: u32,
     ) -> Result<(), RunError> {
         let name = format!("{}.{launch}", self.name);
-        let service = RunningService::launch(bench.program, &self.config, bench.scratch, &name, Some(bench.watchdog))
-            .await
-            .map_err(|source| self.failed(source))?;
+        let service = self.start(bench, &self.config, &name).await?;
         recording.event(
             clock.now(),
             What::Launch {
@@ -116,6 +115,24 @@ impl LiveArm {
         )?;
         self.service = Some(service);
         Ok(())
+    }
+
+    /// Starts the process with every statement in its log. Nothing of this launch is measured.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub(super) async fn launch_telling(&mut self, bench: &Bench<'_>) -> Result<(), RunError> {
+        let mut config = self.config.clone();
+        config.set("logging.level", plans::TELLING);
+        let name = format!("{}.statements", self.name);
+        self.service = Some(self.start(bench, &config, &name).await?);
+        Ok(())
+    }
+
+    async fn start(&self, bench: &Bench<'_>, config: &ServiceConfig, name: &str) -> Result<RunningService, RunError> {
+        RunningService::launch(bench.program, config, bench.scratch, name, Some(bench.watchdog))
+            .await
+            .map_err(|source| self.failed(source))
     }
 
     /// Ends the process in the orderly way.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::recording::model::{Dependency, Manifest, Tool};
+use crate::recording::model::{Dependency, Manifest};
 use crate::recording::{RecordingWriter, RunClock, environment};
 use crate::stack::Stack;
 use crate::target::Program;
@@ -75,11 +75,7 @@ pub struct Bench<'a> {
 impl Bench<'_> {
     /// Everything that is known before the run begins.
     pub(super) fn manifest(&self, kind: &str, seed: u64, clock: RunClock) -> Manifest {
-        let tool = Tool {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: option_env!("SOUNDCHECK_COMMIT").map(str::to_owned),
-        };
-        let mut manifest = Manifest::new(kind, tool, seed, environment::read(), clock.anchor());
+        let mut manifest = Manifest::new(kind, environment::tool(), seed, environment::read(), clock.anchor());
         manifest.command.clone_from(&self.command);
         manifest.profile.clone_from(&self.profile);
         manifest.stack = Some(self.stack.kind().to_string());

@@ -12,6 +12,7 @@ use super::bench::Bench;
 use super::edges::EdgeReader;
 use super::error::RunError;
 use super::plans;
+use crate::analysis::experiment::service_source;
 use crate::config::{JourneyKind, ScenarioConfig};
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Slice, drive};
@@ -19,15 +20,15 @@ use crate::plan::design::SETTLE;
 use crate::plan::{ExperimentPlan, Group, PlannedSlice, offered_fact};
 use crate::recording::event::{self, Edge, NoteLevel, What};
 use crate::recording::model::{DataFacts, Rules, Variant};
-use crate::recording::{Endpoint, Outcome, RecordingWriter, RunClock};
+use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::Poller;
+use crate::scrape::mysql::MySqlSource;
 use crate::scrape::poll::Schedule;
 use crate::scrape::process::{MachineSource, ProcessSource};
 use crate::scrape::redis::RedisSource;
+use crate::scrape::service::ServiceSource;
 use crate::units::{Nanos, Percent, RatePerSec};
 
-/// Users of a probe: enough to keep a few cores busy, few enough that none starves.
-const PROBE_USERS: u32 = 16;
 /// Everyone who is admitted before the run fits, and stays.
 const CAPACITY: u32 = 2_000;
 const STAY: &str = "30m";
@@ -51,8 +52,12 @@ pub async fn experiment(bench: &Bench<'_>, plan: &ExperimentPlan, dir: &Path) ->
     let mut poller = Poller::new(recording.clone(), clock, Schedule::default());
     poller.watch("generator", ProcessSource::own());
     poller.watch("machine", MachineSource);
-    if let Some(url) = bench.stack.direct_endpoints("").redis_url {
-        poller.watch("redis", RedisSource::new(&url)?);
+    let direct = bench.stack.direct_endpoints("");
+    if let Some(url) = &direct.redis_url {
+        poller.watch("redis", RedisSource::new(url)?);
+    }
+    if !direct.is_sqlite() {
+        poller.watch("mysql", MySqlSource::new(&direct.database_url, &[])?);
     }
     let run = Run {
         bench,
@@ -64,7 +69,7 @@ pub async fn experiment(bench: &Bench<'_>, plan: &ExperimentPlan, dir: &Path) ->
     let mut first_variant = 0;
     let mut outcome = Ok(());
     for group in &plan.groups {
-        outcome = run.group(group, first_variant).await;
+        outcome = run.group(group, first_variant, &mut poller).await;
         if outcome.is_err() {
             break;
         }
@@ -99,21 +104,22 @@ fn variant(arm: &crate::plan::Arm) -> Variant {
     }
 }
 
-struct Run<'a> {
-    bench: &'a Bench<'a>,
-    plan: &'a ExperimentPlan,
-    recording: &'a RecordingWriter,
-    clock: RunClock,
+/// An experiment under way.
+pub(super) struct Run<'a> {
+    pub(super) bench: &'a Bench<'a>,
+    pub(super) plan: &'a ExperimentPlan,
+    pub(super) recording: &'a RecordingWriter,
+    pub(super) clock: RunClock,
     /// Every attack on the same data needs idempotency keys of its own.
     nonce: std::sync::atomic::AtomicU64,
 }
 
 impl Run<'_> {
-    fn nonce(&self) -> u64 {
+    pub(super) fn nonce(&self) -> u64 {
         self.nonce.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
     }
 
-    fn label(&self, group: &Group, what: &str) -> String {
+    pub(super) fn label(&self, group: &Group, what: &str) -> String {
         if group.name.is_empty() {
             format!("{}: {what}", self.plan.kind)
         } else {
@@ -121,7 +127,7 @@ impl Run<'_> {
         }
     }
 
-    fn check_stop(&self) -> Result<(), RunError> {
+    pub(super) fn check_stop(&self) -> Result<(), RunError> {
         if self.bench.stop.is_cancelled() {
             Err(RunError::Interrupted(self.recording.dir().to_owned()))
         } else {
@@ -129,11 +135,11 @@ impl Run<'_> {
         }
     }
 
-    fn event(&self, what: What) -> Result<(), RunError> {
+    pub(super) fn event(&self, what: What) -> Result<(), RunError> {
         Ok(self.recording.event(self.clock.now(), what)?)
     }
 
-    async fn group(&self, group: &Group, first_variant: u16) -> Result<(), RunError> {
+    async fn group(&self, group: &Group, first_variant: u16, poller: &mut Poller) -> Result<(), RunError> {
         let observer = &self.bench.observer;
         observer.step(self.label(group, "creating data"), group.seeding_estimate());
         self.event(What::Phase {
@@ -146,7 +152,7 @@ impl Run<'_> {
             name: self.label(group, "seed"),
             edge: Edge::End,
         })?;
-        let measured = self.launches(group, first_variant, &mut arms).await;
+        let measured = self.launches(group, first_variant, &mut arms, poller).await;
         for arm in &mut arms {
             arm.stop().await?;
         }
@@ -203,7 +209,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn launches(&self, group: &Group, first_variant: u16, arms: &mut [LiveArm]) -> Result<(), RunError> {
+    async fn launches(
+        &self,
+        group: &Group,
+        first_variant: u16,
+        arms: &mut [LiveArm],
+        poller: &mut Poller,
+    ) -> Result<(), RunError> {
+        self.look_at_plans(group, arms).await?;
         let slices = group.design.slices();
         let mut rate = None;
         for launch in 0..group.design.launches {
@@ -214,6 +227,11 @@ impl Run<'_> {
             );
             for arm in arms.iter_mut() {
                 arm.launch(self.bench, self.recording, self.clock, launch).await?;
+                let base = arm.base_url().unwrap_or_default();
+                poller.watch(
+                    &service_source(&arm.name),
+                    ServiceSource::new(&format!("{base}/metrics"))?,
+                );
             }
             let rate = match rate {
                 Some(rate) => rate,
@@ -238,67 +256,32 @@ impl Run<'_> {
             );
             self.measure(group, first_variant, arms, rate, &planned).await?;
             for arm in arms.iter_mut() {
+                poller.unwatch(&service_source(&arm.name)).await?;
                 arm.stop().await?;
             }
         }
         Ok(())
     }
 
-    /// Asks every arm as fast as it answers, one after the other; the share of the slowest is what all are offered.
-    async fn probe(&self, group: &Group, arms: &[LiveArm]) -> Result<RatePerSec, RunError> {
-        let mix: Vec<(JourneyKind, Percent)> = group.mix.iter().map(|(kind, share)| (*kind, *share)).collect();
-        let length = Duration::from_millis(self.plan.probe_ms);
+    /// Looks at what each index makes of the seat map, on a launch of its own: a process that tells its statements is
+    /// none to be measured.
+    async fn look_at_plans(&self, group: &Group, arms: &mut [LiveArm]) -> Result<(), RunError> {
+        if group.arms.iter().all(|arm| arm.index.is_none()) {
+            return Ok(());
+        }
+        let mix = group.mix();
         self.bench.observer.step(
-            self.label(group, "finding what this machine bears"),
-            length * u32::try_from(arms.len()).unwrap_or(1),
+            self.label(group, "looking at plans"),
+            Duration::from_secs(1) * u32::try_from(arms.len()).unwrap_or(1),
         );
-        let mut slowest: Option<f64> = None;
         for arm in arms {
             self.check_stop()?;
-            let scenario = ScenarioConfig::saturating("probe", PROBE_USERS, length, &mix);
-            let selector = Arc::new(Selector::new(arm.place));
-            let recorder = Arc::new(Recorder::new(
-                self.names(),
-                Arc::clone(&selector),
-                Keep::Everything,
-                self.clock,
-            ));
-            let plan = LoadPlan {
-                scenario,
-                seed: self.plan.seed,
-                nonce: self.nonce(),
-                first_variant: arm.place,
-            };
-            let history = Some(self.recording.history());
-            let outcome = drive(
-                plan,
-                &[arm.target()],
-                selector,
-                Arc::clone(&recorder),
-                history,
-                LoadHandle::new(),
-            )
-            .await?;
-            let achieved = outcome.total.ok as f64 / length.as_secs_f64();
-            if outcome.total.ok == 0 {
-                return Err(RunError::NothingBorne {
-                    variant: arm.name.clone(),
-                    log: arm.log(),
-                });
-            }
-            self.event(What::Probe {
-                variant: arm.place,
-                offered: RatePerSec(outcome.total.scheduled as f64 / length.as_secs_f64()),
-                achieved: Some(RatePerSec(achieved)),
-                p99: slowest_percent(&recorder),
-                held: false,
-            })?;
-            if arm_has_index(group, arm) {
-                self.look_at_plan(arm, &mix).await?;
-            }
-            slowest = Some(slowest.map_or(achieved, |slowest| slowest.min(achieved)));
+            arm.launch_telling(self.bench).await?;
+            let looked = self.look_at_plan(arm, &mix).await;
+            arm.stop().await?;
+            looked?;
         }
-        Ok(RatePerSec(slowest.unwrap_or_default() * self.plan.load.0 / 100.0))
+        Ok(())
     }
 
     /// A little load, so that the service executes its statements, and a look at the plan of one of them.
@@ -329,7 +312,7 @@ impl Run<'_> {
         looked
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.plan
             .groups
             .iter()
@@ -347,7 +330,7 @@ impl Run<'_> {
         rate: RatePerSec,
         planned: &[PlannedSlice],
     ) -> Result<(), RunError> {
-        let mix: Vec<(JourneyKind, Percent)> = group.mix.iter().map(|(kind, share)| (*kind, *share)).collect();
+        let mix = group.mix();
         // The schedule outlasts the slices, so that the last one is as busy as the first; the handle ends it.
         let length =
             group.design.slice() * u32::try_from(planned.len() + 2).unwrap_or(u32::MAX) + Duration::from_secs(2);
@@ -439,6 +422,12 @@ impl Run<'_> {
                 end: now,
             });
             *order += 1;
+            // The two halves of a slice tell whether it was steady.
+            let measured = group.design.slice().saturating_sub(SETTLE);
+            tokio::time::sleep_until((due + SETTLE + measured / 2).into()).await;
+            if let Some(slice) = &open {
+                self.write_histograms(slice, recorder)?;
+            }
         }
         let due = began + group.design.slice() * u32::try_from(planned.len()).unwrap_or(u32::MAX);
         tokio::time::sleep_until(due.into()).await;
@@ -467,16 +456,23 @@ impl Run<'_> {
     ) -> Result<(), RunError> {
         slice.end = end;
         self.event(What::Slice(slice))?;
-        for cut in recorder.cut() {
-            if cut.slice == slice.slice {
-                self.recording
-                    .interval(slice.start, end.since(slice.start), &cut.tag, &cut.histogram)?;
-            }
-        }
+        self.write_histograms(&slice, recorder)?;
         if let Some(reader) = edges.get_mut(usize::from(slice.variant - first_variant)) {
             reader.read(self.recording, self.clock).await?;
         }
         Ok(self.recording.flush()?)
+    }
+
+    /// Writes what gathered in a slice since the last cut.
+    fn write_histograms(&self, slice: &event::Slice, recorder: &Recorder) -> Result<(), RunError> {
+        for cut in recorder.cut() {
+            if cut.slice == slice.slice {
+                let start = cut.start.max(slice.start);
+                let length = cut.start.plus(cut.length).since(start);
+                self.recording.interval(start, length, &cut.tag, &cut.histogram)?;
+            }
+        }
+        Ok(())
     }
 
     fn account(&self, outcome: &LoadOutcome, recorder: &Recorder) -> Result<(), RunError> {
@@ -520,25 +516,4 @@ impl Run<'_> {
         arms.nth(usize::from(place))
             .map_or_else(|| format!("variant {place}"), |arm| arm.name.clone())
     }
-}
-
-fn arm_has_index(group: &Group, arm: &LiveArm) -> bool {
-    group
-        .arms
-        .iter()
-        .any(|planned| planned.name == arm.name && planned.index.is_some())
-}
-
-/// The p99 of seat maps in a probe.
-fn slowest_percent(recorder: &Recorder) -> Option<Nanos> {
-    let mut merged = crate::load::recorder::empty_histogram();
-    for cut in recorder.cut() {
-        let wanted = cut.tag.endpoint == Endpoint::Seats
-            && cut.tag.outcome == Outcome::Ok
-            && cut.tag.clock == crate::recording::Clock::Service;
-        if wanted && merged.add(&cut.histogram).is_err() {
-            return None;
-        }
-    }
-    (!merged.is_empty()).then(|| Nanos(merged.value_at_quantile(0.99)))
 }

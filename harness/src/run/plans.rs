@@ -1,11 +1,12 @@
 //! The plan of the seat map, under each index: explained from the statement that the service really executed.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::arm::LiveArm;
 use super::bench::Bench;
 use super::error::RunError;
+use crate::analysis::digest::is_seat_map;
 use crate::analysis::plan::PlanNode;
 use crate::recording::event::{NoteLevel, What};
 use crate::recording::{RecordingWriter, RunClock};
@@ -16,8 +17,9 @@ use crate::stack::StackKind;
 
 /// Long enough to see the seat map under load, short against a probe.
 const WINDOW: Duration = Duration::from_millis(300);
-/// SQLite shows nobody what it executed, so the statement is the one that the service's documentation names.
-const SEAT_MAP: &str = "SELECT id, number, price FROM seats WHERE schedule_id = ? AND status = 0 ORDER BY number";
+/// The load lasts longer; what it has not executed by then it does not execute.
+const TOLD_WITHIN: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A statement and its plan, and what it took where the engine counts that.
 #[derive(Debug)]
@@ -28,7 +30,10 @@ pub(super) struct Seen {
     vm_steps: Option<u64>,
 }
 
-/// Looks at the plan while the arm is under load. What cannot be seen is a note in the recording, not an error: the
+/// The level of logging at which the service tells its statements: for a launch of which nothing is measured.
+pub(super) const TELLING: &str = "info,sqlx::query=debug";
+
+/// Looks at the plan while the arm is under load and tells its statements. What cannot be seen is a note in the recording, not an error: the
 /// measurements stand without it, and the report says that the plan is missing.
 ///
 /// # Errors
@@ -41,7 +46,7 @@ pub(super) async fn record(
 ) -> Result<(), RunError> {
     let direct = bench.stack.direct_endpoints(&arm.namespace);
     let seen = match direct.database_url.strip_prefix("sqlite://") {
-        Some(file) => sqlite(Path::new(file)).await.map(Some),
+        Some(file) => sqlite(Path::new(file), arm).await,
         // Watching statements switches the server's general log on and empties it: only where the server is ours.
         None if bench.stack.kind() == StackKind::Containers => mysql(&direct.database_url, &arm.namespace).await,
         None => Ok(None),
@@ -90,13 +95,7 @@ pub(super) async fn record(
 async fn mysql(url: &str, schema: &str) -> Result<Option<Seen>, ScrapeError> {
     let plans = MySqlPlans::new(url, schema)?;
     let executed = plans.capture(WINDOW).await?;
-    let seat_map = executed.iter().find(|executed| {
-        let text = executed.digest_text.to_ascii_lowercase();
-        text.contains("`seats`")
-            && text.contains("`number`")
-            && text.contains("`schedule_id`")
-            && text.contains("order by")
-    });
+    let seat_map = executed.iter().find(|executed| is_seat_map(&executed.digest_text));
     let Some(seat_map) = seat_map else { return Ok(None) };
     let explained = plans.explain(seat_map).await?;
     Ok(Some(Seen {
@@ -107,17 +106,65 @@ async fn mysql(url: &str, schema: &str) -> Result<Option<Seen>, ScrapeError> {
     }))
 }
 
-async fn sqlite(file: &Path) -> Result<Seen, ScrapeError> {
+/// SQLite shows nobody what it executed, but the service tells its log when it is asked to.
+async fn sqlite(file: &Path, arm: &LiveArm) -> Result<Option<Seen>, ScrapeError> {
+    let deadline = Instant::now() + TOLD_WITHIN;
+    let statement = loop {
+        let log = tokio::fs::read_to_string(arm.log()).await;
+        let log = log.map_err(|source| ScrapeError::Read {
+            path: arm.log(),
+            source,
+        })?;
+        if let Some(statement) = log.lines().filter_map(logged_statement).find(|text| is_seat_map(text)) {
+            break statement;
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    };
     let mut plans = SqlitePlans::open(file).await?;
-    let explained = plans.explain(SEAT_MAP, &[Parameter::Integer(1)]).await?;
+    let explained = plans.explain(&statement, &[Parameter::Integer(1)]).await?;
     let mut text = String::new();
     explained.plan.walk(0, &mut |depth, node: &PlanNode| {
         text.push_str(&format!("{}-> {}\n", "    ".repeat(depth), node.operation));
     });
-    Ok(Seen {
+    Ok(Some(Seen {
+        digest: Some(explained.statement.clone()),
         statement: explained.statement,
-        digest: None,
         text,
         vm_steps: Some(explained.vm_steps),
-    })
+    }))
+}
+
+/// The statement in a line of the service's log, with its parameters as `?`. Short ones stand in the summary alone.
+fn logged_statement(line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    if line.get("target")?.as_str()? != "sqlx::query" {
+        return None;
+    }
+    let field = |name: &str| line.get(name).and_then(serde_json::Value::as_str).map(str::trim);
+    field("db.statement")
+        .filter(|text| !text.is_empty())
+        .or_else(|| field("summary"))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_found_among_the_lines_of_a_log() {
+        let long = r#"{"level":"DEBUG","target":"sqlx::query","summary":"SELECT id, number, price …","db.statement":"\n\nSELECT id, number, price FROM seats WHERE schedule_id = ? AND status = 0 ORDER BY number\n","rows_returned":200}"#;
+        let found = logged_statement(long).unwrap();
+        assert_eq!(
+            found,
+            "SELECT id, number, price FROM seats WHERE schedule_id = ? AND status = 0 ORDER BY number"
+        );
+        let short = r#"{"target":"sqlx::query","summary":"COMMIT","db.statement":""}"#;
+        assert_eq!(logged_statement(short).as_deref(), Some("COMMIT"));
+        assert_eq!(logged_statement(r#"{"target":"request","summary":"x"}"#), None);
+        assert_eq!(logged_statement("not json"), None);
+    }
 }

@@ -106,16 +106,18 @@ impl MySqlPlans {
             .execute(sqlx::raw_sql("SET GLOBAL general_log = OFF"))
             .await
             .map_err(asking(WHAT))?;
+        // What holds binary values is no text, and comes as NULL.
         let select = "SELECT CONVERT(l.argument USING utf8mb4) FROM mysql.general_log l \
             JOIN performance_schema.threads t ON t.PROCESSLIST_ID = l.thread_id \
             WHERE l.command_type IN ('Execute', 'Query') AND t.PROCESSLIST_DB = ? \
             AND t.PROCESSLIST_ID <> CONNECTION_ID() LIMIT ?";
-        sqlx::query_scalar(select)
+        let told: Vec<Option<String>> = sqlx::query_scalar(select)
             .bind(&self.schema)
             .bind(MOST)
             .fetch_all(connection)
             .await
-            .map_err(asking(WHAT))
+            .map_err(asking(WHAT))?;
+        Ok(told.into_iter().flatten().collect())
     }
 
     async fn by_digest(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::common::{self, Comparison};
 use super::context::Context;
+use super::evidence;
 use crate::analysis::compare::{Metric, Slice};
 use crate::chart::{
     Axis, Bar, BarGroup, Bars, Cdf, Curve, CurveStyle, Effects, Figure, Key, Panel, ShareAxis, Timeline,
@@ -151,6 +152,7 @@ fn database(
             Column::number("From the cache", Unit::Count),
             Column::number("Hit ratio", Unit::Percent),
             Column::number("Database reads", Unit::Count),
+            Column::number("Counted by the server", Unit::Count),
             Column::number("Reads per seat map", Unit::Ratio),
             Column::number("Resident memory", Unit::Bytes),
         ],
@@ -174,19 +176,27 @@ fn database(
         let mut hits_sum = None;
         let mut requests_sum = None;
         let mut loads_sum = None;
+        let mut executed_sum = None;
         let mut points = Vec::new();
         for slice in &own {
             let (hits, requests) = hits_and_lookups(context, slice);
             add(&mut hits_sum, hits);
             add(&mut requests_sum, requests);
             add(&mut loads_sum, context.experiment.growth(slice, LOADS, &[]));
+            add(&mut executed_sum, context.seat_maps_executed(slice, "total"));
             let ratio = match (hits, requests) {
                 (Some(hits), Some(requests)) if requests > 0.0 => Some(100.0 * hits / requests),
                 _ => None,
             };
             points.push((slice.start.as_secs_f64() - origin, ratio));
         }
-        let per_request = ratio(loads_sum, requests_sum);
+        let hit_ratio = if evidence::of_hit_ratio(requests_sum).is_empty() {
+            ratio(hits_sum, requests_sum).map(|share| share * 100.0)
+        } else {
+            None
+        };
+        // What the server counted is better evidence than what the service says that it asked.
+        let per_request = ratio(executed_sum.or(loads_sum), requests_sum);
         let memory = own
             .last()
             .and_then(|slice| context.experiment.level(slice, "process_resident_memory_bytes", &[]));
@@ -194,8 +204,9 @@ fn database(
             Cell::from(arm.name.as_str()),
             Cell::Number(requests_sum),
             Cell::Number(hits_sum),
-            Cell::Number(ratio(hits_sum, requests_sum).map(|share| share * 100.0)),
+            Cell::Number(hit_ratio),
             Cell::Number(loads_sum),
+            Cell::Number(executed_sum),
             Cell::Number(per_request),
             Cell::Number(memory),
         ]);
@@ -223,7 +234,7 @@ fn database(
                 series: vec![Key::new("reads per seat map", 0)],
                 groups: bars,
             }),
-            "1 means that every seat map was read from the database.",
+            "1 means that every seat map was read from the database. Reads are what the server counted of the seat map's own statement, and what the service says that it asked where the server counts nothing.",
             "Bars of database reads per seat map for each variant; the table below holds the numbers.",
         ))
         .with(context.chart(

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::analysis::compare::{self, FEWEST_REQUESTS, Metric, Pairs, Slice, Tally};
-use crate::analysis::effect::{self, Effect, NoiseFloor, Scale};
+use crate::analysis::effect::{self, Effect, NoiseFloor};
 use crate::analysis::quantile::Value;
 use crate::chart::{CdfCurve, Decision, EffectRow, Key};
 use crate::format::{self, Unit};
 use crate::plan::Group;
 use crate::recording::event::{Accounting, What};
 use crate::recording::{Endpoint, Event, Manifest, Recording};
+use crate::report::kinds::evidence;
 use crate::report::{Badge, Badges, Cell, Column, EffectLine, Estimate, RawLink, Table, Text};
 use crate::units::Ratio;
 use crate::verdict::ledger::{LedgerReport, Overall, Verdict as Ruling};
+use crate::verdict::lint::{Missing, Rule};
 
 /// Machine, engines and versions in one line.
 pub(super) fn environment(manifest: &Manifest) -> String {
@@ -188,55 +190,18 @@ pub(super) struct Comparison {
     /// `seat map p50, redis against off`.
     pub(super) claim: String,
     pub(super) candidate: String,
+    pub(super) metric: Metric,
     pub(super) effect: Effect,
     pub(super) pairs: Pairs,
+    /// What the linter misses; empty when the claim may be made.
+    pub(super) missing: Vec<Missing>,
 }
 
 impl Comparison {
-    /// Compares two variants of a group on a quantile or rate, block by block. `floor` is the noise floor of the same
-    /// metric.
-    pub(super) fn of(
-        slices: &[Slice],
-        baseline: (u16, &str),
-        candidate: (u16, &str),
-        endpoint: Endpoint,
-        metric: Metric,
-        floor: Option<NoiseFloor>,
-        seed: u64,
-    ) -> Self {
-        let pairs = compare::pairs(slices, baseline.0, candidate.0, |e| e == endpoint, metric);
-        let effect = effect::effect(Scale::Ratio, &pairs.blocks, floor, seed);
-        Self {
-            claim: format!(
-                "{} {}, {} against {}",
-                words(endpoint),
-                metric_words(metric),
-                candidate.1,
-                baseline.1
-            ),
-            candidate: candidate.1.to_owned(),
-            effect,
-            pairs,
-        }
-    }
-
-    /// The noise floor of a metric: the baseline against itself.
-    pub(super) fn floor(
-        slices: &[Slice],
-        baseline: u16,
-        control: Option<u16>,
-        endpoint: Endpoint,
-        metric: Metric,
-        seed: u64,
-    ) -> Option<NoiseFloor> {
-        let pairs = compare::pairs(slices, baseline, control?, |e| e == endpoint, metric);
-        let values: Vec<f64> = pairs.blocks.iter().map(|block| block.value).collect();
-        effect::noise_floor(&values, seed)
-    }
-
     /// Whether the candidate is better, when that may be said. Every metric compared is a time, and less of it is better.
     pub(super) fn decision(&self) -> Decision {
         match self.effect.decision {
+            _ if !self.missing.is_empty() => Decision::Unknown,
             effect::Decision::Lower => Decision::Better,
             effect::Decision::Higher => Decision::Worse,
             _ => Decision::Unknown,
@@ -255,25 +220,18 @@ impl Comparison {
 
     /// Why nothing is claimed, where nothing is.
     pub(super) fn withheld(&self) -> Option<String> {
-        match self.effect.decision {
-            effect::Decision::Unknown => Some(format!(
-                "{} of the {} blocks that a claim needs could be compared, on {} of {} launches",
-                self.effect.blocks,
-                effect::FEWEST_BLOCKS,
-                self.effect.launches,
-                effect::FEWEST_LAUNCHES
-            )),
-            effect::Decision::InsideNoiseFloor => {
-                Some("no larger than the baseline differs from itself when it is run again".to_owned())
-            }
-            effect::Decision::NotShown => Some(format!(
-                "chance alone would show as much (p = {}); this does not say that there is no effect",
-                self.effect
-                    .p_value
-                    .map_or_else(|| format::MISSING.to_owned(), |p| format!("{p:.3}"))
-            )),
-            effect::Decision::Higher | effect::Decision::Lower => None,
-        }
+        (!self.missing.is_empty()).then(|| evidence::in_words(&self.missing))
+    }
+
+    /// Whether the blocks are sound and do no more than fail to show an effect: then their interval may be printed, as
+    /// what an effect is not larger than.
+    pub(super) fn shows_no_effect(&self) -> bool {
+        !self.missing.is_empty()
+            && self
+                .missing
+                .iter()
+                .all(|missing| matches!(missing.rule, Rule::Chance | Rule::NoiseFloor))
+            && self.effect.noise_floor.is_some()
     }
 
     /// The line at the head of a report.
@@ -292,6 +250,20 @@ impl Comparison {
             withheld,
         }
     }
+}
+
+/// The noise floor of a metric: the baseline against itself.
+pub(super) fn floor(
+    slices: &[Slice],
+    baseline: u16,
+    control: Option<u16>,
+    endpoint: Endpoint,
+    metric: Metric,
+    seed: u64,
+) -> Option<NoiseFloor> {
+    let pairs = compare::pairs(slices, baseline, control?, |e| e == endpoint, metric);
+    let values: Vec<f64> = pairs.blocks.iter().map(|block| block.value).collect();
+    effect::noise_floor(&values, seed)
 }
 
 /// The row of a forest plot: what the line at the head says, so that a claim withheld there is not drawn either.
@@ -328,7 +300,7 @@ pub(super) const fn words(endpoint: Endpoint) -> &'static str {
     }
 }
 
-const fn metric_words(metric: Metric) -> &'static str {
+pub(super) const fn metric_words(metric: Metric) -> &'static str {
     match metric {
         Metric::Throughput => "rate",
         Metric::P50 => "p50",

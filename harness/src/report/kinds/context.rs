@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::common::{self, Comparison};
-use crate::analysis::compare::{FEWEST_REQUESTS, Metric, Slice};
-use crate::analysis::experiment::Experiment;
+use super::evidence::{self, Sides};
+use crate::analysis::compare::{self, FEWEST_REQUESTS, Metric, Slice};
+use crate::analysis::digest::is_seat_map;
+use crate::analysis::effect::{self, Scale};
+use crate::analysis::experiment::{Experiment, edge_source};
 use crate::chart::{Chart, Decision, Figure};
 use crate::format::{self, Unit};
 use crate::plan::{ExperimentPlan, Group};
-use crate::recording::event::{NoteLevel, What};
+use crate::recording::event::{self, NoteLevel, What};
 use crate::recording::{Endpoint, Manifest, Recording};
 use crate::report::{
     Badges, Block, Callout, Cell, ChartBlock, Column, Document, EffectLine, GotWorse, Section, Table, Text, Tone,
@@ -83,11 +86,30 @@ impl Context<'_> {
         let seed = self.plan.seed;
         let mut found = Vec::new();
         for metric in metrics {
-            let floor = Comparison::floor(slices, baseline.0, control, endpoint, *metric, seed);
+            let floor = common::floor(slices, baseline.0, control, endpoint, *metric, seed);
             for candidate in &candidates {
-                found.push(Comparison::of(
-                    slices, baseline, *candidate, endpoint, *metric, floor, seed,
-                ));
+                let pairs = compare::pairs(slices, baseline.0, candidate.0, |e| e == endpoint, *metric);
+                let effect = effect::effect(Scale::Ratio, &pairs.blocks, floor, seed);
+                let sides = Sides {
+                    group,
+                    baseline,
+                    candidate: *candidate,
+                    endpoint,
+                };
+                found.push(Comparison {
+                    claim: format!(
+                        "{} {}, {} against {}",
+                        common::words(endpoint),
+                        common::metric_words(*metric),
+                        candidate.1,
+                        baseline.1
+                    ),
+                    candidate: candidate.1.to_owned(),
+                    metric: *metric,
+                    missing: evidence::of_service_time(self, slices, sides, &effect),
+                    effect,
+                    pairs,
+                });
             }
         }
         found
@@ -129,7 +151,7 @@ impl Context<'_> {
             .iter()
             .filter(|comparison| comparison.decision() == Decision::Better);
         let best = shown
-            .filter(|comparison| comparison.claim.contains("p50"))
+            .filter(|comparison| comparison.metric == Metric::P50)
             .filter_map(|comparison| comparison.ratio().map(|ratio| (comparison, ratio)))
             .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0));
         match best {
@@ -168,6 +190,24 @@ impl Context<'_> {
                 }
             })
             .collect()
+    }
+
+    /// How much a counter of the seat map's own statement grew in a slice, in the server and in the variant's own schema;
+    /// `None` where the server counts nothing. `counter` is the end of the name, such as `rows_examined_total`.
+    pub(super) fn seat_maps_executed(&self, slice: &event::Slice, counter: &str) -> Option<f64> {
+        const PREFIX: &str = "mysql_perf_schema_events_statements_";
+        let name = &self.manifest().variants.get(usize::from(slice.variant))?.name;
+        let source = edge_source(name);
+        let mut labels = self
+            .experiment
+            .series
+            .named("mysql_perf_schema_events_statements_total")
+            .filter(|series| series.def.source == source)
+            .map(|series| &series.def.labels);
+        let seat_map = labels.find(|labels| labels.get("digest_text").is_some_and(|text| is_seat_map(text)))?;
+        let digest = seat_map.get("digest")?;
+        self.experiment
+            .growth(slice, &format!("{PREFIX}{counter}"), &[("digest", digest)])
     }
 
     /// Load and layout in one line, for under a chart's title.
@@ -282,22 +322,22 @@ impl Context<'_> {
     ) -> GotWorse {
         let mut list = Vec::new();
         for comparison in writes.iter().chain(tails) {
-            let estimate = comparison.ratio().map_or_else(
-                || format::MISSING.to_owned(),
-                |(point, low, high)| format::interval(Unit::Ratio, point, low, high),
-            );
-            let judged = match comparison.decision() {
-                Decision::Worse => "**worse**",
-                Decision::Better => "better",
-                Decision::Same | Decision::Unknown => "no difference is shown",
+            let estimate = || {
+                comparison.ratio().map_or_else(
+                    || format::MISSING.to_owned(),
+                    |(point, low, high)| format::interval(Unit::Ratio, point, low, high),
+                )
             };
-            let why_not = comparison
-                .withheld()
-                .map_or_else(String::new, |reason| format!(" ({reason})"));
-            list.push(Text::marked(&format!(
-                "{}: {estimate}, {judged}{why_not}",
-                comparison.claim
-            )));
+            let said = match (comparison.decision(), comparison.withheld()) {
+                (Decision::Worse, _) => format!("{}, **worse**", estimate()),
+                (Decision::Better, _) => format!("{}, better", estimate()),
+                (_, Some(missing)) if comparison.shows_no_effect() => {
+                    format!("no difference is shown; {} ({missing})", estimate())
+                }
+                (_, Some(missing)) => format!("nothing is claimed ({missing})"),
+                (_, None) => format!("{}, no difference is shown", estimate()),
+            };
+            list.push(Text::marked(&format!("{}: {said}", comparison.claim)));
         }
         let mut columns = vec![Column::text("Variant")];
         columns.extend(common::latency_columns(common::words(Endpoint::Hold)));

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use super::common::{self, Comparison};
 use super::context::Context;
+use super::evidence;
 use crate::analysis::compare::{Metric, Slice, merged_quantile};
 use crate::chart::{Axis, Bar, BarGroup, Bars, Effects, Figure, Key, Scaling, ScalingCurve, ScalingPoint};
 use crate::format::Unit;
 use crate::plan::{Arm, Group};
-use crate::recording::event::{self, What};
+use crate::recording::event::What;
 use crate::recording::{Endpoint, Event};
 use crate::report::{Block, Callout, Cell, Column, Document, GotWorse, PlanDiff, PlanLine, Section, Table, Text, Tone};
 use crate::units::Ratio;
-
-const DIGEST_PREFIX: &str = "mysql_perf_schema_events_statements_";
+use crate::verdict::lint::Missing;
 
 /// Builds the report.
 pub(super) fn document(context: &Context<'_>) -> Document {
@@ -197,14 +197,9 @@ fn rows_examined(context: &Context<'_>) -> Section {
                 .filter(|slice| slice.variant == *place);
             let mut sums = [None, None, None];
             for slice in own {
-                let digest = seat_map_digest(context, slice);
                 let names = ["total", "rows_examined_total", "rows_sent_total"];
                 for (sum, name) in sums.iter_mut().zip(names) {
-                    let growth = digest.as_deref().and_then(|digest| {
-                        context
-                            .experiment
-                            .growth(slice, &format!("{DIGEST_PREFIX}{name}"), &[("digest", digest)])
-                    });
+                    let growth = context.seat_maps_executed(slice, name);
                     if let Some(growth) = growth {
                         *sum.get_or_insert(0.0) += growth;
                     }
@@ -249,28 +244,6 @@ fn rows_examined(context: &Context<'_>) -> Section {
     section
 }
 
-/// The digest under which the server counts the seat map in this variant's schema.
-fn seat_map_digest(context: &Context<'_>, slice: &event::Slice) -> Option<String> {
-    let name = &context.manifest().variants.get(usize::from(slice.variant))?.name;
-    let source = crate::analysis::experiment::edge_source(name);
-    let series = context
-        .experiment
-        .series
-        .named("mysql_perf_schema_events_statements_total");
-    series
-        .filter(|series| series.def.source == source)
-        .find(|series| {
-            series.def.labels.get("digest_text").is_some_and(|text| {
-                let text = text.to_ascii_lowercase();
-                text.contains("`seats`")
-                    && text.contains("`number`")
-                    && text.contains("order by")
-                    && !text.contains("explain")
-            })
-        })
-        .and_then(|series| series.def.labels.get("digest").cloned())
-}
-
 fn fact(events: &[Event], place: u16, wanted: &str) -> Option<f64> {
     events.iter().find_map(|event| match &event.what {
         What::Fact {
@@ -281,6 +254,15 @@ fn fact(events: &[Event], place: u16, wanted: &str) -> Option<f64> {
         } if *variant == place && name == wanted => Some(*value),
         _ => None,
     })
+}
+
+/// A recorded plan, and what the linter misses of it.
+#[derive(Debug)]
+struct Explained {
+    statement: String,
+    digest: Option<String>,
+    missing: Vec<Missing>,
+    lines: Vec<PlanLine>,
 }
 
 /// The plan without an index, and what each index makes of it, at the largest size.
@@ -298,7 +280,12 @@ fn plans(context: &Context<'_>) -> Section {
                 statement,
                 digest,
                 text,
-            } if variant == place => Some((statement.clone(), digest.clone(), PlanLine::parse_tree(text))),
+            } if variant == place => Some(Explained {
+                statement: statement.clone(),
+                digest: digest.clone(),
+                missing: evidence::of_plan(digest.as_deref(), text),
+                lines: PlanLine::parse_tree(text),
+            }),
             _ => None,
         })
     };
@@ -308,27 +295,42 @@ fn plans(context: &Context<'_>) -> Section {
             text: "No plan was recorded, so what the database did is unknown; see the notes.".into(),
         });
     };
-    let tied = before.1.is_some();
-    let mut section = section.with(Text::plain(if tied {
-        format!("{}: the statement is the one that the service executed, seen by the server and run again under EXPLAIN ANALYZE.", group.name)
+    let mut section = section.with(Text::plain(if context.manifest().stack.as_deref() == Some("embedded") {
+        format!("{}: the statement is the one that the service executed, as its own log of statements has it, run again under EXPLAIN QUERY PLAN.", group.name)
     } else {
-        format!("{}: SQLite shows nobody what it executed, so the statement is the service's own text, run again under EXPLAIN QUERY PLAN.", group.name)
+        format!("{}: the statement is the one that the service executed, seen by the server and run again under EXPLAIN ANALYZE.", group.name)
     }));
     for arm in group.arms.iter().skip(1).filter(|arm| !arm.is_control()) {
-        let Some((statement, digest, after)) = plan_of(arm) else {
+        let Some(after) = plan_of(arm) else {
             section
                 .blocks
                 .push(Text::plain(format!("{}: no plan was recorded.", index_of(arm))).into());
             continue;
         };
+        let missing: Vec<_> = before.missing.iter().chain(&after.missing).cloned().collect();
+        if !missing.is_empty() {
+            let text = format!(
+                "{}: nothing is said of its plan; {}",
+                index_of(arm),
+                evidence::in_words(&missing)
+            );
+            section.blocks.push(
+                Callout {
+                    tone: Tone::Caution,
+                    text: Text::plain(text),
+                }
+                .into(),
+            );
+            continue;
+        }
         section.blocks.push(
             PlanDiff {
-                statement,
-                digest,
+                statement: after.statement,
+                digest: after.digest,
                 before_name: index_of(baseline),
                 after_name: index_of(arm),
-                before: before.2.clone(),
-                after,
+                before: before.lines.clone(),
+                after: after.lines,
             }
             .into(),
         );

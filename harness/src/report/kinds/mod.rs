@@ -3,6 +3,7 @@
 mod cache;
 mod common;
 mod context;
+mod evidence;
 mod incident;
 mod index;
 pub mod overview;

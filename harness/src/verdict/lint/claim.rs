@@ -15,8 +15,10 @@ use crate::units::{RatePerSec, Ratio};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
-    /// Response times.
+    /// Response times, from the intended start.
     Latency,
+    /// Service times, from the send: what a generator that shares its processors with the service can still tell apart.
+    ServiceTime,
     /// Work done in a time.
     Throughput,
     /// Failures over requests.
@@ -32,7 +34,15 @@ pub enum Subject {
 impl Subject {
     /// Whether the claim depends on how fast something went.
     pub(super) const fn is_timed(self) -> bool {
-        matches!(self, Self::Latency | Self::Throughput | Self::FailureRatio)
+        matches!(
+            self,
+            Self::Latency | Self::ServiceTime | Self::Throughput | Self::FailureRatio
+        )
+    }
+
+    /// Whether the claim rests on quantiles.
+    pub(super) const fn has_quantiles(self) -> bool {
+        matches!(self, Self::Latency | Self::ServiceTime)
     }
 }
 

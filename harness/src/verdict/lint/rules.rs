@@ -118,7 +118,7 @@ fn hits_from_latency(claim: &Claim) -> Option<String> {
 }
 
 fn averaged_quantiles(claim: &Claim) -> Option<String> {
-    if claim.subject != Subject::Latency {
+    if !claim.subject.has_quantiles() {
         return None;
     }
     match claim.quantiles_from {
@@ -186,15 +186,18 @@ fn generator(claim: &Claim) -> Option<String> {
     let Some(cpu) = generator.cpu else {
         return said("how busy the load generator was");
     };
-    let (Some(lag), Some(response)) = (generator.lag_p99, generator.response_p99) else {
-        return said("how late the load generator was");
-    };
     if cpu.0 > GENERATOR_CPU.0 {
         return Some(format!(
             "a load generator with time to spare: it was busy for {:.0} %",
             cpu.0 * 100.0
         ));
     }
+    if claim.subject == Subject::ServiceTime {
+        return None;
+    }
+    let (Some(lag), Some(response)) = (generator.lag_p99, generator.response_p99) else {
+        return said("how late the load generator was");
+    };
     match (lag, response) {
         (Value::Infinite, _) => said("a load generator on time: more than 1 % of its requests were never sent"),
         (Value::Finite(lag), Value::Finite(response)) if lag as f64 > GENERATOR_LAG.0 * response as f64 => {
@@ -219,6 +222,10 @@ fn steady_state(claim: &Claim) -> Option<String> {
             drift * 100.0
         )),
         Some(Steadiness::Drifting { .. }) => said("a steady state: the series still moved"),
+        Some(Steadiness::Settling { drift, .. }) => Some(format!(
+            "a steady state: the second half of a slice differs from its first by {:+.0} %",
+            drift * 100.0
+        )),
         Some(Steadiness::TooShort) => said("a run long enough to tell a steady state"),
         None => said("a test for a steady state"),
     }

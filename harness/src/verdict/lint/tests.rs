@@ -65,8 +65,9 @@ fn sound(subject: Subject) -> Claim {
     }
 }
 
-const SUBJECTS: [Subject; 6] = [
+const SUBJECTS: [Subject; 7] = [
     Subject::Latency,
+    Subject::ServiceTime,
     Subject::Throughput,
     Subject::FailureRatio,
     Subject::HitRatio,
@@ -282,8 +283,38 @@ fn generator() {
 }
 
 #[test]
+fn a_late_generator_leaves_service_times_alone_and_a_busy_one_does_not() {
+    let mut claim = sound(Subject::ServiceTime);
+    claim.generator = Some(Generator {
+        cpu: Some(Ratio(0.4)),
+        lag_p99: None,
+        response_p99: None,
+    });
+    assert_eq!(lint(&claim), []);
+    let text = "a load generator with time to spare: it was busy for 97 %";
+    unsound(Subject::ServiceTime, Rule::Generator, text, |c| {
+        c.generator = Some(Generator {
+            cpu: Some(Ratio(0.97)),
+            lag_p99: None,
+            response_p99: None,
+        })
+    });
+    let text = "quantiles of merged histograms: averages of quantiles are quantiles of nothing";
+    unsound(Subject::ServiceTime, Rule::AveragedQuantiles, text, |c| {
+        c.quantiles_from = Some(QuantilesFrom::Averages)
+    });
+}
+
+#[test]
 fn steady_state() {
     let rule = Rule::SteadyState;
+    let text = "a steady state: the second half of a slice differs from its first by -39 %";
+    unsound(Subject::ServiceTime, rule, text, |c| {
+        c.steadiness = Some(Steadiness::Settling {
+            drift: -0.39,
+            p_value: 0.0005,
+        });
+    });
     let trend = mann_kendall(&[1.0, 2.0, 3.0, 4.0]).unwrap();
     let text = "a steady state: the series still moved by +35 %";
     unsound(Subject::Latency, rule, text, |c| {
