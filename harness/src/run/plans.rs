@@ -12,7 +12,7 @@ use crate::recording::event::{NoteLevel, What};
 use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::ScrapeError;
 use crate::scrape::mysql_plan::MySqlPlans;
-use crate::scrape::sqlite_plan::{Parameter, SqlitePlans};
+use crate::scrape::sqlite_plan::SqlitePlans;
 use crate::stack::StackKind;
 
 /// Long enough to see the seat map under load, short against a probe.
@@ -124,7 +124,10 @@ async fn sqlite(file: &Path, arm: &LiveArm) -> Result<Option<Seen>, ScrapeError>
         tokio::time::sleep(LOOK_AGAIN).await;
     };
     let mut plans = SqlitePlans::open(file).await?;
-    let explained = plans.explain(&statement, &[Parameter::Integer(1)]).await?;
+    let Some(schedule) = plans.value_of("seats", "schedule_id").await? else {
+        return Ok(None);
+    };
+    let explained = plans.explain(&statement, &[schedule]).await?;
     let mut text = String::new();
     explained.plan.walk(0, &mut |depth, node: &PlanNode| {
         text.push_str(&format!("{}-> {}\n", "    ".repeat(depth), node.operation));

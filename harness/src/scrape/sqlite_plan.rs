@@ -95,6 +95,21 @@ impl SqlitePlans {
         })
     }
 
+    /// A value for a parameter that occurs in the data: with one that does not, a statement finds nothing and takes next
+    /// to no steps. `None` from an empty table.
+    ///
+    /// # Errors
+    /// When SQLite refuses the names.
+    pub async fn value_of(&mut self, table: &str, column: &str) -> Result<Option<Parameter>, ScrapeError> {
+        let select = format!("SELECT \"{column}\" FROM \"{table}\" LIMIT 1");
+        let row = sqlx::query_scalar::<_, i64>(AssertSqlSafe(select))
+            .persistent(false)
+            .fetch_optional(&mut self.connection)
+            .await
+            .map_err(asking("a value of a column"))?;
+        Ok(row.map(Parameter::Integer))
+    }
+
     async fn run(&mut self, statement: &str, parameters: &[Parameter]) -> Result<(u64, u64), ScrapeError> {
         const WHAT: &str = "the steps of a statement";
         let counted = Arc::new(AtomicU64::new(0));

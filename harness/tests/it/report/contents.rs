@@ -1,0 +1,241 @@
+//! What a recording, and the report on it, must hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use soundcheck::plan::{ExperimentPlan, offered_fact};
+use soundcheck::recording::Recording;
+use soundcheck::recording::event::{Event, FaultStep, What};
+use soundcheck::report::{Block, Cell, Document, Table, kinds};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Engine {
+    MySql,
+    Sqlite,
+}
+
+/// A recording read back.
+struct Read {
+    events: Vec<Event>,
+    document: Document,
+    plan: String,
+    names: Vec<String>,
+}
+
+impl Read {
+    fn of(folder: &Path) -> Self {
+        let recording = Recording::open(folder).unwrap();
+        assert!(recording.is_complete(), "{:?}", recording.notes());
+        assert!(
+            recording.manifest().tool.commit.is_some(),
+            "nobody knows which build this was"
+        );
+        let names = recording.manifest().variants.iter().map(|variant| variant.name.clone());
+        Self {
+            events: recording.events().unwrap(),
+            document: kinds::document(&recording).unwrap(),
+            plan: recording.plan().unwrap().unwrap(),
+            names: names.collect(),
+        }
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.document.sections.iter().flat_map(|section| &section.blocks)
+    }
+
+    #[track_caller]
+    fn table(&self, caption: &str) -> &Table {
+        let mut tables = self.blocks().filter_map(|block| match block {
+            Block::Table(table) if table.caption.contains(caption) => Some(table),
+            _ => None,
+        });
+        tables.next().unwrap_or_else(|| panic!("no table `{caption}`"))
+    }
+}
+
+/// The numbers of a column by the text of another.
+#[track_caller]
+fn column(table: &Table, keys: &str, values: &str) -> BTreeMap<String, Option<f64>> {
+    let place = |title: &str| {
+        let found = table.columns.iter().position(|column| column.title == title);
+        found.unwrap_or_else(|| panic!("no column `{title}` in `{}`", table.caption))
+    };
+    let (key, value) = (place(keys), place(values));
+    let text = |cell: &Cell| match cell {
+        Cell::Text(text) => text.to_plain(),
+        other => panic!("{other:?} is no text"),
+    };
+    let number = |cell: &Cell| match cell {
+        Cell::Number(number) => *number,
+        other => panic!("{other:?} is no number"),
+    };
+    table
+        .rows
+        .iter()
+        .map(|row| (text(&row[key]), number(&row[value])))
+        .collect()
+}
+
+/// At least twelve blocks over three launches, every variant once in each, at the share of the slowest that was planned.
+fn check_design(read: &Read) {
+    let plan: ExperimentPlan = serde_yaml::from_str(&read.plan).unwrap();
+    for group in &plan.groups {
+        let place = |name: &str| read.names.iter().position(|known| known == name).unwrap();
+        let own: BTreeSet<usize> = group.arms.iter().map(|arm| place(&arm.name)).collect();
+        let mut blocks: BTreeMap<u32, BTreeSet<usize>> = BTreeMap::new();
+        let mut launches = BTreeSet::new();
+        let mut orders = BTreeSet::new();
+        for event in &read.events {
+            if let What::Slice(slice) = &event.what
+                && own.contains(&usize::from(slice.variant))
+            {
+                assert!(blocks.entry(slice.block).or_default().insert(slice.variant.into()));
+                launches.insert(slice.launch);
+                orders.insert((slice.variant, slice.order));
+            }
+        }
+        assert!(blocks.len() >= 12 && launches.len() >= 3, "{}", group.name);
+        assert!(blocks.values().all(|variants| *variants == own), "{}", group.name);
+        assert!(orders.len() > own.len(), "{}: the order never changes", group.name);
+
+        let borne = read.events.iter().filter_map(|event| match &event.what {
+            What::Probe { variant, achieved, .. } if own.contains(&usize::from(*variant)) => {
+                achieved.map(|rate| rate.0)
+            }
+            _ => None,
+        });
+        let slowest = borne.fold(f64::INFINITY, f64::min);
+        let offered = read.events.iter().find_map(|event| match &event.what {
+            What::Fact { name, value, .. } if *name == offered_fact(&group.name) => Some(*value),
+            _ => None,
+        });
+        assert!(
+            (offered.unwrap() / slowest - plan.load.0 / 100.0).abs() < 1e-9,
+            "{}",
+            group.name
+        );
+    }
+    // Each effect stands with its evidence or says what is missing.
+    assert!(!read.document.effects.is_empty());
+    for effect in &read.document.effects {
+        assert!(effect.estimate.is_some() != effect.withheld.is_some(), "{effect:?}");
+        assert!(effect.rounds >= Some(12) && effect.launches >= Some(3), "{effect:?}");
+    }
+}
+
+pub(crate) fn check_cache(folder: &Path, engine: Engine) {
+    let read = Read::of(folder);
+    check_design(&read);
+    let table = read.table("From the service's own counters");
+    let hits = column(table, "Variant", "Hit ratio");
+    let reads = column(table, "Variant", "Reads per seat map");
+    let counted = column(table, "Variant", "Counted by the server");
+    let cached: &[&str] = match engine {
+        Engine::MySql => &["redis", "tiered"],
+        Engine::Sqlite => &["local"],
+    };
+    for name in cached {
+        assert!(hits[*name].unwrap() > 0.0, "{name}: {hits:?}");
+        assert!(reads[*name].unwrap() < reads["off"].unwrap(), "{name}: {reads:?}");
+    }
+    assert_eq!(hits["off"], Some(0.0));
+    // Requests under way at an edge are counted on one side of it alone.
+    assert!((reads["off"].unwrap() - 1.0).abs() < 0.1, "{reads:?}");
+    assert!(
+        counted
+            .values()
+            .all(|count| count.is_some() == (engine == Engine::MySql)),
+        "{counted:?}"
+    );
+}
+
+pub(crate) fn check_index(folder: &Path, engine: Engine) {
+    let read = Read::of(folder);
+    check_design(&read);
+    let diffs: Vec<_> = read
+        .blocks()
+        .filter_map(|block| match block {
+            Block::PlanDiff(diff) => Some(diff),
+            _ => None,
+        })
+        .collect();
+    let after: Vec<&str> = diffs.iter().map(|diff| diff.after_name.as_str()).collect();
+    assert_eq!(after, ["status-schedule", "schedule-status", "covering"]);
+    for diff in diffs {
+        assert!(diff.digest.is_some(), "{diff:?}");
+        let all = |lines: &[soundcheck::report::PlanLine]| {
+            lines
+                .iter()
+                .map(|line| line.step.to_ascii_lowercase())
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let (before, after) = (all(&diff.before), all(&diff.after));
+        assert!(before.contains("scan") && !before.contains("index"), "{before}");
+        assert!(after.contains("index") && !after.contains("table scan"), "{after}");
+    }
+    let table = read.table("From the statement's own counters");
+    let (evidence, most_with, least_without) = match engine {
+        Engine::MySql => ("Examined per returned", 3.0, 5.0),
+        Engine::Sqlite => ("Steps of one seat map", 20_000.0, 30_000.0),
+    };
+    let work = column(table, "Index", evidence);
+    for (index, value) in &work {
+        let value = value.unwrap_or_else(|| panic!("{index}: {work:?}"));
+        if index.starts_with("none") {
+            assert!(value >= least_without, "{work:?}");
+        } else {
+            assert!(value <= most_with, "{work:?}");
+        }
+    }
+}
+
+pub(crate) fn check_incident(folder: &Path, engine: Engine) {
+    let read = Read::of(folder);
+    let steps: Vec<FaultStep> = read
+        .events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Fault { name, step, .. } => {
+                let expected = match engine {
+                    Engine::MySql => "mysql.pause",
+                    Engine::Sqlite => "database.lock",
+                };
+                assert_eq!(name, expected);
+                Some(*step)
+            }
+            _ => None,
+        })
+        .collect();
+    for step in [FaultStep::Injected, FaultStep::Healed, FaultStep::Verified] {
+        assert!(steps.contains(&step), "{steps:?}");
+    }
+    let moments = read.table("Moments and durations");
+    for row in &moments.rows {
+        let [Cell::Text(what), Cell::Text(value), ..] = row.as_slice() else {
+            panic!("{row:?}");
+        };
+        assert!(
+            !value.to_plain().contains("n/a"),
+            "{}: {}",
+            what.to_plain(),
+            value.to_plain()
+        );
+    }
+    let radius = read.table("Requests by endpoint");
+    let during = column(radius, "Endpoint", "Failed during");
+    assert!(
+        during.values().any(|share| share.is_some_and(|share| share > 0.0)),
+        "{during:?}"
+    );
+    let books: Vec<_> = read
+        .events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Accounting { counts, .. } => Some(*counts),
+            _ => None,
+        })
+        .collect();
+    assert!(books.iter().all(|counts| counts.imbalances().is_empty()));
+    assert!(books.iter().map(|counts| counts.scheduled).sum::<u64>() > 100);
+}
