@@ -9,8 +9,9 @@ use super::exit::{Exit, Failure, OrExit};
 use super::interrupt;
 use super::progress::Progress;
 use super::stack_args::StackArgs;
+use crate::fault::{self, Edges};
 use crate::plan::spec::Engine;
-use crate::plan::{self, Profile};
+use crate::plan::{self, DrillFault, Profile};
 use crate::recording::store::VERDICT_FILE;
 use crate::recording::{Recording, put_derived};
 use crate::report::kinds::overview;
@@ -124,7 +125,15 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
             progress.note(&event.to_string());
         })
     };
-    let options = args.stack.options(observer)?;
+    let mut options = args.stack.options(observer)?;
+    // Before the stack starts: its broker advertises its proxy's address. Experiments use no broker, and reach the rest
+    // directly.
+    let mut edges = if kinds.contains(&Kind::Incident) {
+        Edges::bind(args.seed).await?
+    } else {
+        Edges::default()
+    };
+    options.kafka_advertised = edges.kafka_advertised();
     let stack = tokio::select! {
         opened = stack::open(&options) => opened.or_exit(Exit::NoStack)?,
         () = stop.cancelled() => {
@@ -149,7 +158,7 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
         command: command_line(args, stack.kind()),
         profile: clap::ValueEnum::to_possible_value(&args.profile).map(|value| value.get_name().to_owned()),
     };
-    let result = Box::pin(each(&bench, args, &kinds, &progress)).await;
+    let result = Box::pin(each(&bench, args, &kinds, &mut edges, &progress)).await;
     drop(bench);
     stack.close().await.or_exit(Exit::NoStack)?;
     scratch.close()?;
@@ -159,13 +168,19 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     print(args, &written, progress.elapsed())
 }
 
-async fn each(bench: &Bench<'_>, args: &Args, kinds: &[Kind], progress: &Progress) -> Result<Vec<Written>, Failure> {
+async fn each(
+    bench: &Bench<'_>,
+    args: &Args,
+    kinds: &[Kind],
+    edges: &mut Edges,
+    progress: &Progress,
+) -> Result<Vec<Written>, Failure> {
     let mut written = Vec::new();
     for kind in kinds {
         let name = clap::ValueEnum::to_possible_value(kind)
             .map_or_else(|| "run".to_owned(), |value| value.get_name().to_owned());
         let dir = args.out.join(folder_name(&name, args.seed));
-        let ran = record(bench, *kind, args, &dir).await;
+        let ran = record(bench, *kind, args, edges, &dir).await;
         match ran {
             Ok(()) => {}
             Err(RunError::Interrupted(kept)) => {
@@ -212,7 +227,7 @@ fn sum_up(bench: &Bench<'_>, args: &Args, written: &[Written]) -> Result<Written
     render(&dir)
 }
 
-async fn record(bench: &Bench<'_>, kind: Kind, args: &Args, dir: &Path) -> Result<(), RunError> {
+async fn record(bench: &Bench<'_>, kind: Kind, args: &Args, edges: &mut Edges, dir: &Path) -> Result<(), RunError> {
     let engine = engine_of(bench.stack);
     match kind {
         Kind::Cache => run::experiment(bench, &plan::spec::cache(engine, args.profile, args.seed), dir)
@@ -221,9 +236,10 @@ async fn record(bench: &Bench<'_>, kind: Kind, args: &Args, dir: &Path) -> Resul
         Kind::Index => run::experiment(bench, &plan::spec::index(args.profile, args.seed), dir)
             .await
             .map(drop),
-        Kind::Incident => run::incident(bench, &plan::incident::plan(engine, args.profile, args.seed), dir)
-            .await
-            .map(drop),
+        Kind::Incident => {
+            let plan = plan::incident::plan(fault::drill::usual(bench.stack), args.profile, args.seed);
+            run::incident(bench, &plan, edges, dir).await.map(drop)
+        }
     }
 }
 
@@ -239,7 +255,7 @@ fn estimate(kind: Kind, engine: Engine, args: &Args) -> Duration {
     match kind {
         Kind::Cache => plan::spec::cache(engine, args.profile, args.seed).estimate(),
         Kind::Index => plan::spec::index(args.profile, args.seed).estimate(),
-        Kind::Incident => plan::incident::plan(engine, args.profile, args.seed).estimate(),
+        Kind::Incident => plan::incident::plan(DrillFault::MysqlPause, args.profile, args.seed).estimate(),
     }
 }
 

@@ -171,7 +171,7 @@ impl Run<'_> {
                 self.clock,
                 (&arm.name, place),
                 common.into_iter().chain(own).collect::<Vec<_>>(),
-                false,
+                None,
                 arm.index.as_deref(),
                 &group.dataset,
             )

@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::arm::LiveArm;
 use super::bench::Bench;
 use super::error::RunError;
+use super::ways::{self, WaySource};
 use crate::analysis::experiment::service_source;
 use crate::config::{JourneyKind, ScenarioConfig};
-use crate::fault;
+use crate::fault::{self, Edges};
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadPlan, Recorder, Selector, drive};
 use crate::plan::{IncidentPlan, offered_fact};
@@ -35,11 +36,17 @@ const DRAIN: Duration = Duration::from_secs(30);
 const PROBE_USERS: u32 = 16;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs `plan` into a new recording at `dir`.
+/// Runs `plan` into a new recording at `dir`. The service reaches its servers through `edges` as far as proxies can stand
+/// there.
 ///
 /// # Errors
 /// When something that the run stands on fails; what was measured until then is kept, and the fault is healed.
-pub async fn incident(bench: &Bench<'_>, plan: &IncidentPlan, dir: &Path) -> Result<PathBuf, RunError> {
+pub async fn incident(
+    bench: &Bench<'_>,
+    plan: &IncidentPlan,
+    edges: &mut Edges,
+    dir: &Path,
+) -> Result<PathBuf, RunError> {
     let clock = RunClock::start();
     let mut manifest = bench.manifest(&plan.kind, plan.seed, clock);
     manifest.variants = vec![Variant {
@@ -65,7 +72,7 @@ pub async fn incident(bench: &Bench<'_>, plan: &IncidentPlan, dir: &Path) -> Res
         recording: &recording,
         clock,
     };
-    let outcome = drill.run().await;
+    let outcome = drill.run(edges).await;
     recording.close()?;
     outcome?;
     Ok(dir.to_owned())
@@ -90,7 +97,7 @@ impl Drill<'_> {
         })
     }
 
-    async fn run(&self) -> Result<(), RunError> {
+    async fn run(&self, edges: &mut Edges) -> Result<(), RunError> {
         let observer = &self.bench.observer;
         observer.step("incident: creating data", Duration::from_secs(3));
         let capacity = CAPACITY.to_string();
@@ -100,12 +107,16 @@ impl Drill<'_> {
             ("queue.active_ttl", active.as_str()),
             ("hold.ttl", hold.as_str()),
         ];
+        let namespace = self.bench.namespace(self.clock, 0);
+        let joined = edges.join(self.bench.stack, &namespace).await;
+        let endpoints = joined.map_err(|source| self.failed(source))?;
+        ways::note_past(self.bench, edges, self.recording, self.clock)?;
         let mut arm = LiveArm::prepare(
             self.bench,
             self.clock,
             (NAME, 0),
             settings,
-            true,
+            Some(&endpoints),
             None,
             &self.plan.dataset,
         )
@@ -122,7 +133,8 @@ impl Drill<'_> {
         self.recording.update_manifest(|manifest| manifest.data = Some(facts))?;
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
         let mut poller = self.poller(&arm)?;
-        let drilled = self.drill(&arm).await;
+        poller.watch(crate::analysis::ways::SOURCE, WaySource::new(self.bench, edges));
+        let drilled = self.drill(&arm, edges).await;
         let drained = match &drilled {
             Ok(()) => self.drain(&arm).await,
             Err(_) => Ok(()),
@@ -223,7 +235,7 @@ impl Drill<'_> {
         ))
     }
 
-    async fn drill(&self, arm: &LiveArm) -> Result<(), RunError> {
+    async fn drill(&self, arm: &LiveArm, edges: &Edges) -> Result<(), RunError> {
         let rate = self.probe(arm).await?;
         self.event(What::Fact {
             variant: None,
@@ -264,7 +276,7 @@ impl Drill<'_> {
             Arc::clone(&recorder),
             self.clock,
         ));
-        let broken = self.phases(arm, zero).await;
+        let broken = self.phases(arm, edges, zero).await;
         if broken.is_err() {
             handle.stop();
         }
@@ -293,7 +305,7 @@ impl Drill<'_> {
     }
 
     /// Warm-up, before, fault, after, each at its moment of the schedule.
-    async fn phases(&self, arm: &LiveArm, zero: Nanos) -> Result<(), RunError> {
+    async fn phases(&self, arm: &LiveArm, edges: &Edges, zero: Nanos) -> Result<(), RunError> {
         let plan = self.plan;
         let mut due = zero.plus(Duration::from_millis(plan.warm_up_ms));
         self.phase("warm-up", Edge::Begin)?;
@@ -305,8 +317,8 @@ impl Drill<'_> {
             format!("incident: {}", plan.fault.words()),
             Duration::from_millis(plan.fault_ms),
         );
-        let fault =
-            fault::drill::of(plan.fault, self.bench.stack, &arm.namespace).map_err(|source| self.failed(source))?;
+        let fault = fault::drill::of(plan.fault, self.bench.stack, edges, &arm.namespace)
+            .map_err(|source| self.failed(source))?;
         let step = |step: FaultStep, detail: Option<String>| {
             self.event(What::Fault {
                 name: plan.fault.name().to_owned(),

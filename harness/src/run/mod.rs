@@ -9,6 +9,7 @@ pub mod error;
 pub mod experiment;
 pub mod incident;
 mod plans;
+mod ways;
 
 pub use bench::{Bench, Moment, Observer, overview};
 pub use error::RunError;

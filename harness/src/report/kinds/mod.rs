@@ -6,6 +6,7 @@ mod context;
 mod incident;
 mod index;
 pub mod overview;
+mod ways;
 
 use std::path::PathBuf;
 
