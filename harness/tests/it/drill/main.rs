@@ -11,6 +11,7 @@ mod tool;
 
 mod external;
 mod own_containers;
+mod readiness;
 
 use soundcheck::analysis::ways::{Way, ways};
 use soundcheck::recording::event::FaultStep;
