@@ -9,6 +9,7 @@ use futures::stream::{StreamExt as _, TryStreamExt as _};
 
 use super::arm::LiveArm;
 use super::bench::Bench;
+use super::clocks;
 use super::edges::EdgeReader;
 use super::error::RunError;
 use super::plans;
@@ -214,6 +215,9 @@ impl Run<'_> {
             );
             for arm in arms.iter_mut() {
                 arm.launch(self.bench, self.recording, self.clock, launch).await?;
+            }
+            if let ([first, ..], 0, 0) = (&*arms, first_variant, launch) {
+                clocks::compare(self.bench, first, self.recording, self.clock).await?;
             }
             let rate = match rate {
                 Some(rate) => rate,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::arm::LiveArm;
 use super::bench::Bench;
+use super::clocks;
 use super::error::RunError;
 use super::ways::{self, WaySource};
 use crate::analysis::experiment::service_source;
@@ -132,6 +133,7 @@ impl Drill<'_> {
         };
         self.recording.update_manifest(|manifest| manifest.data = Some(facts))?;
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
+        clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
         let mut poller = self.poller(&arm)?;
         poller.watch(crate::analysis::ways::SOURCE, WaySource::new(self.bench, edges));
         let drilled = self.drill(&arm, edges).await;

@@ -4,6 +4,7 @@
 
 pub mod arm;
 pub mod bench;
+mod clocks;
 mod edges;
 pub mod error;
 pub mod experiment;

@@ -479,6 +479,7 @@ impl Incident<'_> {
         let mut notes = vec![Text::plain(
             "Method: journeys arrive by a schedule that does not wait for answers. Each second is judged by what ended in it, as somebody watching could have done. Noticing rests on the users' own requests, since the alert rules of production are not evaluated here.",
         )];
+        notes.extend(common::clocks(self.recording.manifest()));
         for event in &self.events {
             if let What::Note { level, text } = &event.what {
                 let prefix = if *level == NoteLevel::Warning { "Warning: " } else { "" };
