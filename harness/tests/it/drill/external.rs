@@ -77,3 +77,33 @@ async fn every_report_is_made_on_servers_that_are_not_ours() {
     let through_redis = ways[1].bytes_to_service_during.unwrap();
     assert!(through_redis > 0.0, "Redis was not stalled: {:?}", ways[1]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_server_goes_the_reports_before_are_summed_up_and_the_code_says_so() {
+    let Some(mut servers) = Servers::start().await else {
+        return;
+    };
+    let _alone = MEASURING.lock().await;
+    let mut tool = servers.report(&["incident", "cache", "index"]);
+    tool.until("a launch of the second report", |tool| {
+        (!tool.services("cache").is_empty()).then_some(())
+    });
+    servers.mysql.container.take().unwrap().rm().await.unwrap();
+    let ended = tool.end();
+    assert_eq!(ended.code, Some(6), "{ended:#?}");
+    let said = ended.said.join("\n");
+    assert!(said.contains("error: ") && said.contains("mysql"), "{said}");
+    assert_eq!(tool.recording("index"), None, "nothing new is begun on half a stack");
+    assert!(tool.recording("incident").unwrap().join("report.html").exists());
+    let overview = tool.recording("overview").unwrap().join("report.md");
+    let overview = std::fs::read_to_string(overview).unwrap();
+    assert!(
+        overview.contains("Not measured to the end: cache, index."),
+        "{overview}"
+    );
+    assert!(
+        overview.contains("../") && overview.contains("-incident-"),
+        "{overview}"
+    );
+    assert_eq!(tool.left_behind(), [] as [std::path::PathBuf; 0]);
+}

@@ -1,7 +1,14 @@
-//! `soundcheck report` as a person runs it, where nothing is installed: what it shows, how it ends, what it leaves.
+//! `soundcheck report` where nothing is installed: how it ends when it is asked to, and what it said about its time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../support/tool.rs"]
 #[allow(dead_code, reason = "each binary uses what it needs")]
 mod tool;
+
+mod ends;
+
+use tokio::sync::Mutex;
+
+/// Held while something is measured: two at once on two cores would measure each other.
+static MEASURING: Mutex<()> = Mutex::const_new(());
