@@ -5,9 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{Dataset, Profile};
+use super::spec::{Dataset, FINAL_STATE, Profile};
 use crate::config::JourneyKind;
 use crate::units::{Nanos, Percent, Ratio};
+
+/// Short enough that a hold left behind by the fault is back on sale before the end of the drill.
+pub const HOLD_TTL: Duration = Duration::from_secs(8);
+/// How long after its expiry the sweeper may leave it.
+pub const GRACE: Duration = Duration::from_secs(3);
 
 /// What is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -82,9 +87,23 @@ impl IncidentPlan {
         Duration::from_millis(self.warm_up_ms + self.before_ms + self.fault_ms + self.after_ms)
     }
 
-    /// Expected time of the whole drill.
+    /// About how long it takes to create the data and to launch the service.
+    pub const fn seeding_estimate(&self) -> Duration {
+        Duration::from_secs(3)
+    }
+
+    /// From the last arrival until every hold that was left has expired and been swept; the outbox is empty long before.
+    pub fn drain_estimate(&self) -> Duration {
+        HOLD_TTL + GRACE
+    }
+
+    /// Expected time: the steps that a run shows, added up.
     pub fn estimate(&self) -> Duration {
-        self.load_time() + Duration::from_millis(self.probe_ms) + Duration::from_secs(10)
+        self.seeding_estimate()
+            + Duration::from_millis(self.probe_ms)
+            + self.load_time()
+            + self.drain_estimate()
+            + FINAL_STATE
     }
 }
 

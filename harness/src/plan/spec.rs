@@ -80,10 +80,23 @@ pub struct Group {
 }
 
 impl Group {
-    /// About how long it takes to create the data of all arms.
+    /// About how long it takes to create the data of all arms, from runs on two cores.
     pub fn seeding_estimate(&self) -> Duration {
-        let arms = u32::try_from(self.arms.len()).unwrap_or(u32::MAX);
-        Duration::from_millis(900 + self.dataset.seats() / 40) * arms
+        Duration::from_millis(900 + self.dataset.seats() / 40) * self.n_arms()
+    }
+
+    /// About how long it takes to launch all arms once, one after the other.
+    pub fn launch_estimate(&self) -> Duration {
+        Duration::from_millis(250) * self.n_arms()
+    }
+
+    /// About how long it takes to ask every arm for `probe_ms`.
+    pub fn probe_estimate(&self, probe_ms: u64) -> Duration {
+        Duration::from_millis(probe_ms + 400) * self.n_arms()
+    }
+
+    fn n_arms(&self) -> u32 {
+        u32::try_from(self.arms.len()).unwrap_or(u32::MAX)
     }
 
     /// The arm that every other is compared with.
@@ -121,21 +134,21 @@ impl ExperimentPlan {
         self.groups.iter().try_for_each(|group| group.design.check())
     }
 
-    /// Expected time: seeding, launches, probes and slices, from runs on two cores.
+    /// Expected time: the steps that a run shows, added up.
     pub fn estimate(&self) -> Duration {
-        self.groups
-            .iter()
-            .map(|group| {
-                let arms = u32::try_from(group.arms.len()).unwrap_or(u32::MAX);
-                let seeding = group.seeding_estimate();
-                let launches = Duration::from_millis(900) * group.design.launches;
-                let probes = Duration::from_millis(self.probe_ms + 400) * arms;
-                seeding + launches + probes + group.design.measured_time()
-            })
-            .sum::<Duration>()
-            + Duration::from_secs(3)
+        let of_group = |group: &Group| {
+            group.seeding_estimate()
+                + group.launch_estimate() * group.design.launches
+                + group.probe_estimate(self.probe_ms)
+                + group.design.measured_time()
+                + FINAL_STATE
+        };
+        self.groups.iter().map(of_group).sum()
     }
 }
+
+/// About how long it takes to read the final state of a group, or of a drill.
+pub const FINAL_STATE: Duration = Duration::from_secs(2);
 
 /// The name of the fact in a recording that holds the rate which every arm of a group was offered.
 pub fn offered_fact(group: &str) -> String {

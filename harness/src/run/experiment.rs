@@ -17,6 +17,7 @@ use crate::config::{JourneyKind, ScenarioConfig};
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Slice, drive};
 use crate::plan::design::SETTLE;
+use crate::plan::spec::FINAL_STATE;
 use crate::plan::{ExperimentPlan, Group, PlannedSlice, offered_fact};
 use crate::recording::event::{self, Edge, NoteLevel, What};
 use crate::recording::model::{DataFacts, Rules, Variant};
@@ -135,6 +136,7 @@ impl Run<'_> {
     }
 
     async fn group(&self, group: &Group, first_variant: u16) -> Result<(), RunError> {
+        self.check_stop()?;
         let observer = &self.bench.observer;
         observer.step(self.label(group, "creating data"), group.seeding_estimate());
         self.event(What::Phase {
@@ -152,7 +154,7 @@ impl Run<'_> {
             arm.stop().await?;
         }
         measured?;
-        observer.step(self.label(group, "reading the final state"), Duration::from_secs(2));
+        observer.step(self.label(group, "reading the final state"), FINAL_STATE);
         for arm in &arms {
             arm.audit(self.bench, self.recording, self.clock).await?;
             self.bench.stack.remove_namespace(&arm.namespace).await?;
@@ -211,7 +213,7 @@ impl Run<'_> {
             self.check_stop()?;
             self.bench.observer.step(
                 self.label(group, &format!("launch {} of {}", launch + 1, group.design.launches)),
-                Duration::ZERO,
+                group.launch_estimate(),
             );
             for arm in arms.iter_mut() {
                 arm.launch(self.bench, self.recording, self.clock, launch).await?;
@@ -254,7 +256,7 @@ impl Run<'_> {
         let length = Duration::from_millis(self.plan.probe_ms);
         self.bench.observer.step(
             self.label(group, "finding what this machine bears"),
-            length * u32::try_from(arms.len()).unwrap_or(1),
+            group.probe_estimate(self.plan.probe_ms),
         );
         let mut slowest: Option<f64> = None;
         for arm in arms {

@@ -14,6 +14,8 @@ use crate::config::{JourneyKind, ScenarioConfig};
 use crate::fault::{self, Edges};
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadPlan, Recorder, Selector, drive};
+use crate::plan::incident::{GRACE, HOLD_TTL};
+use crate::plan::spec::FINAL_STATE;
 use crate::plan::{IncidentPlan, offered_fact};
 use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
 use crate::recording::model::{DataFacts, Rules, Variant};
@@ -30,8 +32,6 @@ const NAME: &str = "service";
 const CAPACITY: u32 = 2_000;
 /// Short enough that a journey cut off by the fault gives its place back within the drill.
 const ACTIVE_TTL: Duration = Duration::from_secs(20);
-const HOLD_TTL: Duration = Duration::from_secs(8);
-const GRACE: Duration = Duration::from_secs(3);
 /// How long the outbox and the consumer may take after the last payment.
 const DRAIN: Duration = Duration::from_secs(30);
 const PROBE_USERS: u32 = 16;
@@ -100,7 +100,7 @@ impl Drill<'_> {
 
     async fn run(&self, edges: &mut Edges) -> Result<(), RunError> {
         let observer = &self.bench.observer;
-        observer.step("incident: creating data", Duration::from_secs(3));
+        observer.step("incident: creating data", self.plan.seeding_estimate());
         let capacity = CAPACITY.to_string();
         let (active, hold) = (seconds(ACTIVE_TTL), seconds(HOLD_TTL));
         let settings = [
@@ -146,7 +146,7 @@ impl Drill<'_> {
         arm.stop().await?;
         drilled?;
         drained?;
-        observer.step("incident: reading the final state", Duration::from_secs(2));
+        observer.step("incident: reading the final state", FINAL_STATE);
         arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
         arm.audit(self.bench, self.recording, self.clock).await?;
         Ok(self.bench.stack.remove_namespace(&arm.namespace).await?)
@@ -364,9 +364,10 @@ impl Drill<'_> {
 
     /// Waits until every payment's event has had its effect and every hold that was left has expired and been swept.
     async fn drain(&self, arm: &LiveArm) -> Result<(), RunError> {
-        self.bench
-            .observer
-            .step("incident: waiting for the outbox to empty", Duration::from_secs(5));
+        self.bench.observer.step(
+            "incident: waiting for outbox and holds to end",
+            self.plan.drain_estimate(),
+        );
         let began = self.clock.now();
         let swept = began.plus(HOLD_TTL).plus(GRACE);
         let mut metrics = ServiceSource::new(&format!("{}/metrics", arm.base_url().unwrap_or_default()))?;
@@ -380,7 +381,7 @@ impl Drill<'_> {
             if (pending == Some(0.0) && self.clock.now() >= swept) || waited > DRAIN {
                 break pending;
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.wait(self.clock.now().plus(Duration::from_millis(200))).await?;
         };
         self.event(What::Drained {
             variant: 0,

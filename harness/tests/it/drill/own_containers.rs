@@ -47,7 +47,22 @@ async fn all_traffic_of_a_drill_goes_through_the_proxies() {
 
     let ended = tool.end();
     assert!(CARRIED_OUT.contains(&ended.code), "{ended:#?}");
+    // Every step was part of the estimate, and nothing more was.
+    let last = ended.said.iter().rfind(|line| line.ends_with(" left")).unwrap();
+    assert!(
+        last.contains("removing the stack") && last.contains("a few seconds left"),
+        "{last}"
+    );
     let recording = tool.read("incident");
+    for of in ["mysql", "redis", "service"] {
+        let offset = recording.manifest().clock.offset_of(of);
+        // All are on this machine, and so show its time.
+        let offset = offset.unwrap_or_else(|| panic!("the clock of {of} was not measured"));
+        assert!(
+            offset.offset_ns.unsigned_abs() <= offset.uncertainty_ns + 100_000,
+            "{offset:?}"
+        );
+    }
     check_fault(&recording, "mysql.pause");
     check_ways(&recording, &["Apache Kafka", "MySQL", "Redis"]);
 }

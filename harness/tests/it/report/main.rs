@@ -7,6 +7,7 @@
 mod tool;
 
 mod ends;
+mod steps;
 
 use tokio::sync::Mutex;
 
