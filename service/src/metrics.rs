@@ -81,6 +81,8 @@ metrics! {
         "Always 1; the labels say which service this is.";
     switch_info: IntGaugeVec = "booking_switch_info" ["switch", "value"] NONE,
         "1 for the value that each switch has.";
+    clock: Gauge = "booking_clock_unix_seconds" [] NONE,
+        "Unix time in seconds, to the millisecond, on the clock that decides every expiry.";
 
     http_request_duration: HistogramVec =
         "booking_http_request_duration_seconds" ["method", "route", "outcome"] LATENCY_BUCKETS_SECONDS,

@@ -24,3 +24,4 @@ pub mod signed_rank;
 pub mod steady;
 pub mod timeline;
 pub mod trend;
+pub mod ways;

@@ -6,8 +6,9 @@ use super::{dlt, doctor, images, render, report, service, up, verify};
 
 /// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
 ///
-/// Exit codes: 0 pass, 1 bug in the tool, 2 wrong usage or config, 3 objective missed or regression, 4 unknown,
-/// 5 invariant broken, 6 stack unavailable, 130 interrupted (data kept).
+/// Exit codes: 0 pass, 1 bug in the tool, 2 wrong usage, config or surroundings (no space, unusable files), 3 objective
+/// missed or regression, 4 unknown, 5 invariant broken, 6 stack unavailable (or a fault not healed), 130 interrupted (data
+/// kept).
 #[derive(Debug, Parser)]
 #[command(name = "soundcheck", version, max_term_width = 120)]
 pub struct Cli {

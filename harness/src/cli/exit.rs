@@ -12,7 +12,7 @@ pub enum Exit {
     Pass = 0,
     /// A bug in the tool; a panic ends here too.
     Bug = 1,
-    /// Wrong usage or configuration.
+    /// Wrong usage, configuration or surroundings, such as a folder that cannot be written.
     Usage = 2,
     /// An objective was missed, or a regression found.
     Missed = 3,
@@ -20,7 +20,7 @@ pub enum Exit {
     Unknown = 4,
     /// An invariant of the service is broken.
     Broken = 5,
-    /// The stack is not available.
+    /// The stack is not available, or not whole any more.
     NoStack = 6,
     /// Interrupted; what was measured is kept.
     Interrupted = 130,

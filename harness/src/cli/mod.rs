@@ -2,6 +2,7 @@
 //! the process ends. No subcommand decides what is measured or how it is judged.
 
 pub mod args;
+mod classify;
 pub mod dispatch;
 pub mod exit;
 pub mod interrupt;
@@ -9,6 +10,10 @@ pub mod progress;
 pub mod stack_args;
 
 pub mod report;
+
+mod gone;
+mod making;
+mod steps;
 
 pub mod render;
 pub mod verify;

@@ -63,7 +63,14 @@ impl Progress {
         Self::new(Duration::ZERO, true)
     }
 
-    /// Begins the next step; `estimate` was part of the total given at the start.
+    /// Corrects what lies ahead, between two steps: more is known than at the start.
+    pub fn replan(&self, ahead: Duration) {
+        let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.ahead = ahead;
+        state.step = None;
+    }
+
+    /// Begins the next step; `estimate` was part of what lay ahead.
     pub fn step(&self, label: impl Into<String>, estimate: Duration) {
         let label = label.into();
         let left = {
@@ -164,6 +171,16 @@ mod tests {
         progress.step("second", Duration::from_secs(60));
         let left = progress.inner.state.lock().unwrap().left();
         assert!(left <= Duration::from_secs(60), "{left:?}");
+    }
+
+    #[test]
+    fn what_lies_ahead_can_be_corrected() {
+        let progress = Progress::new(Duration::from_secs(100), true);
+        progress.step("first", Duration::from_secs(40));
+        progress.replan(Duration::from_secs(30));
+        progress.step("second", Duration::from_secs(30));
+        let state = progress.inner.state.lock().unwrap();
+        assert_eq!(state.ahead, Duration::ZERO, "the rest is the step under way");
     }
 
     #[test]

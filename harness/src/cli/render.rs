@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::{Exit, Failure};
-use super::report::render;
+use super::making::render;
 use crate::report::terminal;
 
 /// Arguments of `soundcheck render`.

@@ -3,21 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::exit::{Exit, Failure, OrExit};
-use super::interrupt;
+use super::exit::{Exit, Failure, OrExit as _};
+use super::making::{self, Written};
 use super::progress::Progress;
 use super::stack_args::StackArgs;
-use crate::plan::spec::Engine;
-use crate::plan::{self, Profile};
-use crate::recording::store::VERDICT_FILE;
-use crate::recording::{Recording, put_derived};
-use crate::report::kinds::overview;
+use super::{interrupt, steps};
+use crate::fault::Edges;
+use crate::plan::Profile;
 use crate::report::{self, Verdict};
-use crate::run::{self, Bench, Moment, RunError};
+use crate::run::{self, Bench, Moment};
 use crate::stack::options::StackEvent;
-use crate::stack::{self, Stack, StackKind};
+use crate::stack::{self, StackKind};
 use crate::target::Program;
 use crate::watchdog::undo::FOLDER_PREFIX;
 use crate::watchdog::{Undo, Watchdog};
@@ -35,6 +34,12 @@ pub enum Kind {
 
 impl Kind {
     const ALL: [Self; 3] = [Self::Cache, Self::Index, Self::Incident];
+
+    /// As it is typed, and as recordings call it.
+    pub(super) fn name(self) -> String {
+        let value = clap::ValueEnum::to_possible_value(&self);
+        value.map_or_else(|| "run".to_owned(), |value| value.get_name().to_owned())
+    }
 }
 
 /// Arguments of `soundcheck report`.
@@ -49,23 +54,20 @@ pub struct Args {
 
     /// How much time to take.
     #[arg(long, value_enum, default_value = "quick")]
-    profile: Profile,
+    pub(super) profile: Profile,
 
     /// Decides every random choice: data, arrivals, order of slices.
     #[arg(long, default_value_t = 42)]
-    seed: u64,
+    pub(super) seed: u64,
 
     /// The folder in which each recording gets a folder of its own.
     #[arg(long, default_value = "reports")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
 
     /// Print one JSON object instead of a summary.
     #[arg(long)]
     json: bool,
 }
-
-/// What the stack needs to start, from runs on two cores.
-const STACK_ESTIMATE: Duration = Duration::from_secs(15);
 
 /// Runs the reports one after the other and sums them up.
 ///
@@ -73,6 +75,7 @@ const STACK_ESTIMATE: Duration = Duration::from_secs(15);
 /// When the stack is not available, or a run cannot be carried out.
 pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     let stop = CancellationToken::new();
+    interrupt::listen()?;
     let result = tokio::select! {
         // The second wish to end drops the run: guards heal, and the watchdog cleans up behind them.
         ended = listen(stop.clone()) => {
@@ -92,7 +95,7 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
 
 /// Asks the run to end at the first wish, so that the recording is closed and still has its report; returns at the
 /// second.
-async fn listen(stop: CancellationToken) -> std::io::Result<()> {
+async fn listen(stop: CancellationToken) -> Result<(), ctrlc::Error> {
     interrupt::requested().await?;
     say("ending: the recording is being closed; once more ends at once");
     stop.cancel();
@@ -105,15 +108,14 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     } else {
         args.kinds.clone()
     };
-    std::fs::create_dir_all(&args.out)?;
-    // The estimate is of the dearer stack until the stack is known.
-    let total = STACK_ESTIMATE
-        + kinds
-            .iter()
-            .map(|kind| estimate(*kind, Engine::MySql, args))
-            .sum::<Duration>();
-    let progress = Progress::new(total, is_quiet);
-    progress.step("starting the stack", STACK_ESTIMATE);
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| {
+            let out = args.out.display();
+            format!("cannot make the folder {out} for recordings; name another with --out")
+        })
+        .or_exit(Exit::Usage)?;
+    let progress = Progress::new(steps::before_the_stack_is_known(&kinds, args), is_quiet);
+    progress.step("starting the stack", steps::STACK);
     let reason = std::sync::Arc::new(std::sync::Mutex::new(None));
     let observer = {
         let (progress, reason) = (progress.clone(), std::sync::Arc::clone(&reason));
@@ -124,16 +126,28 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
             progress.note(&event.to_string());
         })
     };
-    let options = args.stack.options(observer)?;
+    let mut options = args.stack.options(observer)?;
+    // Before the stack starts: its broker advertises its proxy's address. Experiments use no broker, and reach the rest
+    // directly.
+    let mut edges = if kinds.contains(&Kind::Incident) {
+        Edges::bind(args.seed).await.map_err(Failure::of_fault)?
+    } else {
+        Edges::default()
+    };
+    options.kafka_advertised = edges.kafka_advertised();
     let stack = tokio::select! {
-        opened = stack::open(&options) => opened.or_exit(Exit::NoStack)?,
+        opened = stack::open(&options) => opened.map_err(Failure::of_stack)?,
         () = stop.cancelled() => {
             let nothing = anyhow::anyhow!("interrupted before anything was measured");
             return Err(Failure::new(Exit::Interrupted, nothing));
         }
     };
     let watchdog = Watchdog::start(&options.program)?;
-    let scratch = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
+    let scratch = tempfile::Builder::new()
+        .prefix(FOLDER_PREFIX)
+        .tempdir()
+        .context("cannot make a folder for temporary files; free some space, or set TMPDIR to another folder")
+        .or_exit(Exit::Usage)?;
     let undo = watchdog.register(Undo::RemoveFolder {
         path: scratch.path().to_owned(),
     })?;
@@ -149,123 +163,20 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
         command: command_line(args, stack.kind()),
         profile: clap::ValueEnum::to_possible_value(&args.profile).map(|value| value.get_name().to_owned()),
     };
-    let result = Box::pin(each(&bench, args, &kinds, &progress)).await;
+    let engine = making::engine_of(stack.as_ref());
+    progress.replan(steps::after_the_stack_is_known(&kinds, engine, args));
+    let made = Box::pin(making::each(&bench, args, &kinds, &mut edges, &progress)).await;
     drop(bench);
-    stack.close().await.or_exit(Exit::NoStack)?;
-    scratch.close()?;
-    undo.forget()?;
+    progress.step("removing the stack", steps::STACK_END);
+    let removed = stack.close().await.map_err(Failure::of_stack);
+    let emptied = scratch.close().map_err(Failure::from).and_then(|()| Ok(undo.forget()?));
     progress.finish();
-    let written = result?;
-    print(args, &written, progress.elapsed())
-}
-
-async fn each(bench: &Bench<'_>, args: &Args, kinds: &[Kind], progress: &Progress) -> Result<Vec<Written>, Failure> {
-    let mut written = Vec::new();
-    for kind in kinds {
-        let name = clap::ValueEnum::to_possible_value(kind)
-            .map_or_else(|| "run".to_owned(), |value| value.get_name().to_owned());
-        let dir = args.out.join(folder_name(&name, args.seed));
-        let ran = record(bench, *kind, args, &dir).await;
-        match ran {
-            Ok(()) => {}
-            Err(RunError::Interrupted(kept)) => {
-                // What was measured until then still has a report.
-                if let Ok(interrupted) = render(&kept) {
-                    progress.note(&format!("report: {}", interrupted.dir.join("report.html").display()));
-                }
-                return Err(Failure::new(Exit::Interrupted, RunError::Interrupted(kept)));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let report = render(&dir)?;
-        progress.note(&format!(
-            "{}: {}",
-            report.document.title,
-            report.document.sentence.to_plain()
-        ));
-        written.push(report);
+    let exit = print(args, &made.written, progress.elapsed())?;
+    // What ended the reports comes first; whatever else went wrong then was most likely its doing.
+    match made.failure {
+        Some(failure) => Err(failure),
+        None => removed.and(emptied).map(|()| exit),
     }
-    if written.len() > 1 {
-        written.push(sum_up(bench, args, &written)?);
-    }
-    Ok(written)
-}
-
-/// One page that links the reports of this call.
-fn sum_up(bench: &Bench<'_>, args: &Args, written: &[Written]) -> Result<Written, Failure> {
-    let name = |dir: &Path| dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let folders: Vec<String> = written.iter().map(|one| name(&one.dir)).collect();
-    let summary = overview::Summary::of(
-        folders
-            .iter()
-            .map(String::as_str)
-            .zip(written.iter().map(|one| &one.document)),
-    );
-    let dir = args.out.join(folder_name("overview", args.seed));
-    run::overview(
-        bench,
-        args.seed,
-        &dir,
-        overview::SUMMARY_FILE,
-        &serde_json::to_vec_pretty(&summary)?,
-    )?;
-    render(&dir)
-}
-
-async fn record(bench: &Bench<'_>, kind: Kind, args: &Args, dir: &Path) -> Result<(), RunError> {
-    let engine = engine_of(bench.stack);
-    match kind {
-        Kind::Cache => run::experiment(bench, &plan::spec::cache(engine, args.profile, args.seed), dir)
-            .await
-            .map(drop),
-        Kind::Index => run::experiment(bench, &plan::spec::index(args.profile, args.seed), dir)
-            .await
-            .map(drop),
-        Kind::Incident => run::incident(bench, &plan::incident::plan(engine, args.profile, args.seed), dir)
-            .await
-            .map(drop),
-    }
-}
-
-fn engine_of(stack: &dyn Stack) -> Engine {
-    if stack.kind() == StackKind::Embedded {
-        Engine::Sqlite
-    } else {
-        Engine::MySql
-    }
-}
-
-fn estimate(kind: Kind, engine: Engine, args: &Args) -> Duration {
-    match kind {
-        Kind::Cache => plan::spec::cache(engine, args.profile, args.seed).estimate(),
-        Kind::Index => plan::spec::index(args.profile, args.seed).estimate(),
-        Kind::Incident => plan::incident::plan(engine, args.profile, args.seed).estimate(),
-    }
-}
-
-/// A report that was written.
-#[derive(Debug)]
-pub(super) struct Written {
-    pub(super) dir: PathBuf,
-    pub(super) document: report::Document,
-}
-
-/// Rebuilds the report of a recording from its folder, and writes it there.
-///
-/// # Errors
-/// When the recording cannot be read or its report cannot be written.
-pub(super) fn render(dir: &Path) -> Result<Written, Failure> {
-    let recording = Recording::open(dir).or_exit(Exit::Usage)?;
-    let document = report::kinds::document(&recording).or_exit(Exit::Usage)?;
-    report::write(&document, dir)?;
-    // The same for machines, with the numbers in their base units.
-    let mut verdict = report::json::render(&document)?.into_bytes();
-    verdict.push(b'\n');
-    put_derived(dir, VERDICT_FILE, &verdict)?;
-    Ok(Written {
-        dir: dir.to_owned(),
-        document,
-    })
 }
 
 /// The exit code of a verdict.
@@ -296,7 +207,9 @@ struct SummaryLine<'a> {
 #[expect(clippy::print_stdout, reason = "the result of the command")]
 fn print(args: &Args, written: &[Written], took: Duration) -> Result<Exit, Failure> {
     let exit = worst(written);
-    if args.json {
+    if written.is_empty() {
+        // Why there is nothing is told where errors are told.
+    } else if args.json {
         let reports = written
             .iter()
             .map(|one| SummaryLine {
@@ -371,12 +284,6 @@ fn command_line(args: &Args, stack: StackKind) -> Vec<String> {
     }
     line.extend(["--seed".to_owned(), args.seed.to_string()]);
     line
-}
-
-/// `<utc>-<kind>-<seed>`, as recordings are named.
-fn folder_name(kind: &str, seed: u64) -> String {
-    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    format!("{now}-{kind}-{seed}")
 }
 
 #[expect(clippy::print_stderr, reason = "terminal output")]

@@ -13,12 +13,20 @@ use super::proxy::Proxy;
 use crate::stack::component::{address_of, with_address};
 use crate::stack::{Component, Endpoints, Stack};
 
-/// Proxies, bound and perhaps joined to their servers.
-#[derive(Debug)]
+/// Proxies, bound and perhaps joined to their servers; by default none.
+#[derive(Debug, Default)]
 pub struct Edges {
     proxies: BTreeMap<Component, Arc<Proxy>>,
     /// The URLs through the proxies, once they are joined.
     through: BTreeMap<Component, String>,
+    /// What is reached past the proxies, and why.
+    past: BTreeMap<Component, &'static str>,
+}
+
+/// How a component is reached.
+enum Way {
+    Through(String),
+    Past(&'static str),
 }
 
 impl Edges {
@@ -36,6 +44,7 @@ impl Edges {
         Ok(Self {
             proxies,
             through: BTreeMap::new(),
+            past: BTreeMap::new(),
         })
     }
 
@@ -44,21 +53,27 @@ impl Edges {
         self.proxies.get(&Component::Kafka).map(|proxy| proxy.address())
     }
 
-    /// Joins the proxies to the servers of `stack`, and returns the endpoints that lead through them.
+    /// Joins the proxies to the servers of `stack`, and returns the endpoints that lead through them. The same stack may
+    /// be joined again.
     ///
     /// # Errors
-    /// A server's name cannot be looked up, or the proxies are joined already.
+    /// A server's name cannot be looked up, or the proxies are joined to another.
     pub async fn join(&mut self, stack: &dyn Stack, namespace: &str) -> Result<Endpoints, FaultError> {
         let servers = stack.upstream_endpoints(namespace);
         let mut endpoints = stack.service_endpoints(namespace);
-        if let Some(url) = self.lead(Component::Database, Some(&servers.database_url)).await? {
-            endpoints.database_url = url;
-        }
-        if let Some(url) = self.lead(Component::Redis, servers.redis_url.as_deref()).await? {
-            endpoints.redis_url = Some(url);
-        }
-        if let Some(brokers) = self.lead(Component::Kafka, servers.kafka_brokers.as_deref()).await? {
-            endpoints.kafka_brokers = Some(brokers);
+        for component in Component::ALL {
+            if endpoints.url(component).is_none() {
+                continue;
+            }
+            match self.lead(component, servers.url(component)).await? {
+                Way::Through(url) => {
+                    self.through.insert(component, url.clone());
+                    endpoints.set_url(component, url);
+                }
+                Way::Past(why) => {
+                    self.past.insert(component, why);
+                }
+            }
         }
         Ok(endpoints)
     }
@@ -78,12 +93,24 @@ impl Edges {
         self.proxies.get(&component).map(Arc::as_ref)
     }
 
-    async fn lead(&mut self, component: Component, url: Option<&str>) -> Result<Option<String>, FaultError> {
-        let (Some(url), Some(proxy)) = (url, self.proxies.get(&component)) else {
-            return Ok(None);
+    /// The proxies that stand in front of a server.
+    pub fn joined(&self) -> impl Iterator<Item = (Component, Arc<Proxy>)> {
+        let through = self.through.keys();
+        through.filter_map(|component| Some((*component, Arc::clone(self.proxies.get(component)?))))
+    }
+
+    /// What the service reaches past every proxy, and why no proxy can stand there.
+    pub fn past(&self) -> impl Iterator<Item = (Component, &'static str)> {
+        self.past.iter().map(|(component, why)| (*component, *why))
+    }
+
+    async fn lead(&self, component: Component, url: Option<&str>) -> Result<Way, FaultError> {
+        let (url, address) = match reachable(url) {
+            Ok(found) => found,
+            Err(why) => return Ok(Way::Past(why)),
         };
-        let Some(address) = address_of(url) else {
-            return Ok(None);
+        let Some(proxy) = self.proxies.get(&component) else {
+            return Ok(Way::Past("it has no proxy"));
         };
         let not_found = |source| FaultError::Address {
             address: address.clone(),
@@ -100,8 +127,40 @@ impl Edges {
             .or(all.first())
             .ok_or_else(|| not_found(None))?;
         proxy.set_upstream(*server)?;
-        let url = with_address(url, &proxy.address().to_string());
-        self.through.insert(component, url.clone());
-        Ok(Some(url))
+        Ok(Way::Through(with_address(url, &proxy.address().to_string())))
+    }
+}
+
+/// A server's URL and its address, or why no proxy can stand in front of it.
+fn reachable(url: Option<&str>) -> Result<(&str, String), &'static str> {
+    let url = url.ok_or("its brokers send clients to addresses of their own")?;
+    // The name in the certificate is the server's; behind a proxy it would be another's.
+    if url.starts_with("rediss:") || url.to_ascii_lowercase().contains("verify_identity") {
+        return Err("its certificate is checked against the server's own name");
+    }
+    match address_of(url) {
+        Some(address) => Ok((url, address)),
+        None if url.starts_with("sqlite:") => Err("it is a file"),
+        None => Err("it has more than one address"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_led_through_a_proxy_says_why() {
+        assert_eq!(reachable(Some("redis://h")), Ok(("redis://h", "h:6379".to_owned())));
+        for (url, why) in [
+            (None, "addresses of their own"),
+            (Some("sqlite:///tmp/a.db"), "a file"),
+            (Some("a:1,b:2"), "more than one"),
+            (Some("rediss://h:1"), "certificate"),
+            (Some("mysql://root@h:1/?ssl-mode=VERIFY_IDENTITY"), "certificate"),
+        ] {
+            let said = reachable(url).unwrap_err();
+            assert!(said.contains(why), "{url:?}: {said}");
+        }
     }
 }

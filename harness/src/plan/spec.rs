@@ -80,10 +80,32 @@ pub struct Group {
 }
 
 impl Group {
-    /// About how long it takes to create the data of all arms.
+    /// About how long it takes to create the data of all arms, from runs on two cores.
     pub fn seeding_estimate(&self) -> Duration {
-        let arms = u32::try_from(self.arms.len()).unwrap_or(u32::MAX);
-        Duration::from_millis(900 + self.dataset.seats() / 40) * arms
+        Duration::from_millis(900 + self.dataset.seats() / 40) * self.n_arms()
+    }
+
+    /// About how long it takes to launch all arms once, one after the other.
+    pub fn launch_estimate(&self) -> Duration {
+        Duration::from_millis(250) * self.n_arms()
+    }
+
+    /// About how long it takes to ask every arm for `probe_ms`.
+    pub fn probe_estimate(&self, probe_ms: u64) -> Duration {
+        Duration::from_millis(probe_ms + 100) * self.n_arms()
+    }
+
+    /// About how long it takes to look at the plans of all arms; nothing where no arm has an index.
+    pub fn plans_estimate(&self) -> Duration {
+        if self.arms.iter().any(|arm| arm.index.is_some()) {
+            Duration::from_secs(1) * self.n_arms()
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn n_arms(&self) -> u32 {
+        u32::try_from(self.arms.len()).unwrap_or(u32::MAX)
     }
 
     /// What is asked, by shares.
@@ -126,26 +148,22 @@ impl ExperimentPlan {
         self.groups.iter().try_for_each(|group| group.design.check())
     }
 
-    /// Expected time: seeding, launches, probes and slices, from runs on two cores.
+    /// Expected time: the steps that a run shows, added up.
     pub fn estimate(&self) -> Duration {
-        self.groups
-            .iter()
-            .map(|group| {
-                let arms = u32::try_from(group.arms.len()).unwrap_or(u32::MAX);
-                let seeding = group.seeding_estimate();
-                let launches = Duration::from_millis(900) * group.design.launches;
-                let probes = Duration::from_millis(self.probe_ms + 100) * arms;
-                let plans = if group.arms.iter().any(|arm| arm.index.is_some()) {
-                    Duration::from_secs(1) * arms
-                } else {
-                    Duration::ZERO
-                };
-                seeding + plans + launches + probes + group.design.measured_time()
-            })
-            .sum::<Duration>()
-            + Duration::from_secs(3)
+        let of_group = |group: &Group| {
+            group.seeding_estimate()
+                + group.plans_estimate()
+                + group.launch_estimate() * group.design.launches
+                + group.probe_estimate(self.probe_ms)
+                + group.design.measured_time()
+                + FINAL_STATE
+        };
+        self.groups.iter().map(of_group).sum()
     }
 }
+
+/// About how long it takes to read the final state of a group, or of a drill.
+pub const FINAL_STATE: Duration = Duration::from_secs(2);
 
 /// The name of the fact in a recording that holds the rate which every arm of a group was offered.
 pub fn offered_fact(group: &str) -> String {

@@ -10,6 +10,7 @@ use crate::load::{Catalogue, Target};
 use crate::plan::Dataset;
 use crate::recording::event::{DeadLetter, NoteLevel, What};
 use crate::recording::{RecordingWriter, RunClock};
+use crate::stack::Endpoints;
 use crate::target::{RunningService, SeedSpec, ServiceConfig, TargetError};
 use crate::units::Nanos;
 
@@ -29,7 +30,8 @@ pub(super) struct LiveArm {
 }
 
 impl LiveArm {
-    /// Creates the variant's data: schema, seed and, where one is asked for, the index.
+    /// Creates the variant's data: schema, seed and, where one is asked for, the index. The process will use `endpoints`,
+    /// or else the stack's own without a broker; commands go to the servers themselves.
     ///
     /// # Errors
     /// When a command of the service fails.
@@ -38,7 +40,7 @@ impl LiveArm {
         clock: RunClock,
         (name, place): (&str, u16),
         settings: impl IntoIterator<Item = (&str, &str)>,
-        with_broker: bool,
+        endpoints: Option<&Endpoints>,
         index: Option<&str>,
         dataset: &Dataset,
     ) -> Result<Self, RunError> {
@@ -47,16 +49,18 @@ impl LiveArm {
             source,
         };
         let namespace = bench.namespace(clock, place);
-        let mut endpoints = bench.stack.service_endpoints(&namespace);
-        if !with_broker {
-            endpoints.kafka_brokers = None;
+        let mut direct = bench.stack.direct_endpoints(&namespace);
+        if endpoints.is_none() {
+            direct.kafka_brokers = None;
         }
-        let mut config = ServiceConfig::new(&namespace, &endpoints);
+        let mut config = ServiceConfig::new(&namespace, endpoints.unwrap_or(&direct));
+        let mut commands = ServiceConfig::new(&namespace, &direct);
         for (key, value) in settings {
             config.set(key, value);
+            commands.set(key, value);
         }
         let config_path = bench.scratch_file(&format!("{name}.commands.yaml"));
-        config.write(&config_path).map_err(failed)?;
+        commands.write(&config_path).map_err(failed)?;
         bench.program.migrate(&config_path).await.map_err(failed)?;
         let catalogue_path = bench.scratch_file(&format!("{name}.catalogue.json"));
         let spec = SeedSpec {

@@ -9,6 +9,7 @@ use futures::stream::{StreamExt as _, TryStreamExt as _};
 
 use super::arm::LiveArm;
 use super::bench::Bench;
+use super::clocks;
 use super::edges::EdgeReader;
 use super::error::RunError;
 use super::plans;
@@ -17,6 +18,7 @@ use crate::config::{JourneyKind, ScenarioConfig};
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Slice, drive};
 use crate::plan::design::SETTLE;
+use crate::plan::spec::FINAL_STATE;
 use crate::plan::{ExperimentPlan, Group, PlannedSlice, offered_fact};
 use crate::recording::event::{self, Edge, NoteLevel, What};
 use crate::recording::model::{DataFacts, Rules, Variant};
@@ -140,6 +142,7 @@ impl Run<'_> {
     }
 
     async fn group(&self, group: &Group, first_variant: u16, poller: &mut Poller) -> Result<(), RunError> {
+        self.check_stop()?;
         let observer = &self.bench.observer;
         observer.step(self.label(group, "creating data"), group.seeding_estimate());
         self.event(What::Phase {
@@ -157,7 +160,7 @@ impl Run<'_> {
             arm.stop().await?;
         }
         measured?;
-        observer.step(self.label(group, "reading the final state"), Duration::from_secs(2));
+        observer.step(self.label(group, "reading the final state"), FINAL_STATE);
         for arm in &arms {
             arm.audit(self.bench, self.recording, self.clock).await?;
             self.bench.stack.remove_namespace(&arm.namespace).await?;
@@ -177,7 +180,7 @@ impl Run<'_> {
                 self.clock,
                 (&arm.name, place),
                 common.into_iter().chain(own).collect::<Vec<_>>(),
-                false,
+                None,
                 arm.index.as_deref(),
                 &group.dataset,
             )
@@ -223,7 +226,7 @@ impl Run<'_> {
             self.check_stop()?;
             self.bench.observer.step(
                 self.label(group, &format!("launch {} of {}", launch + 1, group.design.launches)),
-                Duration::ZERO,
+                group.launch_estimate(),
             );
             for arm in arms.iter_mut() {
                 arm.launch(self.bench, self.recording, self.clock, launch).await?;
@@ -232,6 +235,9 @@ impl Run<'_> {
                     &service_source(&arm.name),
                     ServiceSource::new(&format!("{base}/metrics"))?,
                 );
+            }
+            if let ([first, ..], 0, 0) = (&*arms, first_variant, launch) {
+                clocks::compare(self.bench, first, self.recording, self.clock).await?;
             }
             let rate = match rate {
                 Some(rate) => rate,
@@ -270,10 +276,9 @@ impl Run<'_> {
             return Ok(());
         }
         let mix = group.mix();
-        self.bench.observer.step(
-            self.label(group, "looking at plans"),
-            Duration::from_secs(1) * u32::try_from(arms.len()).unwrap_or(1),
-        );
+        self.bench
+            .observer
+            .step(self.label(group, "looking at plans"), group.plans_estimate());
         for arm in arms {
             self.check_stop()?;
             arm.launch_telling(self.bench).await?;

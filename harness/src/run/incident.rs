@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use super::arm::LiveArm;
 use super::bench::Bench;
+use super::clocks;
 use super::error::RunError;
+use super::ways::{self, WaySource};
 use crate::analysis::experiment::service_source;
 use crate::config::{JourneyKind, ScenarioConfig};
-use crate::fault;
+use crate::fault::{self, Edges};
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadPlan, Recorder, Selector, drive};
+use crate::plan::incident::{GRACE, HOLD_TTL};
+use crate::plan::spec::FINAL_STATE;
 use crate::plan::{IncidentPlan, offered_fact};
 use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
 use crate::recording::model::{DataFacts, Rules, Variant};
@@ -28,18 +32,22 @@ const NAME: &str = "service";
 const CAPACITY: u32 = 2_000;
 /// Short enough that a journey cut off by the fault gives its place back within the drill.
 const ACTIVE_TTL: Duration = Duration::from_secs(20);
-const HOLD_TTL: Duration = Duration::from_secs(8);
-const GRACE: Duration = Duration::from_secs(3);
 /// How long the outbox and the consumer may take after the last payment.
 const DRAIN: Duration = Duration::from_secs(30);
 const PROBE_USERS: u32 = 16;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Runs `plan` into a new recording at `dir`.
+/// Runs `plan` into a new recording at `dir`. The service reaches its servers through `edges` as far as proxies can stand
+/// there.
 ///
 /// # Errors
 /// When something that the run stands on fails; what was measured until then is kept, and the fault is healed.
-pub async fn incident(bench: &Bench<'_>, plan: &IncidentPlan, dir: &Path) -> Result<PathBuf, RunError> {
+pub async fn incident(
+    bench: &Bench<'_>,
+    plan: &IncidentPlan,
+    edges: &mut Edges,
+    dir: &Path,
+) -> Result<PathBuf, RunError> {
     let clock = RunClock::start();
     let mut manifest = bench.manifest(&plan.kind, plan.seed, clock);
     manifest.variants = vec![Variant {
@@ -65,7 +73,7 @@ pub async fn incident(bench: &Bench<'_>, plan: &IncidentPlan, dir: &Path) -> Res
         recording: &recording,
         clock,
     };
-    let outcome = drill.run().await;
+    let outcome = drill.run(edges).await;
     recording.close()?;
     outcome?;
     Ok(dir.to_owned())
@@ -90,9 +98,9 @@ impl Drill<'_> {
         })
     }
 
-    async fn run(&self) -> Result<(), RunError> {
+    async fn run(&self, edges: &mut Edges) -> Result<(), RunError> {
         let observer = &self.bench.observer;
-        observer.step("incident: creating data", Duration::from_secs(3));
+        observer.step("incident: creating data", self.plan.seeding_estimate());
         let capacity = CAPACITY.to_string();
         let (active, hold) = (seconds(ACTIVE_TTL), seconds(HOLD_TTL));
         let settings = [
@@ -100,12 +108,16 @@ impl Drill<'_> {
             ("queue.active_ttl", active.as_str()),
             ("hold.ttl", hold.as_str()),
         ];
+        let namespace = self.bench.namespace(self.clock, 0);
+        let joined = edges.join(self.bench.stack, &namespace).await;
+        let endpoints = joined.map_err(|source| self.failed(source))?;
+        ways::note_past(self.bench, edges, self.recording, self.clock)?;
         let mut arm = LiveArm::prepare(
             self.bench,
             self.clock,
             (NAME, 0),
             settings,
-            true,
+            Some(&endpoints),
             None,
             &self.plan.dataset,
         )
@@ -121,8 +133,10 @@ impl Drill<'_> {
         };
         self.recording.update_manifest(|manifest| manifest.data = Some(facts))?;
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
+        clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
         let mut poller = self.poller(&arm)?;
-        let drilled = self.drill(&arm).await;
+        poller.watch(crate::analysis::ways::SOURCE, WaySource::new(self.bench, edges));
+        let drilled = self.drill(&arm, edges).await;
         let drained = match &drilled {
             Ok(()) => self.drain(&arm).await,
             Err(_) => Ok(()),
@@ -132,7 +146,7 @@ impl Drill<'_> {
         arm.stop().await?;
         drilled?;
         drained?;
-        observer.step("incident: reading the final state", Duration::from_secs(2));
+        observer.step("incident: reading the final state", FINAL_STATE);
         arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
         arm.audit(self.bench, self.recording, self.clock).await?;
         Ok(self.bench.stack.remove_namespace(&arm.namespace).await?)
@@ -223,7 +237,7 @@ impl Drill<'_> {
         ))
     }
 
-    async fn drill(&self, arm: &LiveArm) -> Result<(), RunError> {
+    async fn drill(&self, arm: &LiveArm, edges: &Edges) -> Result<(), RunError> {
         let rate = self.probe(arm).await?;
         self.event(What::Fact {
             variant: None,
@@ -264,7 +278,7 @@ impl Drill<'_> {
             Arc::clone(&recorder),
             self.clock,
         ));
-        let broken = self.phases(arm, zero).await;
+        let broken = self.phases(arm, edges, zero).await;
         if broken.is_err() {
             handle.stop();
         }
@@ -293,7 +307,7 @@ impl Drill<'_> {
     }
 
     /// Warm-up, before, fault, after, each at its moment of the schedule.
-    async fn phases(&self, arm: &LiveArm, zero: Nanos) -> Result<(), RunError> {
+    async fn phases(&self, arm: &LiveArm, edges: &Edges, zero: Nanos) -> Result<(), RunError> {
         let plan = self.plan;
         let mut due = zero.plus(Duration::from_millis(plan.warm_up_ms));
         self.phase("warm-up", Edge::Begin)?;
@@ -305,8 +319,8 @@ impl Drill<'_> {
             format!("incident: {}", plan.fault.words()),
             Duration::from_millis(plan.fault_ms),
         );
-        let fault =
-            fault::drill::of(plan.fault, self.bench.stack, &arm.namespace).map_err(|source| self.failed(source))?;
+        let fault = fault::drill::of(plan.fault, self.bench.stack, edges, &arm.namespace)
+            .map_err(|source| self.failed(source))?;
         let step = |step: FaultStep, detail: Option<String>| {
             self.event(What::Fault {
                 name: plan.fault.name().to_owned(),
@@ -350,9 +364,10 @@ impl Drill<'_> {
 
     /// Waits until every payment's event has had its effect and every hold that was left has expired and been swept.
     async fn drain(&self, arm: &LiveArm) -> Result<(), RunError> {
-        self.bench
-            .observer
-            .step("incident: waiting for the outbox to empty", Duration::from_secs(5));
+        self.bench.observer.step(
+            "incident: waiting for outbox and holds to end",
+            self.plan.drain_estimate(),
+        );
         let began = self.clock.now();
         let swept = began.plus(HOLD_TTL).plus(GRACE);
         let mut metrics = ServiceSource::new(&format!("{}/metrics", arm.base_url().unwrap_or_default()))?;
@@ -366,7 +381,7 @@ impl Drill<'_> {
             if (pending == Some(0.0) && self.clock.now() >= swept) || waited > DRAIN {
                 break pending;
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.wait(self.clock.now().plus(Duration::from_millis(200))).await?;
         };
         self.event(What::Drained {
             variant: 0,

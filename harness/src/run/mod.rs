@@ -4,12 +4,14 @@
 
 pub mod arm;
 pub mod bench;
+mod clocks;
 mod edges;
 pub mod error;
 pub mod experiment;
 pub mod incident;
 mod plans;
 mod probe;
+mod ways;
 
 pub use bench::{Bench, Moment, Observer, overview};
 pub use error::RunError;

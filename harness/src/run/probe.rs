@@ -31,9 +31,10 @@ impl Run<'_> {
     pub(super) async fn probe(&self, group: &Group, arms: &[LiveArm]) -> Result<RatePerSec, RunError> {
         let turn = Duration::from_millis(self.plan.probe_ms) / ROUNDS;
         let turns = ROUNDS * u32::try_from(arms.len()).unwrap_or(u32::MAX);
-        self.bench
-            .observer
-            .step(self.label(group, "finding what this machine bears"), turn * turns);
+        self.bench.observer.step(
+            self.label(group, "finding what this machine bears"),
+            group.probe_estimate(self.plan.probe_ms),
+        );
         let first = arms.first().map_or(0, |arm| arm.place);
         let selector = Arc::new(Selector::new(first));
         let recorder = Arc::new(Recorder::new(

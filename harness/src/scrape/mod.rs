@@ -15,6 +15,7 @@ pub mod process;
 pub mod redis;
 pub mod service;
 pub mod sqlite_plan;
+pub mod wall_clock;
 
 pub use error::ScrapeError;
 pub use poll::{Poller, Source};

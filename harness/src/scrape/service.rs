@@ -31,24 +31,30 @@ impl ServiceSource {
             url: url.to_owned(),
         })
     }
-}
 
-impl Source for ServiceSource {
-    async fn scrape(&mut self) -> Result<Vec<Sample>, ScrapeError> {
-        const LIMIT_BYTES: usize = 16 << 20;
-        let failed = |source: reqwest::Error| ScrapeError::Request {
-            url: self.url.clone(),
-            source: source.without_url(),
-        };
-        let mut response = self.client.get(&self.url).send().await.map_err(failed)?;
-        if !response.status().is_success() {
-            return Err(ScrapeError::Status {
+    /// Asks, and returns when the head of the answer is there.
+    pub(super) async fn ask(&self) -> Result<reqwest::Response, ScrapeError> {
+        let response = self
+            .client
+            .get(&self.url)
+            .send()
+            .await
+            .map_err(|error| self.failed(error))?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(ScrapeError::Status {
                 url: self.url.clone(),
                 status: response.status().as_u16(),
-            });
+            })
         }
+    }
+
+    /// The page that an answer brings.
+    pub(super) async fn page(&self, mut response: reqwest::Response) -> Result<String, ScrapeError> {
+        const LIMIT_BYTES: usize = 16 << 20;
         let mut page = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             if page.len() + chunk.len() > LIMIT_BYTES {
                 return Err(ScrapeError::TooLarge {
                     url: self.url.clone(),
@@ -57,7 +63,21 @@ impl Source for ServiceSource {
             }
             page.extend_from_slice(&chunk);
         }
-        parse(&String::from_utf8_lossy(&page)).map_err(|source| ScrapeError::Parse {
+        Ok(String::from_utf8_lossy(&page).into_owned())
+    }
+
+    fn failed(&self, source: reqwest::Error) -> ScrapeError {
+        ScrapeError::Request {
+            url: self.url.clone(),
+            source: source.without_url(),
+        }
+    }
+}
+
+impl Source for ServiceSource {
+    async fn scrape(&mut self) -> Result<Vec<Sample>, ScrapeError> {
+        let response = self.ask().await?;
+        parse(&self.page(response).await?).map_err(|source| ScrapeError::Parse {
             url: self.url.clone(),
             source,
         })

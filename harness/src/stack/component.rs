@@ -84,6 +84,24 @@ impl Endpoints {
     pub fn is_sqlite(&self) -> bool {
         self.database_url.starts_with("sqlite:")
     }
+
+    /// Where one component is; `None` where it is not part of the stack.
+    pub fn url(&self, component: Component) -> Option<&str> {
+        match component {
+            Component::Database => Some(self.database_url.as_str()).filter(|url| !url.is_empty()),
+            Component::Redis => self.redis_url.as_deref(),
+            Component::Kafka => self.kafka_brokers.as_deref(),
+        }
+    }
+
+    /// Says where one component is.
+    pub fn set_url(&mut self, component: Component, url: String) {
+        match component {
+            Component::Database => self.database_url = url,
+            Component::Redis => self.redis_url = Some(url),
+            Component::Kafka => self.kafka_brokers = Some(url),
+        }
+    }
 }
 
 /// The URL with the password masked, for messages and recordings.

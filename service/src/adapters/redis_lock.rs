@@ -51,6 +51,14 @@ impl RedisLocks {
         }
     }
 
+    /// Whether locks can be had at all.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn ping(&self) -> Result<(), Unavailable> {
+        self.connection.ping().await
+    }
+
     /// Waits for the lock called `name`.
     ///
     /// # Errors

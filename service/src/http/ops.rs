@@ -21,7 +21,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ReadyBody {
     /// True when nothing needed is away.
     ready: bool,
-    /// What is away: `database`, `queue`.
+    /// What is away: `database`, `queue`, `locks`.
     away: Vec<&'static str>,
 }
 
@@ -31,22 +31,27 @@ pub async fn live() -> StatusCode {
     StatusCode::OK
 }
 
-/// The database and the queue answer.
+/// The database, the queue and, where holds need them, the locks answer. Neither the cache nor the broker is needed: reads
+/// then ask the database, and events wait in the outbox.
 #[utoipa::path(get, path = "/health/ready", tag = "operation", responses(
     (status = 200, body = ReadyBody),
     (status = 503, body = ReadyBody),
 ))]
 pub async fn ready(State(state): State<Arc<HttpState>>) -> (StatusCode, axum::Json<ReadyBody>) {
-    let database = tokio::time::timeout(READY_TIMEOUT, state.booking.store.ping());
-    let queue = tokio::time::timeout(READY_TIMEOUT, state.booking.queue.totals());
-    let (database, queue) = futures::join!(database, queue);
-    let mut away = Vec::new();
-    if !matches!(database, Ok(Ok(()))) {
-        away.push("database");
-    }
-    if !matches!(queue, Ok(Ok(_))) {
-        away.push("queue");
-    }
+    let booking = &state.booking;
+    let database = answers(booking.store.ping());
+    let queue = answers(booking.queue.totals());
+    let locks = async {
+        match &booking.locks {
+            Some(locks) => answers(locks.ping()).await,
+            None => true,
+        }
+    };
+    let (database, queue, locks) = futures::join!(database, queue, locks);
+    let away: Vec<_> = [("database", database), ("queue", queue), ("locks", locks)]
+        .into_iter()
+        .filter_map(|(what, answers)| (!answers).then_some(what))
+        .collect();
     let status = if away.is_empty() {
         StatusCode::OK
     } else {
@@ -61,10 +66,16 @@ pub async fn ready(State(state): State<Arc<HttpState>>) -> (StatusCode, axum::Js
     )
 }
 
+async fn answers<T, E>(asked: impl Future<Output = Result<T, E>>) -> bool {
+    matches!(tokio::time::timeout(READY_TIMEOUT, asked).await, Ok(Ok(_)))
+}
+
 /// Prometheus text.
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, content_type = "text/plain")))]
 pub async fn metrics(State(state): State<Arc<HttpState>>) -> Result<Response, Problem> {
     state.booking.store.observe_pools();
+    let now_ms = state.booking.now().unix_ms();
+    state.booking.metrics.clock.set(now_ms as f64 / 1e3);
     let text = state
         .booking
         .metrics

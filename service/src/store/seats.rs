@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::{Store, StoreError};
+use super::{Engine, Store, StoreError};
 use crate::config::Mutant;
 use crate::domain::{ConcertId, Money, ScheduleId, SeatId, Timestamp};
 
@@ -147,14 +147,23 @@ impl Store {
         })
     }
 
-    /// Whether the database answers at all.
+    /// Whether the database answers, and takes changes: readers of an SQLite file go on while somebody else holds its only
+    /// write lock.
     ///
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        read_on!(self, "ping", |connection| {
+        let answered: Result<(), StoreError> = read_on!(self, "ping", |connection| {
             sqlx::query("SELECT 1").execute(connection).await?;
             Ok(())
-        })
+        });
+        answered?;
+        if let Engine::Sqlite { writer, .. } = self.engine() {
+            let mut acquired = self.acquire("writer", writer).await?;
+            let _timer = self.timer("ping");
+            let transaction = sqlx::Connection::begin_with(&mut *acquired, "BEGIN IMMEDIATE").await?;
+            transaction.rollback().await?;
+        }
+        Ok(())
     }
 }

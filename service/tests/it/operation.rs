@@ -160,6 +160,32 @@ async fn a_locked_database_fails_requests_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_locked_database_makes_it_unready_until_it_is_free() {
+    let app = TestApp::small(&[]).await;
+    let client = &app.client;
+    let ready = || client.send(client.http().get(client.url("/health/ready")));
+    let mut lock = SqliteConnectOptions::new()
+        .filename(app.database())
+        .connect()
+        .await
+        .unwrap();
+    // Readers go on, and without changes no user can do anything.
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let away = ready().await;
+    assert_eq!(
+        (away.status, away.body),
+        (503, serde_json::json!({"ready": false, "away": ["database"]}))
+    );
+    let alive = client.send(client.http().get(client.url("/health/live"))).await;
+    assert_eq!(alive.status, 200, "a restart would not help");
+    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    client
+        .until("it is ready again", || async { ready().await.status == 200 })
+        .await;
+    assert_eq!(ready().await.body, serde_json::json!({"ready": true, "away": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stopping_ends_requests_first() {
     let app = TestApp::small(&[]).await;
     let client = app.client.clone();

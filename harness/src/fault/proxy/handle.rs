@@ -107,15 +107,16 @@ impl Proxy {
         })
     }
 
-    /// Names the server.
+    /// Names the server. Naming the same one again changes nothing.
     ///
     /// # Errors
-    /// It was named before.
+    /// Another was named before.
     pub fn set_upstream(&self, server: SocketAddr) -> Result<(), ProxyError> {
-        self.shared
-            .upstream
-            .set(server)
-            .map_err(|_other| ProxyError::HasUpstream { address: self.address })
+        if *self.shared.upstream.get_or_init(|| server) == server {
+            Ok(())
+        } else {
+            Err(ProxyError::HasUpstream { address: self.address })
+        }
     }
 
     /// Where to connect instead of to the server.

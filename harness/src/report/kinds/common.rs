@@ -48,6 +48,26 @@ pub(super) fn environment(manifest: &Manifest) -> String {
     parts.join(" · ")
 }
 
+/// How far other clocks were from the run's, where that was measured.
+pub(super) fn clocks(manifest: &Manifest) -> Option<Text> {
+    let offsets: Vec<String> = manifest
+        .clock
+        .offsets
+        .iter()
+        .map(|offset| {
+            let amount = |ns: u64| format::quantity(Unit::Seconds, Some(ns as f64 / 1e9));
+            let sign = if offset.offset_ns < 0 { "−" } else { "+" };
+            format!(
+                "{} {sign}{} ± {}",
+                offset.of,
+                amount(offset.offset_ns.unsigned_abs()),
+                amount(offset.uncertainty_ns)
+            )
+        })
+        .collect();
+    (!offsets.is_empty()).then(|| Text::plain(format!("Other clocks against the run's own: {}.", offsets.join(", "))))
+}
+
 /// What limits every number of a report.
 pub(super) fn mark(manifest: &Manifest) -> Option<String> {
     (manifest.stack.as_deref() == Some("embedded")).then(|| "SQLite numbers".to_owned())

@@ -1,7 +1,7 @@
 //! The incident report: one fault, when it was noticed, whom it hurt, when it was over, and whether the books balance.
 
-use super::common;
 use super::{KindError, blank};
+use super::{common, ways};
 use crate::analysis::blast_radius::{Impact, PhaseSummary, Reach, blast_radius};
 use crate::analysis::experiment::service_source;
 use crate::analysis::incident::{FaultWindow, Objective, Quality, Runs, Second, Times, budget_spent, times};
@@ -145,6 +145,7 @@ impl Incident<'_> {
         );
         document.sections.push(self.radius());
         document.sections.push(ledger_section(&self.ledger));
+        document.sections.extend(ways::section(&self.series, self.fault));
         document.got_worse = self.got_worse();
         document.notes = self.notes();
         Ok(document)
@@ -478,6 +479,7 @@ impl Incident<'_> {
         let mut notes = vec![Text::plain(
             "Method: journeys arrive by a schedule that does not wait for answers. Each second is judged by what ended in it, as somebody watching could have done. Noticing rests on the users' own requests, since the alert rules of production are not evaluated here.",
         )];
+        notes.extend(common::clocks(self.recording.manifest()));
         for event in &self.events {
             if let What::Note { level, text } = &event.what {
                 let prefix = if *level == NoteLevel::Warning { "Warning: " } else { "" };

@@ -7,6 +7,7 @@ mod evidence;
 mod incident;
 mod index;
 pub mod overview;
+mod ways;
 
 use std::path::PathBuf;
 

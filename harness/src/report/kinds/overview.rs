@@ -17,6 +17,16 @@ pub const SUMMARY_FILE: &str = "summary.json";
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Summary {
     pub reports: Vec<Entry>,
+    /// What was asked for and is not among the reports, or only in part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
+}
+
+/// A kind without a whole report.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Missing {
+    pub kind: String,
+    pub why: String,
 }
 
 /// One report in short.
@@ -74,17 +84,18 @@ impl Summary {
         });
         Self {
             reports: reports.collect(),
+            missing: Vec::new(),
         }
     }
 
-    /// The sum: broken beats fail, fail beats unknown, unknown beats pass, and nothing is unknown.
+    /// The sum: broken beats fail, fail beats unknown, unknown beats pass, and nothing, or not all, is unknown.
     pub fn verdict(&self) -> Verdict {
         let has = |word: &str| self.reports.iter().any(|entry| entry.verdict == word);
         if has("broken") {
             Verdict::Broken
         } else if has("fail") {
             Verdict::Fail
-        } else if self.reports.is_empty() || has("unknown") {
+        } else if self.reports.is_empty() || !self.missing.is_empty() || has("unknown") {
             Verdict::Unknown
         } else {
             Verdict::Pass
@@ -129,6 +140,13 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
             Cell::from(entry.sentence.as_str()),
         ]);
     }
+    for missing in &summary.missing {
+        table.row([
+            Cell::from(missing.kind.as_str()),
+            Cell::from(Verdict::Unknown.word()),
+            Cell::from(missing.why.as_str()),
+        ]);
+    }
     document.sections.push(Section::new("Reports").with(table));
     document
         .sections
@@ -165,11 +183,16 @@ fn sentence(summary: &Summary) -> String {
         .iter()
         .map(|entry| format!("{}: {}", entry.kind, entry.verdict))
         .collect();
-    if parts.is_empty() {
+    let mut sentence = if parts.is_empty() {
         "No report was made.".to_owned()
     } else {
         format!("{}.", parts.join(", "))
+    };
+    if !summary.missing.is_empty() {
+        let missing: Vec<&str> = summary.missing.iter().map(|missing| missing.kind.as_str()).collect();
+        sentence.push_str(&format!(" Not measured to the end: {}.", missing.join(", ")));
     }
+    sentence
 }
 
 fn badge<'a>(states: impl Iterator<Item = (&'a Entry, &'a (String, String))>) -> Badge {
@@ -259,16 +282,22 @@ mod tests {
 
     #[test]
     fn the_worst_verdict_is_the_sum_and_nothing_is_unknown() {
-        let sum = |verdicts: &[&str]| {
-            Summary {
-                reports: verdicts.iter().map(|v| entry(v)).collect(),
-            }
-            .verdict()
+        let summary = |verdicts: &[&str]| Summary {
+            reports: verdicts.iter().map(|v| entry(v)).collect(),
+            missing: Vec::new(),
         };
+        let sum = |verdicts: &[&str]| summary(verdicts).verdict();
         assert_eq!(sum(&[]), Verdict::Unknown);
         assert_eq!(sum(&["pass", "pass"]), Verdict::Pass);
         assert_eq!(sum(&["pass", "unknown"]), Verdict::Unknown);
         assert_eq!(sum(&["fail", "unknown"]), Verdict::Fail);
         assert_eq!(sum(&["fail", "broken"]), Verdict::Broken);
+        let mut cut_short = summary(&["pass"]);
+        cut_short.missing.push(Missing {
+            kind: "index".to_owned(),
+            why: "ended early".to_owned(),
+        });
+        assert_eq!(cut_short.verdict(), Verdict::Unknown);
+        assert_eq!(sentence(&cut_short), "cache: pass. Not measured to the end: index.");
     }
 }

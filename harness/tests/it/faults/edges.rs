@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use soundcheck::fault::Edges;
 use soundcheck::fault::edge::EdgeTrouble;
 use soundcheck::fault::proxy::{Conditions, Direction, Flow, Reception};
+use soundcheck::fault::{Edges, drill};
+use soundcheck::plan::DrillFault;
 use soundcheck::stack::{Component, Endpoints, Stack, probe};
 use tokio::time::Instant;
 
@@ -16,6 +17,7 @@ pub(crate) async fn each_edge_suffers_and_heals(stack: &dyn Stack, edges: &Edges
     let direct = stack.direct_endpoints("a");
     assert_ne!(through.database_url, direct.database_url);
     mysql_answers_late(edges, through).await;
+    mysql_is_stalled(stack, edges, through, &direct).await;
     redis_falls_silent(edges, through, &direct).await;
     kafka_is_gone(edges, through, &direct).await;
     for component in Component::ALL {
@@ -43,6 +45,22 @@ async fn mysql_answers_late(edges: &Edges, through: &Endpoints) {
         asked.elapsed() >= Duration::from_millis(300)
     })
     .await;
+}
+
+/// The fault of a drill on servers that are not ours: nothing answers, and the server itself goes on.
+async fn mysql_is_stalled(stack: &dyn Stack, edges: &Edges, through: &Endpoints, direct: &Endpoints) {
+    let stall = drill::of(DrillFault::MysqlStall, stack, edges, "a").unwrap();
+    check(stall.as_ref(), async || {
+        probe::probe(Component::Database, &direct.database_url, WITHIN)
+            .await
+            .unwrap();
+        probe::probe(Component::Database, &through.database_url, SHORTLY)
+            .await
+            .is_err()
+    })
+    .await;
+    let without = drill::of(DrillFault::MysqlStall, stack, &Edges::default(), "a").unwrap_err();
+    assert!(without.to_string().contains("a proxy can stand"), "{without}");
 }
 
 async fn redis_falls_silent(edges: &Edges, through: &Endpoints, direct: &Endpoints) {

@@ -31,11 +31,11 @@ async fn faults_of_containers_and_of_the_network() {
 
     mysql::rows_are_locked_and_freed(stack.as_ref()).await;
     edges::each_edge_suffers_and_heals(stack.as_ref(), &edges, &through).await;
-    containers_suffer_and_heal(stack.as_ref()).await;
+    containers_suffer_and_heal(stack.as_ref(), &edges).await;
     stack.close().await.unwrap();
 }
 
-async fn containers_suffer_and_heal(stack: &dyn Stack) {
+async fn containers_suffer_and_heal(stack: &dyn Stack, edges: &Edges) {
     let container = stack.container(Component::Redis).unwrap();
     let failure = async || match probe::probe(container.component, &container.address, SHORTLY).await {
         Ok(_) => None,
@@ -61,13 +61,16 @@ async fn containers_suffer_and_heal(stack: &dyn Stack) {
     .await;
     check(&fault(ContainerTrouble::Restart), async || true).await;
 
-    let pause = drill::of(DrillFault::MysqlPause, stack, "a").unwrap();
+    assert_eq!(drill::usual(stack), DrillFault::MysqlPause);
+    let pause = drill::of(DrillFault::MysqlPause, stack, edges, "a").unwrap();
     let url = stack.direct_endpoints("a").database_url;
     check(pause.as_ref(), async || {
         probe::probe(Component::Database, &url, SHORTLY).await.is_err()
     })
     .await;
-    let refused = drill::of(DrillFault::DatabaseLock, stack, "a").unwrap_err().to_string();
+    let refused = drill::of(DrillFault::DatabaseLock, stack, edges, "a")
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("SQLite"), "{refused}");
 
     // A broker that was killed comes back to the address that it advertises.

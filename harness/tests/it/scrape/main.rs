@@ -13,3 +13,4 @@ mod polling;
 mod recorded;
 mod redis;
 mod sqlite;
+mod wall_clock;

@@ -14,7 +14,8 @@ use super::containers::local_image;
 pub(crate) struct MySqlServer {
     /// Outlives the runtime of the test that started it.
     runtime: Option<Runtime>,
-    container: Option<ContainerAsync<GenericImage>>,
+    /// There until it is dropped.
+    pub(crate) container: Option<ContainerAsync<GenericImage>>,
     port: u16,
 }
 

@@ -1,0 +1,109 @@
+//! Servers of somebody else: started here by hand, known to the tool by their URLs alone.
+
+use soundcheck::recording::What;
+
+use crate::support::kafka_server::KafkaServer;
+use crate::support::mysql_server::MySqlServer;
+use crate::support::redis_server::RedisServer;
+use crate::tool::Tool;
+use crate::{CARRIED_OUT, MEASURING, check_fault, check_ways};
+
+struct Servers {
+    mysql: MySqlServer,
+    redis: RedisServer,
+    kafka: KafkaServer,
+}
+
+impl Servers {
+    async fn start() -> Option<Self> {
+        let (mysql, redis, kafka) = futures::join!(MySqlServer::start(), RedisServer::start(), KafkaServer::start());
+        Some(Self {
+            mysql: mysql?,
+            redis: redis?,
+            kafka: kafka?,
+        })
+    }
+
+    fn report(&self, kinds: &[&str]) -> Tool {
+        let (mysql, redis, kafka) = (self.mysql.url(), self.redis.url(), self.kafka.brokers());
+        let urls = ["--mysql", &mysql, "--redis", &redis, "--kafka", &kafka];
+        let how = ["--stack", "external", "--profile", "smoke"];
+        Tool::start(&[&["report"][..], kinds, &how, &urls].concat())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_report_is_made_on_servers_that_are_not_ours() {
+    let Some(servers) = Servers::start().await else {
+        return;
+    };
+    let _alone = MEASURING.lock().await;
+    let mut tool = servers.report(&[]);
+    let ended = tool.end();
+    assert!(CARRIED_OUT.contains(&ended.code), "{ended:#?}");
+    for kind in ["cache", "index", "incident", "overview"] {
+        let folder = tool.recording(kind).unwrap_or_else(|| panic!("no {kind}: {ended:#?}"));
+        assert!(folder.join("report.html").exists(), "{kind} has no report");
+    }
+    let summary = std::fs::read(tool.recording("overview").unwrap().join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+    let kinds: Vec<_> = summary["reports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["kind"])
+        .collect();
+    assert_eq!(kinds, ["cache", "index", "incident"]);
+
+    let recording = tool.read("incident");
+    check_fault(&recording, "mysql.stall");
+    // Kafka sends its clients to an address of its own.
+    let ways = check_ways(&recording, &["MySQL", "Redis"]);
+    let past = recording.events().unwrap().into_iter().any(|event| {
+        matches!(event.what, What::Note { text, .. }
+            if text.contains("no proxy") && text.contains("Apache Kafka") && text.contains("addresses of their own"))
+    });
+    assert!(past, "nothing says that Kafka is reached past the proxies");
+    // The fault lasts a third of the load, and what is counted as during it may begin a second early.
+    let (during, whole) = (
+        ways[0].bytes_to_service_during.unwrap(),
+        ways[0].bytes_to_service.unwrap(),
+    );
+    assert!(
+        during < whole * 0.15,
+        "MySQL answered while it was stalled: {:?}",
+        ways[0]
+    );
+    let through_redis = ways[1].bytes_to_service_during.unwrap();
+    assert!(through_redis > 0.0, "Redis was not stalled: {:?}", ways[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_server_goes_the_reports_before_are_summed_up_and_the_code_says_so() {
+    let Some(mut servers) = Servers::start().await else {
+        return;
+    };
+    let _alone = MEASURING.lock().await;
+    let mut tool = servers.report(&["incident", "cache", "index"]);
+    tool.until("a launch of the second report", |tool| {
+        (!tool.services("cache").is_empty()).then_some(())
+    });
+    servers.mysql.container.take().unwrap().rm().await.unwrap();
+    let ended = tool.end();
+    assert_eq!(ended.code, Some(6), "{ended:#?}");
+    let said = ended.said.join("\n");
+    assert!(said.contains("error: ") && said.contains("mysql"), "{said}");
+    assert_eq!(tool.recording("index"), None, "nothing new is begun on half a stack");
+    assert!(tool.recording("incident").unwrap().join("report.html").exists());
+    let overview = tool.recording("overview").unwrap().join("report.md");
+    let overview = std::fs::read_to_string(overview).unwrap();
+    assert!(
+        overview.contains("Not measured to the end: cache, index."),
+        "{overview}"
+    );
+    assert!(
+        overview.contains("../") && overview.contains("-incident-"),
+        "{overview}"
+    );
+    assert_eq!(tool.left_behind(), [] as [std::path::PathBuf; 0]);
+}

@@ -1,0 +1,149 @@
+//! Every kind on a real stack, and what its recordings and reports must hold.
+//!
+//! The profile is the shortest. Whether an effect is shown is the machine's business; that the evidence is there is ours.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use super::containers::local_image;
+use super::contents::{Engine, check_cache, check_incident, check_index};
+use serde_json::Value;
+
+use super::MEASURING;
+
+fn soundcheck(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_soundcheck"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// Every file of a folder by its path in it.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_owned();
+                found.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Runs all kinds and looks at what they left; the folders by kind.
+fn report(stack: &str, out: &Path) -> BTreeMap<String, PathBuf> {
+    let out_text = out.to_str().unwrap();
+    let output = soundcheck(&[
+        "report",
+        "--stack",
+        stack,
+        "--profile",
+        "smoke",
+        "--seed",
+        "7",
+        "--out",
+        out_text,
+        "--json",
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    // 4: a busy machine may leave a claim undecided.
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{}: {said}", output.status);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folders: BTreeMap<String, PathBuf> = summary["reports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|report| {
+            let kind = report["report"]["kind"].as_str().unwrap().to_owned();
+            (kind, PathBuf::from(report["folder"].as_str().unwrap()))
+        })
+        .collect();
+    let kinds: Vec<&str> = folders.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["cache", "incident", "index", "overview"]);
+    folders
+}
+
+/// A copy elsewhere renders to the same bytes, and the ledger judges the recording as valid.
+fn check_again(folder: &Path, kind: &str) {
+    let before = files(folder);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("copy");
+    for (name, bytes) in &before {
+        // What is derived must come back by itself.
+        let is_derived = name.starts_with("charts") || name.starts_with("report.html") || name.starts_with("report.md");
+        if !is_derived {
+            let path = copy.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    let rendered = soundcheck(&["render", copy.to_str().unwrap()]);
+    assert!(
+        matches!(rendered.status.code(), Some(0 | 4)),
+        "{kind}: {}",
+        String::from_utf8_lossy(&rendered.stderr)
+    );
+    let after = files(&copy);
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&before), names(&after), "{kind}");
+    for (name, bytes) in &before {
+        assert!(after[name] == *bytes, "{kind}: {} differs", name.display());
+    }
+    if kind != "overview" {
+        let verified = soundcheck(&["verify", copy.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&verified.stdout);
+        assert_eq!(verified.status.code(), Some(0), "{kind}: {said}");
+    }
+}
+
+fn check(stack: &str, engine: Engine) {
+    let out = tempfile::tempdir().unwrap();
+    let folders = report(stack, out.path());
+    check_cache(&folders["cache"], engine);
+    check_index(&folders["index"], engine);
+    check_incident(&folders["incident"], engine);
+    for (kind, folder) in &folders {
+        check_again(folder, kind);
+    }
+    let overview = fs::read_to_string(folders["overview"].join("report.html")).unwrap();
+    for kind in ["cache", "index", "incident"] {
+        let name = folders[kind].file_name().unwrap().to_str().unwrap();
+        assert!(
+            overview.contains(&format!("../{name}/report.html")),
+            "the overview does not link {name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_report_on_nothing_installed_holds_its_evidence() {
+    let _alone = MEASURING.lock().await;
+    tokio::task::spawn_blocking(|| check("embedded", Engine::Sqlite))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn every_report_on_containers_holds_its_evidence() {
+    for (variable, names) in [
+        ("SOUNDCHECK_MYSQL_IMAGE", ["mysql:9.7", "soundcheck/mysql:9.7"]),
+        ("SOUNDCHECK_REDIS_IMAGE", ["redis:8", "soundcheck/redis:8"]),
+    ] {
+        if local_image(variable, &names).await.is_none() {
+            return;
+        }
+    }
+    let _alone = MEASURING.lock().await;
+    tokio::task::spawn_blocking(|| check("containers", Engine::MySql))
+        .await
+        .unwrap();
+}
