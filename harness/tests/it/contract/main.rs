@@ -5,6 +5,7 @@
 
 mod dashboards;
 mod layering;
+mod time;
 
 use std::path::{Path, PathBuf};
 
