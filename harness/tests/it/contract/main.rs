@@ -6,6 +6,7 @@
 mod dashboards;
 mod layering;
 mod time;
+mod versions;
 
 use std::path::{Path, PathBuf};
 
