@@ -13,3 +13,6 @@ mod polling;
 mod recorded;
 mod redis;
 mod sqlite;
+
+/// What needs containers.
+const IN_CONTAINERS: &[&str] = &["mysql", "redis"];
