@@ -20,6 +20,16 @@ use soundcheck::watchdog::{Undo, Watchdog};
 use testcontainers::bollard::models::ContainerCreateBody;
 use testcontainers::bollard::query_parameters::{CreateContainerOptions, ListContainersOptions};
 
+/// Tests that need containers.
+const IN_CONTAINERS: &[&str] = &[
+    "a_panic_leaves_no_containers",
+    "ctrl_c_in_the_middle_of_the_start_removes_everything_before_the_end",
+    "ctrl_c_removes_everything_before_the_end",
+    "sigkill_in_the_middle_of_the_start_leaves_no_containers",
+    "sigkill_leaves_no_containers",
+    "the_sweep_takes_what_dead_owners_left_and_nothing_else",
+];
+
 const WITHIN: Duration = Duration::from_secs(60);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
@@ -28,9 +38,7 @@ fn tool() -> &'static Path {
 }
 
 async fn has_redis() -> bool {
-    local_image("SOUNDCHECK_REDIS_IMAGE", &["redis:8", "soundcheck/redis:8"])
-        .await
-        .is_some()
+    local_image(Component::Redis).await.is_some()
 }
 
 /// `soundcheck up` with Redis alone, which starts fastest.
@@ -178,9 +186,7 @@ async fn the_sweep_takes_what_dead_owners_left_and_nothing_else() {
         return;
     }
     let daemon = Daemon::connect().await.unwrap();
-    let image = local_image("SOUNDCHECK_REDIS_IMAGE", &["redis:8", "soundcheck/redis:8"])
-        .await
-        .unwrap();
+    let image = local_image(Component::Redis).await.unwrap();
     let image = format!("{}:{}", image.name, image.tag);
     let mut gone = Command::new("true").spawn().unwrap();
     gone.wait().unwrap();

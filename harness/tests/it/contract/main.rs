@@ -1,9 +1,12 @@
-//! Promises that hold between files: the direction of imports, and the names that dashboards use.
+//! Promises that hold between files: the direction of imports, the names that dashboards use, the versions of images,
+//! and that nothing but the service's clock tells the time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod dashboards;
 mod layering;
+mod time;
+mod versions;
 
 use std::path::{Path, PathBuf};
 

@@ -14,3 +14,6 @@ mod recorded;
 mod redis;
 mod sqlite;
 mod wall_clock;
+
+/// What needs containers.
+const IN_CONTAINERS: &[&str] = &["mysql", "redis"];

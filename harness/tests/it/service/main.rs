@@ -11,3 +11,6 @@ mod app;
 mod booking;
 mod data;
 mod queue;
+
+/// What needs containers.
+const IN_CONTAINERS: &[&str] = &["booking", "data", "queue"];

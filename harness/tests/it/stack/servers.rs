@@ -6,21 +6,15 @@ use redis::AsyncCommands;
 use soundcheck::stack::{self, Component, Endpoints, Stack, StackChoice, StackKind, probe};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 
-use crate::containers::local_image;
+use crate::containers::can_open_a_stack;
 use crate::options;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_open_answer_and_are_gone_when_closed() {
-    for (variable, candidates) in [
-        ("SOUNDCHECK_MYSQL_IMAGE", ["mysql:9.7", "soundcheck/mysql:9.7"]),
-        ("SOUNDCHECK_REDIS_IMAGE", ["redis:8", "soundcheck/redis:8"]),
-        ("SOUNDCHECK_KAFKA_IMAGE", ["apache/kafka:4.3.0", "soundcheck/kafka:4"]),
-    ] {
-        if local_image(variable, &candidates).await.is_none() {
-            return;
-        }
+    if !can_open_a_stack().await {
+        return;
     }
     // With the components side by side, `auto` must find them too.
     let stack = stack::open(&options(StackChoice::Auto, &Component::ALL)).await.unwrap();

@@ -1,7 +1,7 @@
 //! Real servers for the test binaries of this folder. Each binary takes in the files it needs by `#[path]`.
 //!
 //! Without a container daemon, or without the image, a test that needs one passes without checking anything; the
-//! binary says so once. `SOUNDCHECK_REQUIRE=containers` turns that into a failure.
+//! binary names them once. `SOUNDCHECK_REQUIRE=containers` turns that into a failure.
 
 #![allow(dead_code, reason = "each binary uses what it needs")]
 

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use booking_service::adapters::redis_connection::RedisConnection;
+use soundcheck::stack::Component;
 use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
@@ -27,7 +28,7 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     /// Starts a server; `None` when there can be none here, which has been said then.
     pub(crate) async fn start() -> Option<Self> {
-        let image = local_image("SOUNDCHECK_REDIS_IMAGE", &["soundcheck/redis:8", "redis:8"]).await?;
+        let image = local_image(Component::Redis).await?;
         // Chosen here and not by the daemon, so that it stays the same when the container is stopped and started.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let runtime = tokio::runtime::Builder::new_multi_thread()
