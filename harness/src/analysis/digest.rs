@@ -39,6 +39,17 @@ impl DigestCost {
     }
 }
 
+/// Whether a statement, or its digest, is the service's read of a seat map. Servers quote names as they please, and those
+/// of version 9 put `EXECUTE` before a prepared statement's text.
+pub fn is_seat_map(text: &str) -> bool {
+    let text = text.to_ascii_lowercase().replace('`', "");
+    let statement = text.strip_prefix("execute ").unwrap_or(&text);
+    statement.starts_with("select id")
+        && ["from seats", "number", "price", "schedule_id", "order by number"]
+            .iter()
+            .all(|part| statement.contains(part))
+}
+
 /// The statements of a schema that ran between two moments, such as the edges of a slice, the most time-consuming first.
 /// `tolerance` is how old a scrape may be at either edge.
 pub fn costs(set: &SeriesSet, schema: &str, from: Nanos, until: Nanos, tolerance: Duration) -> Vec<DigestCost> {
@@ -92,6 +103,18 @@ pub fn costs(set: &SeriesSet, schema: &str, from: Nanos, until: Nanos, tolerance
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_seat_map_is_known_whatever_the_quotes() {
+        let quoted =
+            "SELECT `id` , NUMBER , `price` FROM `seats` WHERE `schedule_id` = ? AND STATUS = ? ORDER BY NUMBER";
+        assert!(is_seat_map(quoted) && is_seat_map(&format!("EXECUTE {quoted}")));
+        assert!(is_seat_map(
+            "select id, number, price from seats where cast(schedule_id as char) = '7' order by number"
+        ));
+        assert!(!is_seat_map(&format!("EXPLAIN ANALYZE {quoted}")));
+        assert!(!is_seat_map("SELECT `schedule_id` FROM `seats` WHERE `id` = ?"));
+    }
 
     #[test]
     fn ratios_need_something_to_divide_by() {
