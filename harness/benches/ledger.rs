@@ -64,7 +64,8 @@ fn main() {
 
     let valid = judgements
         .iter()
-        .filter(|(_, judgement, _)| *judgement == Judgement::Valid)
+        // Nothing was scraped that the invariants of counters could be judged by.
+        .filter(|(_, judgement, _)| matches!(judgement, Judgement::Valid | Judgement::Idle(_)))
         .count();
     assert_eq!(
         valid,

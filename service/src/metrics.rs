@@ -116,6 +116,13 @@ metrics! {
         "Seat maps forgotten after a committed change (ok, error).";
     cache_loads: IntCounterVec = "booking_cache_loads_total" ["reason"] NONE,
         "Seat maps read from the database (off, miss, refresh, cache_error).";
+    cache_loads_sold_out: IntCounter = "booking_cache_loads_sold_out_total" [] NONE,
+        "Seat maps read from the database that had no seat on sale. An empty map is cached like any other.";
+    cache_evictions: IntCounter = "booking_cache_evictions_total" [] NONE,
+        "Seat maps that the process's own cache dropped for want of room; Redis counts its own.";
+    cache_hit_connections: IntCounter = "booking_cache_hit_connections_total" [] NONE,
+        "Database connections borrowed by requests for a seat map that the cache answered. Only a queue in the database \
+         needs one, to look at the token.";
     cache_loaders: IntGauge = "booking_cache_loaders" [] NONE, "Seat maps being read from the database now.";
     cache_loader_concurrency: Histogram = "booking_cache_loader_concurrency" [] CONCURRENCY_BUCKETS,
         "Loaders of one key at the moment that another began, itself included.";

@@ -104,6 +104,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_seat_map_is_known_whatever_the_quotes() {
+        let quoted =
+            "SELECT `id` , NUMBER , `price` FROM `seats` WHERE `schedule_id` = ? AND STATUS = ? ORDER BY NUMBER";
+        assert!(is_seat_map(quoted) && is_seat_map(&format!("EXECUTE {quoted}")));
+        assert!(is_seat_map(
+            "select id, number, price from seats where cast(schedule_id as char) = '7' order by number"
+        ));
+        assert!(!is_seat_map(&format!("EXPLAIN ANALYZE {quoted}")));
+        assert!(!is_seat_map("SELECT `schedule_id` FROM `seats` WHERE `id` = ?"));
+    }
+
+    #[test]
     fn ratios_need_something_to_divide_by() {
         let mut cost = DigestCost {
             digest: "d".to_owned(),

@@ -11,10 +11,11 @@ use uuid::Uuid;
 use super::catalogue::CataloguePart;
 use super::client::{Call, Client, ClientError, Trace};
 use super::outcome::Ending;
-use super::replies::{Entered, Place, Reply, SeatMap};
+use super::replies::{Done, Entered, Place, Reply, SeatMap};
 use super::session::pick;
 use crate::config::{JourneyKind, ScenarioConfig};
 use crate::recording::{Endpoint, RunClock};
+use crate::units::Nanos;
 
 /// One of the services that are asked; in an experiment each variant is one.
 #[derive(Clone, Debug)]
@@ -65,6 +66,15 @@ pub(crate) struct Admitted {
 pub(crate) struct Shelf {
     pub(crate) schedule: Uuid,
     pub(crate) seats: Vec<Uuid>,
+}
+
+/// A seat map, and when it was asked for and answered.
+#[derive(Debug)]
+pub(crate) struct MapRead {
+    pub(crate) schedule: Uuid,
+    pub(crate) map: SeatMap,
+    pub(crate) sent: Nanos,
+    pub(crate) done: Nanos,
 }
 
 /// A target, ready for journeys.
@@ -229,29 +239,17 @@ impl Ground {
     }
 
     async fn read_shelves(&self) -> Result<Vec<Shelf>, String> {
-        let token = self
-            .admitted
-            .first()
-            .map(|admitted| admitted.token.as_str())
-            .unwrap_or_default();
         let mut shelves = Vec::new();
-        let mut n_seats = 0;
-        let concerts = &self.part.concerts[..self.n_concerts];
-        for date in concerts.iter().flat_map(|concert| &concert.schedules).take(MAX_SHELVES) {
-            let call = Call::get(format!("/v1/schedules/{}/seats", date.schedule_id)).token(token);
-            let map: SeatMap = self.set_up(0, Endpoint::Seats, &call).await?;
-            let seats: Vec<Uuid> = map.seats.into_iter().map(|seat| seat.seat_id).collect();
-            n_seats += seats.len();
+        self.read_maps(|read| {
+            let seats: Vec<Uuid> = read.map.seats.iter().map(|seat| seat.seat_id).collect();
             if !seats.is_empty() {
                 shelves.push(Shelf {
-                    schedule: date.schedule_id,
+                    schedule: read.schedule,
                     seats,
                 });
             }
-            if n_seats >= ENOUGH_SEATS {
-                break;
-            }
-        }
+        })
+        .await?;
         if shelves.is_empty() {
             Err("every seat map read is empty".to_owned())
         } else {
@@ -259,8 +257,53 @@ impl Ground {
         }
     }
 
+    /// Reads the maps of the first dates, one after the other, until that is enough, and shows each.
+    pub(crate) async fn read_maps(&self, mut show: impl FnMut(&MapRead)) -> Result<(), String> {
+        let token = self
+            .admitted
+            .first()
+            .map(|admitted| admitted.token.as_str())
+            .unwrap_or_default();
+        let mut n_seats = 0;
+        let concerts = &self.part.concerts[..self.n_concerts];
+        for date in concerts.iter().flat_map(|concert| &concert.schedules).take(MAX_SHELVES) {
+            let call = Call::get(format!("/v1/schedules/{}/seats", date.schedule_id)).token(token);
+            let (map, sent, done) = self.set_up_timed::<SeatMap>(0, Endpoint::Seats, &call).await?;
+            n_seats += map.seats.len();
+            show(&MapRead {
+                schedule: date.schedule_id,
+                map,
+                sent,
+                done,
+            });
+            if n_seats >= ENOUGH_SEATS {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back the places of those who were admitted beforehand.
+    pub(crate) async fn dismiss(&self) -> Result<(), String> {
+        for admitted in &self.admitted {
+            let call = Call::delete("/v1/queue/token").token(&admitted.token);
+            self.set_up::<Done>(0, Endpoint::QueueLeave, &call).await?;
+        }
+        Ok(())
+    }
+
     /// One request of the set-up, outside of any measurement.
     async fn set_up<T: Reply>(&self, n: usize, endpoint: Endpoint, call: &Call<'_>) -> Result<T, String> {
+        self.set_up_timed(n, endpoint, call).await.map(|(reply, ..)| reply)
+    }
+
+    /// The same, with the moments at which it was sent and answered.
+    async fn set_up_timed<T: Reply>(
+        &self,
+        n: usize,
+        endpoint: Endpoint,
+        call: &Call<'_>,
+    ) -> Result<(T, Nanos, Nanos), String> {
         let trace = Trace {
             trace: rand::random::<u128>() | 1,
             span: rand::random::<u64>() | 1,
@@ -269,7 +312,9 @@ impl Ground {
         let exchange = self.client.send(n, call, trace).await;
         match &exchange.result {
             Ok(answer) if answer.is_success() => {
-                T::read(&answer.body).map_err(|error| format!("{endpoint} was answered unreadably: {error}"))
+                let reply =
+                    T::read(&answer.body).map_err(|error| format!("{endpoint} was answered unreadably: {error}"))?;
+                Ok((reply, exchange.sent, exchange.done))
             }
             result => Err(format!(
                 "{endpoint} ended with {}",

@@ -20,6 +20,7 @@ mod replies;
 pub mod schedule;
 pub mod selector;
 mod session;
+pub mod settled;
 pub mod tally;
 mod timer;
 
@@ -31,4 +32,5 @@ pub use handle::{LoadHandle, Progress};
 pub use recorder::{Cause, Cut, Keep, LeftOut, Recorder};
 pub use schedule::Schedule;
 pub use selector::{Selector, Slice};
+pub use settled::{SettledError, read_settled};
 pub use tally::Account;

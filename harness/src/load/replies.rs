@@ -114,6 +114,25 @@ pub(crate) struct SeatMap {
     pub(crate) seats: Vec<Seat>,
 }
 
+impl SeatMap {
+    /// A seat that the map shows more than once, and how often.
+    pub(crate) fn repeated(&self) -> Option<(Uuid, i64)> {
+        // Maps come in the order of their seats' numbers, which is mostly that of their ids: no copy is needed then.
+        if self.seats.is_sorted_by(|a, b| a.seat_id < b.seat_id) {
+            return None;
+        }
+        let mut ids: Vec<Uuid> = self.seats.iter().map(|seat| seat.seat_id).collect();
+        ids.sort_unstable();
+        let same = ids.chunk_by(|a, b| a == b).find(|same| same.len() > 1)?;
+        Some((same[0], i64::try_from(same.len()).unwrap_or(i64::MAX)))
+    }
+
+    /// How many seats it shows.
+    pub(crate) fn n_seats(&self) -> i64 {
+        i64::try_from(self.seats.len()).unwrap_or(i64::MAX)
+    }
+}
+
 /// One seat on sale.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Seat {
@@ -191,5 +210,31 @@ pub(crate) struct Done;
 impl Reply for Done {
     fn read(_: &[u8]) -> Result<Self, serde_json::Error> {
         Ok(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(ids: &[u128], expected: Option<(u128, i64)>) {
+        let seat = |id: &u128| Seat {
+            seat_id: Uuid::from_u128(*id),
+        };
+        let map = SeatMap {
+            seats: ids.iter().map(seat).collect(),
+        };
+        assert_eq!(map.repeated(), expected.map(|(id, times)| (Uuid::from_u128(id), times)));
+    }
+
+    #[test]
+    fn a_seat_that_stands_twice_is_found_wherever_it_stands() {
+        check(&[], None);
+        check(&[1, 2, 3], None);
+        check(&[3, 1, 2], None);
+        check(&[1, 1], Some((1, 2)));
+        check(&[1, 2, 3, 1, 2, 3], Some((1, 2)));
+        check(&[7, 5, 9, 7, 7], Some((7, 3)));
     }
 }

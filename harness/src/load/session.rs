@@ -12,7 +12,7 @@ use super::client::{Call, Trace};
 use super::ground::Ground;
 use super::outcome::Ending;
 use super::recorder::Recorder;
-use super::replies::Reply;
+use super::replies::{Reply, SeatMap};
 use super::selector::Slice;
 use crate::config::ScenarioConfig;
 use crate::recording::history::{Code, IdemKey, OpKind, Settled, Uid};
@@ -51,6 +51,8 @@ pub(crate) struct Session<'a> {
     trace: u128,
     /// Requests sent so far; the first one alone has an intended start.
     n_steps: u32,
+    /// When the last request was sent.
+    asked: Nanos,
     /// When the last answer was complete.
     answered: Nanos,
     /// When the journey reached its aim, if requests follow that are no part of it.
@@ -121,6 +123,7 @@ impl<'a> Session<'a> {
             process: context.recorder.next_process(),
             trace,
             n_steps: 0,
+            asked: arrival.taken,
             answered: arrival.taken,
             ended: None,
         }
@@ -194,6 +197,7 @@ impl<'a> Session<'a> {
         if let Some(pending) = &mut pending {
             pending.settle(exchange.sent, exchange.done, &ending, reply.as_ref());
         }
+        self.asked = exchange.sent;
         self.answered = exchange.done;
         let intended = (self.n_steps == 1).then_some(self.arrival.due);
         self.context.recorder.record(
@@ -216,25 +220,12 @@ impl<'a> Session<'a> {
         reply.ok_or(ending)
     }
 
-    /// Writes down that a seat map showed this seat on sale.
-    pub(crate) fn note_seen(&self, user: Option<Uuid>, schedule: Uuid, seat: Uuid) {
+    /// Writes down that the seat map just read showed this seat on sale, or none at all; and one that it showed twice.
+    pub(crate) fn note_map(&self, user: Uuid, schedule: Uuid, map: &SeatMap, seat: Option<Uuid>) {
         let Some(history) = &self.context.history else { return };
-        let mut operation = Operation::new(
-            OpKind::SeatSeen,
-            self.process,
-            self.answered,
-            self.answered,
-            Settled::Ok,
-        );
-        operation.variant = self.slice.variant;
-        let about = About {
-            user,
-            seat: Some(seat),
-            schedule: Some(schedule),
-            ..About::default()
-        };
-        name(&mut operation, history, about);
-        history.record(&operation);
+        let mut seen = Operation::new(OpKind::SeatSeen, self.process, self.asked, self.answered, Settled::Ok);
+        seen.variant = self.slice.variant;
+        note_map(history, seen, Some(user), schedule, map, seat);
     }
 
     fn pending(&self, endpoint: Endpoint, call: &Call<'_>, about: About, clock: RunClock) -> Option<Pending> {
@@ -252,6 +243,39 @@ impl<'a> Session<'a> {
             clock,
             is_settled: false,
         })
+    }
+}
+
+/// Writes a read of a seat map into the history: once for each of `seats`, or without any when there are none; and once
+/// more for a seat that the map repeats.
+pub(crate) fn note_map(
+    history: &HistorySink,
+    seen: Operation,
+    user: Option<Uuid>,
+    schedule: Uuid,
+    map: &SeatMap,
+    seats: impl IntoIterator<Item = Uuid>,
+) {
+    let record = |seat: Option<Uuid>, times: Option<i64>| {
+        let mut operation = Operation {
+            amount: Some(map.n_seats()),
+            extra: times,
+            ..seen
+        };
+        let about = About {
+            user,
+            seat,
+            schedule: Some(schedule),
+            ..About::default()
+        };
+        name(&mut operation, history, about);
+        history.record(&operation);
+    };
+    let mut seats = seats.into_iter();
+    record(seats.next(), None);
+    seats.for_each(|seat| record(Some(seat), None));
+    if let Some((seat, times)) = map.repeated() {
+        record(Some(seat), Some(times));
     }
 }
 

@@ -14,6 +14,8 @@ use crate::stack::Endpoints;
 use crate::target::{RunningService, SeedSpec, ServiceConfig, TargetError};
 use crate::units::Nanos;
 
+/// How long a seat map may show a seat that is gone: as far as the layers of the cache lag each other by design.
+pub(super) const STALENESS: Duration = Duration::from_millis(500);
 /// How long a service may take to finish its requests.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 
-use super::arm::LiveArm;
+use super::arm::{LiveArm, STALENESS};
 use super::bench::Bench;
 use super::clocks;
 use super::edges::EdgeReader;
@@ -95,7 +95,7 @@ fn variant(arm: &crate::plan::Arm) -> Variant {
         active_ttl_ms: Some(1_800_000),
         grace_ms: Some(5_000),
         drain_ms: None,
-        staleness_ms: None,
+        staleness_ms: u64::try_from(STALENESS.as_millis()).ok(),
         outbox: None,
     };
     Variant {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arm::LiveArm;
+use super::arm::{LiveArm, STALENESS};
 use super::bench::Bench;
 use super::clocks;
 use super::error::RunError;
@@ -13,7 +13,7 @@ use crate::analysis::experiment::service_source;
 use crate::config::{JourneyKind, ScenarioConfig};
 use crate::fault::{self, Edges};
 use crate::load::recorder::Keep;
-use crate::load::{LoadHandle, LoadPlan, Recorder, Selector, drive};
+use crate::load::{LoadHandle, LoadPlan, Recorder, Selector, drive, read_settled};
 use crate::plan::incident::{GRACE, HOLD_TTL};
 use crate::plan::spec::FINAL_STATE;
 use crate::plan::{IncidentPlan, offered_fact};
@@ -57,7 +57,7 @@ pub async fn incident(
             active_ttl_ms: Some(u64::try_from(ACTIVE_TTL.as_millis()).unwrap_or(u64::MAX)),
             grace_ms: Some(u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX)),
             drain_ms: Some(u64::try_from(DRAIN.as_millis()).unwrap_or(u64::MAX)),
-            staleness_ms: None,
+            staleness_ms: u64::try_from(STALENESS.as_millis()).ok(),
             outbox: Some(true),
         },
         ..Variant::named(NAME)
@@ -138,7 +138,10 @@ impl Drill<'_> {
         poller.watch(crate::analysis::ways::SOURCE, WaySource::new(self.bench, edges));
         let drilled = self.drill(&arm, edges).await;
         let drained = match &drilled {
-            Ok(()) => self.drain(&arm).await,
+            Ok(()) => match self.look_once_more(&arm).await {
+                Ok(()) => self.drain(&arm).await,
+                Err(error) => Err(error),
+            },
             Err(_) => Ok(()),
         };
         poller.scrape_now().await?;
@@ -360,6 +363,17 @@ impl Drill<'_> {
             () = tokio::time::sleep_until(self.clock.instant(until).into()) => Ok(()),
             () = self.bench.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
         }
+    }
+
+    /// Reads the seat maps when nobody changes anything any more. A reader who is refused leaves less evidence, and no
+    /// broken run.
+    async fn look_once_more(&self, arm: &LiveArm) -> Result<(), RunError> {
+        let history = self.recording.history();
+        if let Err(error) = read_settled(&arm.target(), 0, &history, self.clock).await {
+            let text = format!("{:#}", anyhow::Error::from(error));
+            self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
+        }
+        Ok(())
     }
 
     /// Waits until every payment's event has had its effect and every hold that was left has expired and been swept.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use moka::notification::RemovalCause;
 
 use crate::domain::{ScheduleId, Timestamp};
 use crate::ports::{FillStamp, Lookup, SeatMapCache, Unavailable};
@@ -50,12 +51,22 @@ pub struct LocalCache {
 impl LocalCache {
     /// At most `max_bytes` of bodies, each kept for `ttl`.
     pub fn new(ttl: Duration, max_bytes: u64) -> Self {
+        Self::counting(ttl, max_bytes, || ())
+    }
+
+    /// The same, which calls `on_eviction` for every body that is dropped for want of room.
+    pub fn counting(ttl: Duration, max_bytes: u64, on_eviction: impl Fn() + Send + Sync + 'static) -> Self {
         let entries = moka::sync::Cache::builder()
             .name("seat-maps")
             .max_capacity(max_bytes)
             .weigher(|_, stored: &Stored| u32::try_from(stored.entry.body.len()).unwrap_or(u32::MAX))
             // Frees memory by the process's clock; whether an entry is served is decided by the service's.
             .time_to_live(ttl)
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    on_eviction();
+                }
+            })
             .build();
         Self {
             entries,
@@ -200,6 +211,29 @@ mod tests {
             cache.get(schedule(1), NOW.plus(TTL)).await.unwrap(),
             Lookup::Miss(_)
         ));
+    }
+
+    #[test]
+    fn a_body_that_is_dropped_for_want_of_room_is_counted() {
+        let n_evicted = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let counter = n_evicted.clone();
+        let cache = LocalCache::counting(TTL, 8, move || {
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        let fill = |raw, text| {
+            let entry = Entry {
+                body: body(text),
+                filled_at: NOW,
+                fill_cost: Duration::ZERO,
+            };
+            cache.store_if(schedule(raw), |_| true, entry, NOW);
+            cache.entries.run_pending_tasks();
+            n_evicted.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        assert_eq!(fill(1, "four"), 0);
+        cache.forget(schedule(1));
+        assert_eq!(fill(1, "four"), 0, "a change is no want of room");
+        assert_eq!(fill(2, "longer than all the room"), 1);
     }
 
     #[tokio::test]

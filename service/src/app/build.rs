@@ -80,7 +80,10 @@ pub(super) fn cache(
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Arc<dyn SeatMapCache>>, StartError> {
     let ttl = config.cache.ttl;
-    let local = |ttl| LocalCache::new(ttl, LOCAL_CACHE_BYTES);
+    let local = |ttl| {
+        let evictions = metrics.cache_evictions.clone();
+        LocalCache::counting(ttl, LOCAL_CACHE_BYTES, move || evictions.inc())
+    };
     let remote = || {
         let redis = redis.ok_or(StartError::NoRedis("cache.mode"))?;
         Ok::<_, StartError>(RedisCache::new(redis.clone(), &config.namespace, ttl))

@@ -1,5 +1,6 @@
 //! Opens the pools, migrates, and checks that the schema is there.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,20 @@ use crate::metrics::Metrics;
 
 static MYSQL_MIGRATIONS: Migrator = sqlx::migrate!("migrations/mysql");
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+tokio::task_local! {
+    /// Connections borrowed so far by work whose connections are counted.
+    static BORROWED: Cell<u32>;
+}
+
+/// Runs `work`, and counts the connections that it borrows itself; what it leaves to other tasks is not counted.
+pub(crate) async fn counting_connections<T>(work: impl Future<Output = T>) -> (T, u32) {
+    let counted = async {
+        let done = work.await;
+        (done, BORROWED.with(Cell::get))
+    };
+    BORROWED.scope(Cell::new(0), counted).await
+}
 
 /// The database of one namespace.
 #[derive(Clone, Debug)]
@@ -157,7 +172,10 @@ impl Store {
             .database_pool_wait
             .with_label_values(&[name])
             .observe(asked.elapsed().as_secs_f64());
-        Ok(acquired?)
+        let acquired = acquired?;
+        // Most callers do not have their connections counted.
+        let _uncounted = BORROWED.try_with(|borrowed| borrowed.set(borrowed.get().saturating_add(1)));
+        Ok(acquired)
     }
 
     /// Observes the time until it is dropped as that of the store method `call`.

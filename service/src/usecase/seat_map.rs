@@ -15,9 +15,10 @@ use futures::future::{BoxFuture, Shared};
 
 use super::{Booking, Failure};
 use crate::config::{CacheMode, Stampede};
-use crate::domain::{ScheduleId, Timestamp};
+use crate::domain::{QueueToken, ScheduleId, Timestamp};
 use crate::ports::{FillStamp, Lookup};
 use crate::store::StoreError;
+use crate::store::connect::counting_connections;
 use crate::store::seats::SeatLine;
 
 /// The share of its time to live after which one reader refreshes an entry, with `early-refresh`.
@@ -25,6 +26,13 @@ const REFRESH_AFTER: f64 = 0.8;
 
 /// A load that several readers wait for. `None` is an unknown schedule.
 type Flight = Shared<BoxFuture<'static, Result<Option<Bytes>, Arc<StoreError>>>>;
+
+/// Who answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answered {
+    Cache,
+    Database,
+}
 
 /// Loads under way in this process.
 #[derive(Debug, Default)]
@@ -72,11 +80,26 @@ impl Drop for Loader<'_> {
 }
 
 impl Booking {
-    /// The seats of a date that are on sale, as JSON.
+    /// The seats of a date that are on sale, as JSON, for a token that is admitted. An answer from the cache should
+    /// borrow no database connection from check to body; the metrics tell whether it did.
     ///
     /// # Errors
-    /// When there is no such date, or the database is away. A cache that is away is passed by.
-    pub async fn seat_map(self: &Arc<Self>, schedule: ScheduleId) -> Result<Bytes, Failure> {
+    /// When the token is not admitted, there is no such date, or the database is away. A cache that is away is passed
+    /// by.
+    pub async fn seat_map(self: &Arc<Self>, token: QueueToken, schedule: ScheduleId) -> Result<Bytes, Failure> {
+        let (served, n_borrowed) = counting_connections(async {
+            self.require_admission_to_read(token).await?;
+            self.find_seat_map(schedule).await
+        })
+        .await;
+        let (body, answered) = served?;
+        if answered == Answered::Cache {
+            self.metrics.cache_hit_connections.inc_by(n_borrowed.into());
+        }
+        Ok(body)
+    }
+
+    async fn find_seat_map(self: &Arc<Self>, schedule: ScheduleId) -> Result<(Bytes, Answered), Failure> {
         let Some(cache) = &self.cache else {
             return self.load_for(schedule, None, "off").await;
         };
@@ -89,7 +112,7 @@ impl Booking {
                 if self.is_due(filled_at, now) {
                     self.refresh_behind(schedule);
                 }
-                Ok(body)
+                Ok((body, Answered::Cache))
             }
             Ok(Lookup::Miss(stamp)) => {
                 self.metrics
@@ -140,7 +163,7 @@ impl Booking {
         schedule: ScheduleId,
         stamp: Option<FillStamp>,
         reason: &'static str,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<(Bytes, Answered), Failure> {
         let is_shared = self.config.cache.stampede != Stampede::None && self.config.cache.mode != CacheMode::Off;
         let loaded = if is_shared {
             self.fly(schedule, stamp, reason).await
@@ -148,7 +171,7 @@ impl Booking {
             self.load(schedule, stamp, reason).await.map_err(Arc::new)
         };
         match loaded {
-            Ok(Some(body)) => Ok(body),
+            Ok(Some(body)) => Ok((body, Answered::Database)),
             Ok(None) => Err(Failure::NotFound("schedule")),
             // The kind is what callers decide by; the error itself is shared with the other readers.
             Err(error) => Err(match &*error {
@@ -212,6 +235,9 @@ impl Booking {
         let begun = Instant::now();
         let found = self.transaction("seat_map", || self.store.seat_map(schedule)).await?;
         let Some(seats) = found else { return Ok(None) };
+        if seats.is_empty() {
+            self.metrics.cache_loads_sold_out.inc();
+        }
         let body = render(schedule, &seats);
         if let (Some(cache), Some(stamp)) = (&self.cache, stamp) {
             let cost: Duration = begun.elapsed();

@@ -37,9 +37,7 @@ pub(super) async fn choose_seat(
     let map: SeatMap = session.ask(Endpoint::Seats, call, About::default()).await?;
     let skew = session.context.scenario.skew.seats;
     let seat = pick(&mut session.choices, map.seats.len(), skew).map(|place| map.seats[place].seat_id);
-    if let Some(seat) = seat {
-        session.note_seen(Some(user), schedule, seat);
-    }
+    session.note_map(user, schedule, &map, seat);
     Ok(seat)
 }
 

@@ -128,7 +128,7 @@ byte_enum! {
         QueueEnter = 1 "enter the queue",
         QueuePosition = 2 "ask for the position",
         QueueLeave = 3 "leave the queue",
-        /// A seat map that showed [`Operation::seat`] as available: a sampled read.
+        /// A seat map that showed [`Operation::seat`] as available, or none at all: a sampled read.
         SeatSeen = 4 "see the seat on sale",
         Hold = 5 "hold",
         ReadReservation = 6 "read the reservation",
@@ -239,10 +239,11 @@ pub struct Operation {
     /// Reservation of a hold, payment, read or cancellation; charge; or token.
     pub object: Uid,
     pub key: IdemKey,
-    /// Money of a hold, payment or charge; the balance that was read; or the position in the queue.
+    /// Money of a hold, payment or charge; the balance that was read; the position in the queue; or how many seats the
+    /// map showed.
     pub amount: Option<i64>,
     /// Of a hold, a read reservation or a token: when it expires, in Unix milliseconds. Of a payment or charge: the
-    /// balance after it.
+    /// balance after it. Of a seat map: how often it showed the seat, where that is more than once.
     pub extra: Option<i64>,
 }
 

@@ -1,5 +1,7 @@
-//! What is known when the run is over: the service's final state, its promises, its clock, and what the harness did.
+//! What is known when the run is over: the service's final state, its promises, its clock, what the harness did, and
+//! what was counted meanwhile.
 
+use super::counted::Counted;
 use super::uid_map::UidMap;
 use crate::recording::audit::{Audit, ReservationRow};
 use crate::recording::event::{DeadLetter, Event, FaultStep, What};
@@ -16,6 +18,8 @@ pub struct End<'a> {
     pub rules: &'a Rules,
     pub clock: ServiceClock,
     pub harness: HarnessFacts,
+    /// `None` when nothing was scraped, or not to the end.
+    pub counted: Option<Counted<'a>>,
     reservations: UidMap<&'a ReservationRow>,
 }
 
@@ -181,8 +185,14 @@ impl<'a> End<'a> {
             rules,
             clock,
             harness,
+            counted: None,
             reservations,
         }
+    }
+
+    /// The same, with what was counted.
+    pub fn with_counted(self, counted: Option<Counted<'a>>) -> Self {
+        Self { counted, ..self }
     }
 
     /// A reservation in the final state.

@@ -1,6 +1,7 @@
 //! The history, projected onto what the invariants need. Ten million operations must fit, so each kind keeps only its
 //! own columns, and polls of the queue fold into one entry a token.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::num::NonZeroI64;
 
@@ -34,6 +35,9 @@ pub struct Facts {
     pub(super) cancels: Vec<Cancel>,
     pub(super) reads: Vec<Read>,
     pub(super) seen: Vec<Seen>,
+    pub(super) maps: Maps,
+    /// When the last answer came to an operation that could change a seat.
+    pub(super) last_change: Option<Nanos>,
     /// By user and key.
     pub(super) charges: Vec<Charge>,
     /// By user and key.
@@ -115,6 +119,27 @@ pub(super) struct Seen {
     pub(super) operation: u32,
 }
 
+/// The seat maps that were read, summed up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Maps {
+    /// Whether the clients looked how many seats each map shows, and so for repeated ones.
+    pub(super) are_counted: bool,
+    /// Those that showed a seat more than once.
+    pub(super) repeating: u64,
+    /// The first of them.
+    pub(super) repeated: Option<Repeated>,
+    /// Whose maps they were.
+    pub(super) dates: BTreeSet<Name>,
+}
+
+/// A seat that one map showed more than once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Repeated {
+    pub(super) seat: Name,
+    pub(super) times: i64,
+    pub(super) operation: u32,
+}
+
 /// A charge that succeeded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Charge {
@@ -178,12 +203,7 @@ impl Projection {
                     state: op.state,
                 })
             }
-            OpKind::SeatSeen if op.is_ok() && op.seat.some().is_some() => self.facts.seen.push(Seen {
-                invoked: op.invoked,
-                returned: op.returned,
-                seat: op.seat,
-                operation,
-            }),
+            OpKind::SeatSeen if op.is_ok() => self.seat_map(operation, op),
             OpKind::Charge if op.is_ok() => self.facts.charges.push(Charge {
                 key: op.key,
                 amount: op.amount.unwrap_or_default(),
@@ -207,6 +227,7 @@ impl Projection {
         let changes = matches!(op.kind, OpKind::Hold | OpKind::Pay | OpKind::Cancel | OpKind::Charge);
         if changes {
             self.facts.changes += 1;
+            self.facts.last_change = self.facts.last_change.max(Some(op.returned));
             if op.settled == Settled::Info {
                 self.facts.unsettled.push(Unsettled {
                     kind: op.kind,
@@ -215,6 +236,30 @@ impl Projection {
                     object: op.object,
                 });
             }
+        }
+    }
+
+    fn seat_map(&mut self, operation: u32, op: &Operation) {
+        let maps = &mut self.facts.maps;
+        maps.dates.extend(op.schedule.some());
+        if let Some(times) = op.extra {
+            // The same read stands in the history a second time, with a seat that it showed as well.
+            maps.repeating += 1;
+            maps.repeated.get_or_insert(Repeated {
+                seat: op.seat,
+                times,
+                operation,
+            });
+            return;
+        }
+        maps.are_counted |= op.amount.is_some();
+        if op.seat.some().is_some() {
+            self.facts.seen.push(Seen {
+                invoked: op.invoked,
+                returned: op.returned,
+                seat: op.seat,
+                operation,
+            });
         }
     }
 

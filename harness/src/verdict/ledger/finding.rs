@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::Nanos;
 
-/// The promises of the service, in the order of `drills.md` and of every report.
+/// The promises of the service, in the order of `drills.md` and of every report. The last three show in counters alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Invariant {
@@ -18,11 +18,14 @@ pub enum Invariant {
     Staleness,
     NoOrphans,
     Contention,
+    Cache,
+    Index,
+    QueueCost,
 }
 
 impl Invariant {
     /// Every invariant, in the order of reports.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::SeatSoldOnce,
         Self::Money,
         Self::Events,
@@ -33,9 +36,12 @@ impl Invariant {
         Self::Staleness,
         Self::NoOrphans,
         Self::Contention,
+        Self::Cache,
+        Self::Index,
+        Self::QueueCost,
     ];
 
-    /// The short name: `I1` to `I10`.
+    /// The short name: `I1` to `I13`.
     pub const fn id(self) -> &'static str {
         match self {
             Self::SeatSoldOnce => "I1",
@@ -48,6 +54,9 @@ impl Invariant {
             Self::Staleness => "I8",
             Self::NoOrphans => "I9",
             Self::Contention => "I10",
+            Self::Cache => "I11",
+            Self::Index => "I12",
+            Self::QueueCost => "I13",
         }
     }
 
@@ -61,9 +70,12 @@ impl Invariant {
             Self::Queue => "the queue keeps its order, its capacity and everyone in it",
             Self::Expiry => "nothing is paid after its expiry, expired seats return, sold ones never do",
             Self::Idempotency => "one key has one answer and one effect",
-            Self::Staleness => "the seat map is never staler than promised",
+            Self::Staleness => "the seat map shows a seat once, and never one that is gone for longer than promised",
             Self::NoOrphans => "no seat is unavailable without an owner, and no hold outlives its expiry",
             Self::Contention => "contention never becomes a server error",
+            Self::Cache => "what was cached is found again, sold out or not, and without a database connection",
+            Self::Index => "the seat map that is executed reads little more than it returns",
+            Self::QueueCost => "a place in a long queue costs no more than one in a short queue",
         }
     }
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use super::counted::Counted;
 use super::end::{End, HarnessFacts, ServiceClock};
 use super::facts::{Facts, Projection};
 use super::finding::{Evidence, Finding, Invariant, Judgement, LedgerReport, Step, VariantLedger, Verdict};
 use super::tenure::tenures;
-use super::{contention, events, expiry, idempotency, money, orphans, outbox, queue, seats, staleness};
+use super::{
+    cache, contention, events, expiry, idempotency, index_use, money, orphans, outbox, queue, queue_cost, seats,
+    staleness,
+};
 use crate::recording::audit::Entry;
 use crate::recording::history::{History, Names, OpKind, Operation};
 use crate::recording::model::Rules;
@@ -70,6 +74,7 @@ fn each_variant(
 ) -> Result<(), RecordError> {
     let manifest = recording.manifest();
     let events = recording.events()?;
+    let series = recording.series()?;
     let mut history = recording.history()?;
     let mut projections: Vec<Projection> = manifest.variants.iter().map(|_| Projection::default()).collect();
     history.scan(|index, op| {
@@ -92,7 +97,11 @@ fn each_variant(
         if harness.faults.iter().any(|fault| fault.name.contains("clock")) {
             clock = clock.unsteady();
         }
-        let end = End::new(audit.as_ref(), history.names(), rules, clock, harness);
+        // What was cut off may hold what explains the counters.
+        let counted = recording
+            .is_complete()
+            .then(|| Counted::of(&series, manifest, &events, variant));
+        let end = End::new(audit.as_ref(), history.names(), rules, clock, harness).with_counted(counted);
         show(variant, &projection.finish(), &end, &history)?;
     }
     Ok(())
@@ -115,6 +124,9 @@ pub fn judge(facts: &Facts, end: &End<'_>) -> Vec<(Invariant, Judgement, String)
                 Invariant::Staleness => staleness::check(&tenures, facts, end),
                 Invariant::NoOrphans => orphans::check(end),
                 Invariant::Contention => contention::check(facts, end),
+                Invariant::Cache => cache::check(facts, end),
+                Invariant::Index => index_use::check(end),
+                Invariant::QueueCost => queue_cost::check(end),
             };
             (invariant, judgement, basis)
         })
@@ -237,8 +249,12 @@ fn tell(op: &Operation, names: &Names) -> String {
         op.key.some().map(|key| format!(", key {key}")),
         op.amount.map(|amount| match op.kind {
             OpKind::QueueEnter | OpKind::QueuePosition => format!(", position {amount}"),
+            OpKind::SeatSeen => format!(", one of {amount}"),
             _ => format!(", amount {amount}"),
         }),
+        op.extra
+            .filter(|_| op.kind == OpKind::SeatSeen)
+            .map(|times| format!(", {times} times")),
         Some(format!(" → {}", op.settled)),
         (op.state != crate::recording::history::State::None).then(|| format!(", {}", op.state)),
         (op.code != crate::recording::history::Code::None).then(|| format!(", {}", op.code)),

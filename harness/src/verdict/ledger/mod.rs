@@ -1,4 +1,5 @@
-//! The ledger: the invariants of the service, judged from the clients' history and the service's final state.
+//! The ledger: the invariants of the service, judged from the clients' history and the service's final state; and a few
+//! that no client can see broken, judged from what the service and its servers counted.
 //!
 //! One pass over the history projects it onto [`facts::Facts`]; each invariant is then a function of those facts and
 //! the [`end::End`], in a file of its own, in O(n log n). A checker convicts only when no order of events inside the
@@ -8,6 +9,7 @@
 
 pub mod finding;
 
+pub mod counted;
 pub mod end;
 pub mod facts;
 
@@ -15,14 +17,17 @@ mod tenure;
 mod token;
 mod uid_map;
 
+mod cache;
 mod contention;
 mod events;
 mod expiry;
 mod idempotency;
+mod index_use;
 mod money;
 mod orphans;
 mod outbox;
 mod queue;
+mod queue_cost;
 mod seats;
 mod staleness;
 
@@ -37,6 +42,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use counted::Counted;
 pub use end::End;
 pub use facts::{Facts, Projection};
 pub use finding::{Finding, Invariant, LedgerReport, Overall, Step, VariantLedger, Verdict};

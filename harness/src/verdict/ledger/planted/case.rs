@@ -1,13 +1,15 @@
 //! A small history and its end, and what the ledger must say of them.
 
+use super::super::counted::Counted;
 pub(super) use super::super::end::{Drained, End, FaultWindow, HarnessFacts, ServiceClock};
 pub(super) use super::super::finding::{Invariant, Judgement};
 pub(super) use super::super::judge::judge;
 pub(super) use super::super::simulation::ZERO_MS;
+pub(super) use crate::recording::SeriesSet;
 pub(super) use crate::recording::audit::*;
-pub(super) use crate::recording::event::DeadLetter;
+pub(super) use crate::recording::event::{DeadLetter, Event, What};
 pub(super) use crate::recording::history::*;
-pub(super) use crate::recording::model::{ClockAnchor, ClockOffset, Rules};
+pub(super) use crate::recording::model::{ClockAnchor, ClockOffset, Environment, Manifest, Rules, Tool, Variant};
 pub(super) use crate::units::Nanos;
 
 /// Milliseconds of the run.
@@ -19,6 +21,8 @@ pub(super) const fn uid(number: u64) -> Uid {
     Uid::from_halves(number, 1)
 }
 
+/// The variant.
+pub(super) const NAME: &str = "base";
 pub(super) const ANNA: Name = Name(1);
 pub(super) const BERT: Name = Name(2);
 pub(super) const SEAT: Name = Name(100);
@@ -32,6 +36,10 @@ pub(super) struct Case {
     pub(super) rules: Rules,
     pub(super) harness: HarnessFacts,
     pub(super) clock_uncertainty_ms: u64,
+    pub(super) series: SeriesSet,
+    pub(super) events: Vec<Event>,
+    /// The only one of its recording.
+    pub(super) variant: Variant,
 }
 
 impl Case {
@@ -71,6 +79,9 @@ impl Case {
             rules,
             harness,
             clock_uncertainty_ms: 0,
+            series: SeriesSet::default(),
+            events: Vec::new(),
+            variant: Variant::named(NAME),
         }
     }
 
@@ -183,7 +194,15 @@ impl Case {
         };
         let names = Names::default();
         let clock = ServiceClock::of(&anchor);
+        let tool = Tool {
+            version: "0".to_owned(),
+            commit: None,
+        };
+        let mut manifest = Manifest::new("run", tool, 1, Environment::default(), anchor);
+        manifest.variants.push(self.variant.clone());
+        let counted = Counted::of(&self.series, &manifest, &self.events, 0);
         let end = End::new(Some(&self.audit), &names, &self.rules, clock, self.harness.clone());
+        let end = end.with_counted(Some(counted));
         let facts = self.operations.iter().copied().collect();
         judge(&facts, &end)
             .into_iter()
@@ -220,6 +239,14 @@ impl Case {
             matches!(judgement, Judgement::Valid | Judgement::Idle(_)),
             "{judgement:?}"
         );
+    }
+
+    #[track_caller]
+    pub(super) fn is_idle(&self, invariant: Invariant, reason: &str) {
+        let Judgement::Idle(why) = self.judge(invariant) else {
+            panic!("{invariant:?} was not to be tried: {:?}", self.judge(invariant))
+        };
+        assert!(why.contains(reason), "{why}");
     }
 
     #[track_caller]
