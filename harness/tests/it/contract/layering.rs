@@ -55,18 +55,22 @@ const HARNESS: &[Layer] = &[
             "watchdog",
         ],
     ),
-    // Commands are made of the rest, but load, scraping and faults they leave to `run`.
+    // Commands are made of the rest. They drive load, scraping and faults through `run` alone; they name them to bind the
+    // proxies before there is a stack, and to give each of their errors its exit code.
     layer(
         "cli",
         &[
             "analysis",
             "config",
             "daemon",
+            "fault",
             "format",
+            "load",
             "plan",
             "recording",
             "report",
             "run",
+            "scrape",
             "stack",
             "target",
             "units",
