@@ -4,9 +4,13 @@
 pub mod args;
 pub mod dispatch;
 pub mod exit;
+mod classify;
 pub mod interrupt;
+pub mod out_folder;
 pub mod progress;
+mod scratch;
 pub mod stack_args;
+pub mod stdout;
 
 pub mod report;
 

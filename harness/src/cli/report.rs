@@ -7,8 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt;
+use super::out_folder::try_out;
 use super::progress::Progress;
+use super::scratch::Scratch;
 use super::stack_args::StackArgs;
+use super::stdout;
+use crate::causes;
 use crate::plan::spec::Engine;
 use crate::plan::{self, Profile};
 use crate::recording::store::VERDICT_FILE;
@@ -19,8 +23,7 @@ use crate::run::{self, Bench, Moment, RunError};
 use crate::stack::options::StackEvent;
 use crate::stack::{self, Stack, StackKind};
 use crate::target::Program;
-use crate::watchdog::undo::FOLDER_PREFIX;
-use crate::watchdog::{Undo, Watchdog};
+use crate::watchdog::Watchdog;
 
 /// A report by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -83,7 +86,7 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     };
     match result {
         Err(failure) if stop.is_cancelled() && failure.exit == Exit::Interrupted => {
-            say(&format!("{:#}", failure.error));
+            say(&causes::chain(failure.error.as_ref()));
             Ok(Exit::Interrupted)
         }
         result => result,
@@ -105,7 +108,7 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     } else {
         args.kinds.clone()
     };
-    std::fs::create_dir_all(&args.out)?;
+    try_out(&args.out).or_exit(Exit::Usage)?;
     // The estimate is of the dearer stack until the stack is known.
     let total = STACK_ESTIMATE
         + kinds
@@ -126,17 +129,14 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     };
     let options = args.stack.options(observer)?;
     let stack = tokio::select! {
-        opened = stack::open(&options) => opened.or_exit(Exit::NoStack)?,
+        opened = stack::open(&options) => opened.map_err(Failure::of_stack)?,
         () = stop.cancelled() => {
             let nothing = anyhow::anyhow!("interrupted before anything was measured");
             return Err(Failure::new(Exit::Interrupted, nothing));
         }
     };
     let watchdog = Watchdog::start(&options.program)?;
-    let scratch = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
-    let undo = watchdog.register(Undo::RemoveFolder {
-        path: scratch.path().to_owned(),
-    })?;
+    let scratch = Scratch::new(&watchdog)?;
     let program = Program::tool(&options.program);
     let bench = Bench {
         stack: stack.as_ref(),
@@ -151,11 +151,13 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     };
     let result = Box::pin(each(&bench, args, &kinds, &progress)).await;
     drop(bench);
-    stack.close().await.or_exit(Exit::NoStack)?;
-    scratch.close()?;
-    undo.forget()?;
+    let closed = stack.close().await.map_err(Failure::of_stack);
+    let removed = scratch.close();
     progress.finish();
+    // What ended the run comes first; what else went wrong was most likely its doing.
     let written = result?;
+    closed?;
+    removed?;
     print(args, &written, progress.elapsed())
 }
 
@@ -175,7 +177,12 @@ async fn each(bench: &Bench<'_>, args: &Args, kinds: &[Kind], progress: &Progres
                 }
                 return Err(Failure::new(Exit::Interrupted, RunError::Interrupted(kept)));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                if dir.exists() {
+                    say(&format!("what was measured is kept in {}", dir.display()));
+                }
+                return Err(Failure::of_run(error));
+            }
         }
         let report = render(&dir)?;
         progress.note(&format!(
@@ -208,7 +215,8 @@ fn sum_up(bench: &Bench<'_>, args: &Args, written: &[Written]) -> Result<Written
         &dir,
         overview::SUMMARY_FILE,
         &serde_json::to_vec_pretty(&summary)?,
-    )?;
+    )
+    .map_err(Failure::of_record)?;
     render(&dir)
 }
 
@@ -247,6 +255,8 @@ fn estimate(kind: Kind, engine: Engine, args: &Args) -> Duration {
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) dir: PathBuf,
+    /// What a reader must know about the state of the recording.
+    pub(super) notes: Vec<String>,
     pub(super) document: report::Document,
 }
 
@@ -257,13 +267,14 @@ pub(super) struct Written {
 pub(super) fn render(dir: &Path) -> Result<Written, Failure> {
     let recording = Recording::open(dir).or_exit(Exit::Usage)?;
     let document = report::kinds::document(&recording).or_exit(Exit::Usage)?;
-    report::write(&document, dir)?;
+    report::write(&document, dir).map_err(Failure::of_report)?;
     // The same for machines, with the numbers in their base units.
     let mut verdict = report::json::render(&document)?.into_bytes();
     verdict.push(b'\n');
-    put_derived(dir, VERDICT_FILE, &verdict)?;
+    put_derived(dir, VERDICT_FILE, &verdict).map_err(Failure::of_record)?;
     Ok(Written {
         dir: dir.to_owned(),
+        notes: recording.notes().to_vec(),
         document,
     })
 }
@@ -293,7 +304,6 @@ struct SummaryLine<'a> {
     report: &'a report::Document,
 }
 
-#[expect(clippy::print_stdout, reason = "the result of the command")]
 fn print(args: &Args, written: &[Written], took: Duration) -> Result<Exit, Failure> {
     let exit = worst(written);
     if args.json {
@@ -314,7 +324,7 @@ fn print(args: &Args, written: &[Written], took: Duration) -> Result<Exit, Failu
             seconds: took.as_secs_f64(),
             reports,
         };
-        println!("{}", serde_json::to_string(&summary)?);
+        stdout::line(&serde_json::to_string(&summary)?)?;
     } else {
         let no_color = std::env::var_os("NO_COLOR");
         let colour = report::terminal::Colour::choose(
@@ -322,7 +332,7 @@ fn print(args: &Args, written: &[Written], took: Duration) -> Result<Exit, Failu
             no_color.as_deref(),
         );
         for one in written {
-            println!("{}", report::terminal::summary(&one.document, Some(&one.dir), colour));
+            stdout::line(&report::terminal::summary(&one.document, Some(&one.dir), colour))?;
         }
     }
     Ok(exit)

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum RecordError {
     #[error("the folder {0} already holds files; choose another with --out")]
     Occupied(PathBuf),
-    #[error(
-        "no space left while writing {0}; free some, or record elsewhere with --out (what was measured so far is kept)"
-    )]
+    #[error("no space left while writing {0}; free some, or record elsewhere with --out")]
     DiskFull(PathBuf),
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },

@@ -52,13 +52,22 @@ impl RecordingWriter {
     /// Makes the folder and opens every file.
     ///
     /// # Errors
-    /// When the folder already holds files, or one cannot be created.
+    /// When the folder already holds files, or one cannot be created; then none is left.
     pub fn create(dir: &Path, manifest: &Manifest) -> Result<Self, RecordError> {
         fs::create_dir_all(dir).map_err(|error| RecordError::write(dir, error))?;
         let mut present = fs::read_dir(dir).map_err(|error| RecordError::read(dir, error))?;
         if present.next().is_some() {
             return Err(RecordError::Occupied(dir.to_owned()));
         }
+        Self::open_files(dir, manifest).inspect_err(|_| {
+            // Nothing was measured yet, and half a recording would only puzzle whoever finds it.
+            if let Err(error) = fs::remove_dir_all(dir) {
+                tracing::debug!(%error, dir = %dir.display(), "an unused folder is left");
+            }
+        })
+    }
+
+    fn open_files(dir: &Path, manifest: &Manifest) -> Result<Self, RecordError> {
         let open = |name: &str| Appender::create(dir.join(name));
         let writer = Self(Arc::new(Inner {
             dir: dir.to_owned(),

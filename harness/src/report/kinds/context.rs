@@ -347,7 +347,6 @@ impl Context<'_> {
                 self.lag.join("; ")
             )));
         }
-        notes.extend(self.recording.notes().iter().map(|note| Text::plain(note.clone())));
         notes
     }
 }

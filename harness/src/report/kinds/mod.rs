@@ -52,7 +52,7 @@ pub enum KindError {
 /// # Errors
 /// When the recording cannot be read, or its kind is unknown.
 pub fn document(recording: &Recording) -> Result<Document, KindError> {
-    match recording.manifest().kind.as_str() {
+    let mut document = match recording.manifest().kind.as_str() {
         "cache" | "index" => experiment(recording),
         "incident" => incident::document(recording),
         "overview" => overview::document(recording),
@@ -60,7 +60,11 @@ pub fn document(recording: &Recording) -> Result<Document, KindError> {
             dir: recording.dir().to_owned(),
             kind: other.to_owned(),
         }),
-    }
+    }?;
+    // However little is left of a recording, its report says that it is not all.
+    let state = recording.notes().iter();
+    document.notes.extend(state.map(|note| Text::plain(note.clone())));
+    Ok(document)
 }
 
 fn experiment(recording: &Recording) -> Result<Document, KindError> {

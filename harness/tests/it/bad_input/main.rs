@@ -1,0 +1,18 @@
+//! Bad input to the tool itself: a clear error and the exit code that belongs to it, nothing half-written, nothing left
+//! behind. Each test runs the real executable, in a folder of its own; bad input to the service over HTTP is the
+//! service's own test.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[allow(dead_code, reason = "each binary uses what it needs")]
+#[path = "../support/containers.rs"]
+mod containers;
+mod disk;
+mod out_folder;
+mod ports;
+mod recordings;
+mod servers;
+mod space;
+mod tool;
+mod usage;
+mod yaml;
