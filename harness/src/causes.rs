@@ -36,8 +36,16 @@ mod tests {
 
     #[test]
     fn a_cause_that_a_library_repeats_is_told_once() {
-        let layers = ["cannot probe", "no metadata: transport failure", "transport failure", "os error 111"];
-        let error = layers.into_iter().rev().fold(None, |source, text| Some(Box::new(Layer { text, source })));
+        let layers = [
+            "cannot probe",
+            "no metadata: transport failure",
+            "transport failure",
+            "os error 111",
+        ];
+        let error = layers
+            .into_iter()
+            .rev()
+            .fold(None, |source, text| Some(Box::new(Layer { text, source })));
         assert_eq!(
             chain(&*error.unwrap()),
             "cannot probe: no metadata: transport failure: os error 111"

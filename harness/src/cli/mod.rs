@@ -2,9 +2,9 @@
 //! the process ends. No subcommand decides what is measured or how it is judged.
 
 pub mod args;
+mod classify;
 pub mod dispatch;
 pub mod exit;
-mod classify;
 pub mod interrupt;
 pub mod out_folder;
 pub mod progress;

@@ -83,7 +83,8 @@ mod tests {
         for out in [file.path().to_owned(), file.path().join("a/b")] {
             let error = try_out(&out).unwrap_err().to_string();
             assert!(
-                error.contains(&format!("{} is a file", file.path().display())) && error.contains(&out.display().to_string()),
+                error.contains(&format!("{} is a file", file.path().display()))
+                    && error.contains(&out.display().to_string()),
                 "{error}"
             );
         }

@@ -16,7 +16,7 @@ use crate::causes;
 use crate::plan::spec::Engine;
 use crate::plan::{self, Profile};
 use crate::recording::store::VERDICT_FILE;
-use crate::recording::{Recording, put_derived};
+use crate::recording::{Recording, note_derived, put_derived};
 use crate::report::kinds::overview;
 use crate::report::{self, Verdict};
 use crate::run::{self, Bench, Moment, RunError};
@@ -267,7 +267,8 @@ pub(super) struct Written {
 pub(super) fn render(dir: &Path) -> Result<Written, Failure> {
     let recording = Recording::open(dir).or_exit(Exit::Usage)?;
     let document = report::kinds::document(&recording).or_exit(Exit::Usage)?;
-    report::write(&document, dir).map_err(Failure::of_report)?;
+    let files = report::write(&document, dir).map_err(Failure::of_report)?;
+    note_derived(dir, &files).map_err(Failure::of_record)?;
     // The same for machines, with the numbers in their base units.
     let mut verdict = report::json::render(&document)?.into_bytes();
     verdict.push(b'\n');

@@ -1,5 +1,6 @@
 //! `soundcheck up`: keeps a stack and the service running, and prints where they are.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -149,7 +150,16 @@ async fn start_service(
     }
     let config_path = folder.join("commands.yaml");
     config.write(&config_path)?;
-    program.migrate(&config_path).await.map_err(Failure::of_target)?;
+    let refused = |mut failure: Failure| {
+        if failure.exit == Exit::Usage && !settings.is_empty() {
+            failure.error = failure.error.context("the service refuses what --set says");
+        }
+        failure
+    };
+    program
+        .migrate(&config_path)
+        .await
+        .map_err(|error| refused(Failure::of_target(error)))?;
     let n_schedules = args.seats.div_ceil(N_SEATS_PER_SCHEDULE);
     let spec = SeedSpec {
         seed: args.seed,
@@ -165,7 +175,7 @@ async fn start_service(
         .map_err(Failure::of_target)?;
     RunningService::launch(program, &config, folder, "service", Some(watchdog))
         .await
-        .map_err(Failure::of_target)
+        .map_err(|error| refused(Failure::of_target(error)))
 }
 
 fn print_urls(args: &Args, stack: &dyn Stack, service: Option<&RunningService>) -> Result<(), Failure> {
@@ -230,7 +240,12 @@ impl RunningNote {
         let folder = Self::folder();
         let path = folder.join(format!("{pid}.json"));
         let text = serde_json::to_vec(&Noted { process })?;
-        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
+        // Its parent is the system's or the user's: one that is not there was mistyped.
+        let made = match std::fs::create_dir(&folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        };
+        let written = made.and_then(|()| std::fs::write(&path, text));
         written
             .with_context(|| {
                 let path = path.display();
@@ -249,7 +264,7 @@ impl RunningNote {
     /// Processes that have a note and are alive; notes of dead ones are removed.
     pub(super) fn read_all() -> std::io::Result<Vec<ProcessId>> {
         let entries = match std::fs::read_dir(Self::folder()) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
         let mut alive = Vec::new();

@@ -30,7 +30,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.json {
         stdout::line(&serde_json::to_string_pretty(&report)?)?;
     } else {
-        stdout::put(&text(&report, recording.notes()))?;
+        let notes = [recording.notes(), recording.derived_notes()].concat();
+        stdout::put(&text(&report, &notes))?;
     }
     Ok(match report.overall() {
         Overall::Valid => Exit::Pass,

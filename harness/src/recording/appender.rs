@@ -83,10 +83,7 @@ impl Appender {
 }
 
 /// Writes a file that is there as a whole or not at all.
-pub(crate) fn put_whole(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), RecordError> {
+pub(crate) fn put_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), RecordError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);

@@ -14,7 +14,9 @@ pub enum RecordError {
     Write { path: PathBuf, source: io::Error },
     #[error("cannot read {path}")]
     Read { path: PathBuf, source: io::Error },
-    #[error("{0} is no recording: it has no manifest.json")]
+    #[error(
+        "{0} is no recording: it has no manifest.json; name the folder of a run, as in reports/<utc>-<kind>-<seed>"
+    )]
     NotARecording(PathBuf),
     #[error(
         "{path} was written in format {found} by soundcheck {tool}; this version reads up to format {known}, \

@@ -177,8 +177,8 @@ impl RecordingWriter {
         self.0.history.flush()
     }
 
-    /// Ends the recording: everything on the disk, and the checksums beside it. What is written later by
-    /// [`put_derived`] is added to them.
+    /// Ends the recording: everything on the disk, and the checksums beside it. What is derived later is added to them
+    /// by [`put_derived`] and [`note_derived`].
     ///
     /// # Errors
     /// When a file cannot be written or read back.
@@ -196,12 +196,24 @@ impl RecordingWriter {
 /// # Errors
 /// When the name leaves the folder, or a file cannot be written.
 pub fn put_derived(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
-    put_whole(&inside(dir, name)?, |file| file.write_all(bytes))?;
-    if let Some(mut checksums) = Checksums::load(dir)? {
-        checksums.update(dir, name)?;
-        checksums.save(dir)?;
+    let path = inside(dir, name)?;
+    put_whole(&path, |file| file.write_all(bytes))?;
+    note_derived(dir, &[path])
+}
+
+/// Takes note of such files in the folder of a recording, so that a later edit of them is noticed. One that was never
+/// closed has nowhere to note them.
+///
+/// # Errors
+/// When a file cannot be read, or the checksums cannot be written.
+pub fn note_derived(dir: &Path, files: &[PathBuf]) -> Result<(), RecordError> {
+    let Some(mut checksums) = Checksums::load(dir)? else {
+        return Ok(());
+    };
+    for file in files {
+        checksums.update(dir, file)?;
     }
-    Ok(())
+    checksums.save(dir)
 }
 
 /// The path of a file in the folder, and nowhere else.

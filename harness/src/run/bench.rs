@@ -118,7 +118,11 @@ impl Bench<'_> {
 ///
 /// # Errors
 /// The run's own failure, or else that of closing.
-pub(super) fn close(recording: &RecordingWriter, clock: RunClock, outcome: Result<(), RunError>) -> Result<(), RunError> {
+pub(super) fn close(
+    recording: &RecordingWriter,
+    clock: RunClock,
+    outcome: Result<(), RunError>,
+) -> Result<(), RunError> {
     if let Err(error) = &outcome {
         let text = match error {
             RunError::Interrupted(_) => "the run was interrupted before its end".to_owned(),

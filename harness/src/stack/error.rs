@@ -162,9 +162,7 @@ impl std::fmt::Display for ProbeFailure {
                     waited.as_secs()
                 )
             }
-            Self::OtherProtocol => {
-                f.write_str("something else answers there, or hangs up at once; check the port")
-            }
+            Self::OtherProtocol => f.write_str("something else answers there, or hangs up at once; check the port"),
             Self::Rejected(said) => write!(f, "it refuses: {said}"),
             Self::Other(said) => f.write_str(said),
         }

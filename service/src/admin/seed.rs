@@ -13,8 +13,8 @@ use clap::Args;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::dataset::Shape;
 use super::Misuse;
+use super::dataset::Shape;
 use super::index::{self, SeatIndex};
 use crate::cli::ConfigArgs;
 use crate::domain::{ConcertId, ScheduleId, UserId};

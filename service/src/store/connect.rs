@@ -303,7 +303,7 @@ async fn create_schema(url: &str, schema: &str) -> Result<(), StoreError> {
 /// Where the configuration leads, without the password.
 fn place(database: &config::Database) -> String {
     match database {
-        config::Database::Sqlite(path) => format!("the database file {}", path.display()),
+        config::Database::Sqlite(path) => format!("the file {}", path.display()),
         config::Database::MySql(url) => match mysql_options(url.expose()) {
             Ok(options) => format!("MySQL at {}:{}", options.get_host(), options.get_port()),
             Err(_) => "MySQL".to_owned(),

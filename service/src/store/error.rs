@@ -22,7 +22,7 @@ pub enum StoreError {
     #[error("the database did not answer")]
     Unreachable(#[source] sqlx::Error),
     /// Nothing is to be had where the configuration leads.
-    #[error("{place} is not to be had; check `database.url`, and whether it runs")]
+    #[error("cannot reach the database, {place}; check `database.url`, and whether it runs")]
     Away {
         /// What was tried.
         place: String,

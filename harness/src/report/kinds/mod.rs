@@ -27,14 +27,19 @@ pub enum KindError {
     #[error("{0} holds no plan.yaml, so nobody knows what was compared; record it again")]
     NoPlan(PathBuf),
     /// The plan is of another form.
-    #[error("cannot read the plan of {dir}")]
+    #[error(
+        "cannot read {}/plan.yaml, without which nobody knows what was compared; restore it from a copy, or record again",
+        .dir.display()
+    )]
     Plan {
         dir: PathBuf,
         #[source]
         source: serde_yaml::Error,
     },
     /// The overview without its summary.
-    #[error("cannot read {path}, without which an overview has nothing to show")]
+    #[error(
+        "cannot read {path}, without which an overview has nothing to show; restore it from a copy, or record again"
+    )]
     Summary {
         path: PathBuf,
         #[source]

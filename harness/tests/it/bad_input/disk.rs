@@ -108,7 +108,10 @@ fn namespace() -> Option<&'static [&'static str]> {
         if found.is_none() {
             let is_root = rustix::process::getuid().is_root();
             let is_required = std::env::var("SOUNDCHECK_REQUIRE").is_ok_and(|list| list.contains("containers"));
-            assert!(!(is_root && is_required), "SOUNDCHECK_REQUIRE, but root cannot mount a disk here");
+            assert!(
+                !(is_root && is_required),
+                "SOUNDCHECK_REQUIRE, but root cannot mount a disk here"
+            );
             // Past the test runner's capture, which would hide it for tests that pass.
             let _ = writeln!(
                 std::io::stderr(),

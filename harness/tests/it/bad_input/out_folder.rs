@@ -32,8 +32,14 @@ fn a_folder_that_cannot_be_written_is_named() {
         let Some(used) = disk.run(&site, None, &[], &[&REPORT[..], &["--out", &out]].concat()) else {
             return;
         };
-        used.said
-            .fails(2, &[&format!("--out {out}: nothing can be written in "), "name a folder", "ead-only"]);
+        used.said.fails(
+            2,
+            &[
+                &format!("--out {out}: nothing can be written in "),
+                "name a folder",
+                "ead-only",
+            ],
+        );
     }
 }
 
@@ -49,8 +55,16 @@ fn a_folder_without_space_is_named() {
     let Some(used) = disk.run(&site, None, &[], &[&REPORT[..], &["--out", &out]].concat()) else {
         return;
     };
-    used.said.fails(2, &[&format!("--out {out}: no space left in "), "free some"]);
-    assert!(!used.said.stderr.contains("starting"), "it was tried first: {:?}", used.said);
-    let left: Vec<_> = std::fs::read_dir(used.after).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    used.said
+        .fails(2, &[&format!("--out {out}: no space left in "), "free some"]);
+    assert!(
+        !used.said.stderr.contains("starting"),
+        "it was tried first: {:?}",
+        used.said
+    );
+    let left: Vec<_> = std::fs::read_dir(used.after)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["filler"]);
 }

@@ -14,12 +14,18 @@ fn a_port_in_use_is_named_before_anything_is_touched() {
         &format!("cannot listen on {address}: choose another `listen`, or port 0 for a free one") as &str,
         "Address already in use",
     ];
-    let settings = ["--set", "database.url=sqlite://booking.db", "--set", "token.secret=0123456789abcdef"];
+    let settings = [
+        "--set",
+        "database.url=sqlite://booking.db",
+        "--set",
+        "token.secret=0123456789abcdef",
+    ];
     site.run(&[&["service", "serve", "--set", &listen], &settings[..]].concat())
         .fails(2, &words);
     assert_eq!(site.names(), [] as [&str; 0], "the database was touched");
     // The same through `up`, which has a stack by then.
-    site.run(&["up", "--stack", "embedded", "--seats", "100", "--set", &listen]).fails(2, &words);
+    site.run(&["up", "--stack", "embedded", "--seats", "100", "--set", &listen])
+        .fails(2, &words);
     drop(taken);
     let free = TcpListener::bind(address);
     assert!(free.is_ok(), "the port is held by what was left: {free:?}");

@@ -35,10 +35,16 @@ impl Http {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap();
         let address = ready["address"].as_str().unwrap().to_owned();
-        Self { child, address, _site: site }
+        Self {
+            child,
+            address,
+            _site: site,
+        }
     }
 }
 
@@ -66,9 +72,18 @@ fn closed() -> String {
 #[track_caller]
 fn report(mysql: &str, redis: &str, kafka: &str) -> Said {
     let site = Site::new();
-    let (mysql, redis) = (format!("mysql://root:geheim@{mysql}"), format!("redis://:geheim@{redis}"));
+    let (mysql, redis) = (
+        format!("mysql://root:geheim@{mysql}"),
+        format!("redis://:geheim@{redis}"),
+    );
     let addresses = ["--mysql", &mysql, "--redis", &redis, "--kafka", kafka];
-    let said = site.run(&[&["report", "cache", "--profile", "smoke", "--stack", "external"], &addresses[..]].concat());
+    let said = site.run(
+        &[
+            &["report", "cache", "--profile", "smoke", "--stack", "external"],
+            &addresses[..],
+        ]
+        .concat(),
+    );
     assert_eq!(site.names(), [] as [&str; 0], "a folder is left: {said:?}");
     assert!(!said.stderr.contains("geheim"), "a password is shown: {said:?}");
     said
@@ -122,8 +137,18 @@ fn one_server_that_is_wrong_is_told_alone() {
     let redis = format!("redis://{address}");
     for (component, url) in [("mysql", mysql.as_str()), ("redis", &redis), ("kafka", address)] {
         let option = format!("--{component}");
-        let arguments = ["up", "--stack", "external", "--no-service", "--only", component, &option, url];
-        site.run(&arguments).fails(6, &[&format!("{component} at {url}: "), "check the port"]);
+        let arguments = [
+            "up",
+            "--stack",
+            "external",
+            "--no-service",
+            "--only",
+            component,
+            &option,
+            url,
+        ];
+        site.run(&arguments)
+            .fails(6, &[&format!("{component} at {url}: "), "check the port"]);
     }
 }
 
@@ -140,7 +165,14 @@ fn an_address_that_is_none_or_missing_is_wrong_usage() {
             "needs --kafka HOST:PORT (or SOUNDCHECK_KAFKA_BROKERS)",
         ],
     );
-    let addresses = ["--mysql", "http://h:3306", "--redis", "h:6379", "--kafka", "kafka://h:9092"];
+    let addresses = [
+        "--mysql",
+        "http://h:3306",
+        "--redis",
+        "h:6379",
+        "--kafka",
+        "kafka://h:9092",
+    ];
     site.run(&[&external[..], &addresses].concat()).fails(
         2,
         &[
@@ -159,13 +191,36 @@ fn the_service_tells_of_a_database_or_broker_that_is_something_else() {
     let url = format!("database.url=mysql://root:geheim@{}", http.address);
     let secret = "token.secret=0123456789abcdef";
     for command in ["migrate", "seed", "audit", "serve"] {
-        let said = site.run(&["service", command, "--set", &url, "--set", secret, "--set", "redis.url=redis://h:1"]);
-        said.fails(6, &[&format!("MySQL at {} is not to be had; check `database.url`", http.address)]);
+        let said = site.run(&[
+            "service",
+            command,
+            "--set",
+            &url,
+            "--set",
+            secret,
+            "--set",
+            "redis.url=redis://h:1",
+        ]);
+        said.fails(
+            6,
+            &[&format!(
+                "cannot reach the database, MySQL at {}; check `database.url`",
+                http.address
+            )],
+        );
         assert!(!said.stderr.contains("geheim"), "{said:?}");
     }
     let brokers = format!("kafka.brokers={}", http.address);
-    let settings = ["--set", "database.url=sqlite://a.db", "--set", secret, "--set", &brokers];
-    site.run(&[&["dlt", "list"], &settings[..]].concat()).fails(6, &["check kafka.brokers"]);
+    let settings = [
+        "--set",
+        "database.url=sqlite://a.db",
+        "--set",
+        secret,
+        "--set",
+        &brokers,
+    ];
+    site.run(&[&["dlt", "list"], &settings[..]].concat())
+        .fails(6, &["check kafka.brokers"]);
 }
 
 #[track_caller]
@@ -193,23 +248,44 @@ fn no_container_daemon_ends_with_what_was_tried_and_what_to_do() {
     let dead = format!("unix://{}", dead.display());
     let remedy = ["DOCKER_HOST", "--stack embedded"];
     without_daemon(&dead, &[&[dead.as_str()], &remedy[..]].concat());
-    without_daemon("unix:///nowhere/docker.sock", &[&["/nowhere/docker.sock"], &remedy[..]].concat());
+    without_daemon(
+        "unix:///nowhere/docker.sock",
+        &[&["/nowhere/docker.sock"], &remedy[..]].concat(),
+    );
     let http = Http::start();
     let other = format!("tcp://{}", http.address);
     without_daemon(&other, &[&[other.as_str()], &remedy[..]].concat());
-    without_daemon("docker at home", &["check DOCKER_HOST (it is docker at home)"]);
+    without_daemon(
+        "docker at home",
+        &[&["no container daemon can be at docker at home"], &remedy[..]].concat(),
+    );
 }
 
 /// An image that was asked for by name is not replaced by another.
 #[tokio::test]
 async fn an_image_that_is_not_to_be_had_is_named() {
-    if local_image("SOUNDCHECK_REDIS_IMAGE", &["redis:8", "soundcheck/redis:8"]).await.is_none() {
+    if local_image("SOUNDCHECK_REDIS_IMAGE", &["redis:8", "soundcheck/redis:8"])
+        .await
+        .is_none()
+    {
         return;
     }
     let site = Site::new();
     for stack in ["containers", "auto"] {
         let image = "redis=registry.invalid/redis:0";
-        let said = site.run(&["up", "--stack", stack, "--no-service", "--only", "redis", "--image", image]);
-        said.fails(6, &["registry.invalid/redis:0 for redis is not local", "--image redis=NAME"]);
+        let said = site.run(&[
+            "up",
+            "--stack",
+            stack,
+            "--no-service",
+            "--only",
+            "redis",
+            "--image",
+            image,
+        ]);
+        said.fails(
+            6,
+            &["registry.invalid/redis:0 for redis is not local", "--image redis=NAME"],
+        );
     }
 }

@@ -25,7 +25,12 @@ fn report(site: &Site, kind: &str, stack: &str) -> Option<Used> {
         ..Disk::default()
     };
     let out = Disk::path(site).join("reports").display().to_string();
-    disk.run(site, None, &[], &["report", kind, "--profile", "smoke", "--stack", stack, "--out", &out])
+    disk.run(
+        site,
+        None,
+        &[],
+        &["report", kind, "--profile", "smoke", "--stack", stack, "--out", &out],
+    )
 }
 
 /// It ended with an error that names the file, and what it had measured can still be read and says that it is not all.
@@ -54,7 +59,9 @@ fn check_kept(site: &Site, used: &Used, kind: &str) {
     assert!(rendered.stdout.contains("UNKNOWN"), "{rendered:?}");
     let report = fs::read_to_string(format!("{recording}/report.md")).unwrap();
     assert!(report.contains("the run did not end properly"), "{report}");
-    let parts = all_files(Path::new(&recording)).into_iter().filter(|file| file.ends_with(".part"));
+    let parts = all_files(Path::new(&recording))
+        .into_iter()
+        .filter(|file| file.ends_with(".part"));
     assert_eq!(parts.count(), 0, "half a file is left");
 }
 
@@ -98,13 +105,18 @@ async fn containers_are_removed_when_the_disk_of_their_recording_is_full() {
 async fn containers_of(pid: u32) -> Vec<String> {
     let options = ListContainersOptions {
         all: true,
-        filters: Some(HashMap::from([("label".to_owned(), vec![sweep::LABEL_OWNER.to_owned()])])),
+        filters: Some(HashMap::from([(
+            "label".to_owned(),
+            vec![sweep::LABEL_OWNER.to_owned()],
+        )])),
         ..ListContainersOptions::default()
     };
     let daemon = Daemon::connect().await.unwrap();
     let containers = daemon.api().list_containers(Some(options)).await.unwrap();
     let is_its = |labels: &HashMap<String, String>| labels[sweep::LABEL_OWNER].starts_with(&format!("{pid}:"));
-    let its = containers.into_iter().filter(|one| one.labels.as_ref().is_some_and(is_its));
+    let its = containers
+        .into_iter()
+        .filter(|one| one.labels.as_ref().is_some_and(is_its));
     its.flat_map(|container| container.names.unwrap_or_default()).collect()
 }
 
@@ -117,7 +129,16 @@ fn a_database_without_space_is_told_with_where_it_is() {
     };
     let temporary = Disk::path(&site);
     let out = site.path("reports").display().to_string();
-    let arguments = ["report", "cache", "--profile", "smoke", "--stack", "embedded", "--out", &out];
+    let arguments = [
+        "report",
+        "cache",
+        "--profile",
+        "smoke",
+        "--stack",
+        "embedded",
+        "--out",
+        &out,
+    ];
     let Some(used) = disk.run(&site, None, &[("TMPDIR", &temporary)], &arguments) else {
         return;
     };
@@ -141,7 +162,8 @@ fn no_place_for_temporary_files_is_told_with_the_variable() {
     ] {
         let mut command = site.tool(arguments);
         command.env("TMPDIR", "/nowhere/at/all");
-        site.run_command(command).fails(2, &["/nowhere/at/all", "set TMPDIR to another folder"]);
+        site.run_command(command)
+            .fails(2, &["/nowhere/at/all", "set TMPDIR to another folder"]);
     }
     assert_eq!(site.names(), [] as [&str; 0]);
 }
@@ -195,7 +217,10 @@ fn a_result_that_does_not_fit_is_no_panic() {
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let said = site.run_into(site.tool(arguments), full);
-        said.fails(2, &["cannot write the result to standard output", "No space left on device"]);
+        said.fails(
+            2,
+            &["cannot write the result to standard output", "No space left on device"],
+        );
     }
 }
 
@@ -213,7 +238,10 @@ fn a_reader_that_has_gone_is_no_error() {
 }
 
 fn only_folder(parent: &Path) -> PathBuf {
-    let mut folders: Vec<_> = fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders: Vec<_> = fs::read_dir(parent)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(folders.len(), 1, "{folders:?}");
     folders.remove(0)
 }

@@ -138,9 +138,15 @@ impl Site {
             std::thread::sleep(LOOK_EVERY);
         }
         let temporary: Vec<_> = fs::read_dir(self.temporary()).unwrap().collect();
-        assert!(temporary.is_empty(), "temporary files are left: {temporary:?}\n{said:?}");
+        assert!(
+            temporary.is_empty(),
+            "temporary files are left: {temporary:?}\n{said:?}"
+        );
         let notes = files_below(&self.folder.path().join("runtime"));
-        assert!(notes.is_empty(), "a note of a run that has ended is left: {notes:?}\n{said:?}");
+        assert!(
+            notes.is_empty(),
+            "a note of a run that has ended is left: {notes:?}\n{said:?}"
+        );
     }
 
     /// The command lines of everything that was started from here and still runs.
@@ -179,7 +185,11 @@ impl Said {
     #[track_caller]
     fn check_error(&self) {
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
-        let errors: Vec<_> = self.stderr.match_indices("error: ").filter(|(at, _)| self.begins_line(*at)).collect();
+        let errors: Vec<_> = self
+            .stderr
+            .match_indices("error: ")
+            .filter(|(at, _)| self.begins_line(*at))
+            .collect();
         assert_eq!(errors.len(), 1, "one error, said once: {}", self.stderr);
         let text = &self.stderr[errors[0].0 + "error: ".len()..];
         let first = text.chars().find(|character| character.is_alphabetic());
@@ -225,7 +235,11 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     while let Some(folder) = pending.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { pending.push(path) } else { found.push(path) }
+            if path.is_dir() {
+                pending.push(path)
+            } else {
+                found.push(path)
+            }
         }
     }
     found

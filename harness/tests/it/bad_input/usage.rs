@@ -24,7 +24,10 @@ fn a_name_that_is_not_known_is_told_with_those_that_are() {
         &["invalid value 'container' for '--stack", "'containers'", "external"],
     );
     check(&["repot"], &["unrecognized subcommand 'repot'", "'report'"]);
-    check(&["report", "--sead", "1"], &["unexpected argument '--sead'", "'--seed'"]);
+    check(
+        &["report", "--sead", "1"],
+        &["unexpected argument '--sead'", "'--seed'"],
+    );
     check(
         &["up", "--no-service", "--only", "mysqll"],
         &["invalid value 'mysqll' for '--only", "mysql, redis, kafka"],
@@ -49,7 +52,16 @@ fn a_number_that_is_none_is_told_with_its_option() {
     }
     check(&["up", "--seats", "all"], &["invalid value 'all' for '--seats"]);
     check(
-        &["service", "seed", "--set", "database.url=sqlite://a.db", "--set", "token.secret=0123456789abcdef", "--skew", "9"],
+        &[
+            "service",
+            "seed",
+            "--set",
+            "database.url=sqlite://a.db",
+            "--set",
+            "token.secret=0123456789abcdef",
+            "--skew",
+            "9",
+        ],
         &["--skew must be from 0 to 3, not 9"],
     );
 }

@@ -56,8 +56,16 @@ fn what_is_no_file_of_keys_is_named() {
     let cases: [(&str, &[u8], &[&str]); 5] = [
         ("open.yaml", b"cache: {ttl: 2s", &["open.yaml: not YAML", "line 1"]),
         ("list.yaml", b"- cache\n", &["list.yaml: expected `key: value` lines"]),
-        ("twice.yaml", b"locking: none\nlocking: none\n", &["twice.yaml: not YAML", "duplicate"]),
-        ("empty.yaml", b"", &["`database.url` is missing", "`token.secret` is missing"]),
+        (
+            "twice.yaml",
+            b"locking: none\nlocking: none\n",
+            &["twice.yaml: not YAML", "duplicate"],
+        ),
+        (
+            "empty.yaml",
+            b"",
+            &["`database.url` is missing", "`token.secret` is missing"],
+        ),
         ("bytes.yaml", b"\xff\xfe\x00", &["cannot read ", "bytes.yaml"]),
     ];
     for (name, text, words) in cases {
@@ -74,7 +82,15 @@ fn what_is_no_file_of_keys_is_named() {
 #[test]
 fn a_setting_that_the_service_refuses_ends_what_was_brought_up_for_it() {
     let site = Site::new();
-    let arguments = ["up", "--stack", "embedded", "--set", "lockin=none", "--set", "cache.ttl=5"];
+    let arguments = [
+        "up",
+        "--stack",
+        "embedded",
+        "--set",
+        "lockin=none",
+        "--set",
+        "cache.ttl=5",
+    ];
     site.run(&arguments).fails(
         2,
         &[
@@ -115,7 +131,7 @@ fn every_error_of_a_scenario_is_told_with_its_line() {
          \x20 - for: 5s\n\
          \x20   rate: 10/d\n\
          \x20   worm-up: true\n\
-         journeys: {book: 60, browse: 40%}\n\
+         journeys: {book: 60, browse: 40}\n\
          timeouts:\n\
          \x20 reqest: 5s\n\
          skew: {seats: much}\n\
@@ -128,12 +144,16 @@ fn every_error_of_a_scenario_is_told_with_its_line() {
         ":6: `stages[1].rate`: `10/d` is not a rate such as `300/s` or `90/min`: unknown unit `/d`",
         ":7: `stages[1].worm-up`: unknown name `worm-up`; did you mean `warm-up`?",
         ":8: `journeys.book`: `60` has no unit; write `60%`",
+        ":8: `journeys.browse`: `40` has no unit; write `40%`",
         ":10: `timeouts.reqest`: unknown name `reqest`; did you mean `request`?",
         ":11: `skew.seats`: invalid type: string \"much\", expected f64",
         ":12: `usrs`: unknown name `usrs`; did you mean `users`?",
     ];
     assert_eq!(lines.len(), expected.len(), "{error}");
     for (line, expected) in lines.iter().zip(expected) {
-        assert!(line.starts_with(&format!("{file}{expected}")), "`{expected}` is not where `{line}` is");
+        assert!(
+            line.starts_with(&format!("{file}{expected}")),
+            "`{expected}` is not where `{line}` is"
+        );
     }
 }
