@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`units`] | numbers with units in their type |
 //! | [`mod@format`] | numbers as people read them |
+//! | [`causes`] | an error and what led to it, each cause once |
 //! | [`config`] | raw YAML → validated; unknown keys are refused with line and nearest key |
 //! | [`plan`] | what will be done, decided before anything starts |
 //! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |
@@ -30,6 +31,7 @@
 //! Load, scraping and faults meet only in `run`. What renders reads a recording and nothing else.
 
 pub mod analysis;
+pub mod causes;
 pub mod chart;
 pub mod cli;
 pub mod config;

@@ -8,8 +8,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::redis_connection::InvalidUrl;
+use crate::admin::Misuse;
 use crate::app::App;
-use crate::config::{Config, Source, keys};
+use crate::config::{Config, ConfigError, Source, keys};
+use crate::messaging::dead_letter::DeadLetterError;
+use crate::store::StoreError;
 use crate::{admin, telemetry};
 
 /// What the service can be told to do.
@@ -51,8 +55,9 @@ pub struct ServeArgs {
     stdin_guard: bool,
 }
 
-/// An error together with the exit code it leads to: 2 for wrong usage or configuration, 6 when a server that is
-/// needed is away, 1 for the rest.
+/// An error together with the exit code it leads to: 2 for wrong usage or configuration and for what the system refuses
+/// where they lead (a port in use, a file that cannot be written), 6 when a server that is needed is away, 1 for the
+/// rest, which are defects.
 #[derive(Debug)]
 pub struct Failed {
     /// For the process's end.
@@ -64,16 +69,10 @@ pub struct Failed {
 impl<E: Into<anyhow::Error>> From<E> for Failed {
     fn from(error: E) -> Self {
         let error = error.into();
-        let is_away = error.chain().any(|cause| {
-            matches!(
-                cause.downcast_ref(),
-                Some(crate::store::StoreError::Unreachable(_) | crate::store::StoreError::PoolTimeout(_))
-            ) || cause.is::<crate::messaging::dead_letter::DeadLetterError>()
-        });
-        let exit_code = if error.is::<crate::config::ConfigError>() {
-            2
-        } else if is_away {
+        let exit_code = if error.chain().any(is_away) {
             6
+        } else if error.chain().any(is_misuse) {
+            2
         } else {
             1
         };
@@ -81,12 +80,44 @@ impl<E: Into<anyhow::Error>> From<E> for Failed {
     }
 }
 
+impl Failed {
+    /// The error and what led to it, in one line. What a library repeats of its cause is told once.
+    pub fn chain(&self) -> String {
+        self.error.chain().fold(String::new(), |text, cause| {
+            let told = cause.to_string();
+            match text.as_str() {
+                "" => told,
+                known if known.contains(&told) => text,
+                known => format!("{known}: {told}"),
+            }
+        })
+    }
+}
+
+type Cause<'a> = &'a (dyn std::error::Error + 'static);
+
+fn is_away(cause: Cause<'_>) -> bool {
+    use StoreError::{Away, NoSpace, PoolTimeout, Unreachable};
+    matches!(
+        cause.downcast_ref(),
+        Some(Away { .. } | NoSpace(_) | PoolTimeout(_) | Unreachable(_))
+    ) || cause.is::<DeadLetterError>()
+}
+
+fn is_misuse(cause: Cause<'_>) -> bool {
+    matches!(cause.downcast_ref(), Some(StoreError::Schema(_)))
+        || cause.is::<ConfigError>()
+        || cause.is::<Misuse>()
+        || cause.is::<InvalidUrl>()
+        || cause.is::<std::io::Error>()
+}
+
 impl ConfigArgs {
     /// Reads and validates.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
-    pub fn load(&self) -> Result<Config, crate::config::ConfigError> {
+    pub fn load(&self) -> Result<Config, ConfigError> {
         let mut source = Source::new();
         if let Some(path) = &self.config {
             source = source.file(path);

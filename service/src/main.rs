@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match cli::run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            eprintln!("error: {:#}", failed.error);
+            eprintln!("error: {}", failed.chain());
             ExitCode::from(failed.exit_code)
         }
     }

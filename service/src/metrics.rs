@@ -104,7 +104,7 @@ metrics! {
     database_pool_connections: IntGaugeVec = "booking_database_pool_connections" ["pool", "state"] NONE,
         "Connections of a pool by state (used, idle, max).";
     database_errors: IntCounterVec = "booking_database_errors_total" ["call", "kind"] NONE,
-        "Store methods that failed, by kind (pool_timeout, connection, other).";
+        "Store methods that failed, by kind (pool_timeout, connection, no_space, other).";
     database_retries: IntCounterVec = "booking_database_retries_total" ["reason"] NONE,
         "Transactions run again (deadlock, lock_wait, version).";
 

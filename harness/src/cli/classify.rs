@@ -21,7 +21,12 @@ const SERVICE_AWAY: i32 = Exit::NoStack as i32;
 impl Failure {
     /// No stack.
     pub(super) fn of_stack(error: StackError) -> Self {
-        Self::new(Exit::NoStack, error)
+        Self::new(stack(&error), error)
+    }
+
+    /// A command of the service, or its start.
+    pub(super) fn of_target(error: TargetError) -> Self {
+        Self::new(target(&error), error)
     }
 
     /// A fault, or the proxies for it.
@@ -42,7 +47,7 @@ impl Failure {
     /// A report that was not written.
     pub(super) fn of_report(error: ReportError) -> Self {
         let exit = match &error {
-            ReportError::Write { .. } => Exit::Usage,
+            ReportError::Write { .. } => Exit::Unknown,
             _ => Exit::Bug,
         };
         Self::new(exit, error)
@@ -52,18 +57,18 @@ impl Failure {
 fn run(error: &RunError) -> Exit {
     match error {
         RunError::Interrupted(_) => Exit::Interrupted,
-        RunError::Stack(_) => Exit::NoStack,
+        RunError::Stack(error) => stack(error),
         RunError::Target { source, .. } => target(source),
         RunError::Record(error) | RunError::Poll(PollError::Record { source: error, .. }) => record(error),
         RunError::Fault { source, .. } => source.downcast_ref().map_or(Exit::Bug, fault),
-        // A service that answers nothing says nothing about itself either.
-        RunError::NothingBorne { .. } => Exit::Unknown,
-        RunError::File { .. }
+        // A service that answers nothing says nothing about itself, and no more does a run whose files are cut off.
+        RunError::NothingBorne { .. }
+        | RunError::File { .. }
         | RunError::Catalogue {
             source: CatalogueError::Read { .. },
             ..
-        }
-        | RunError::Load(LoadError::Limit(_)) => Exit::Usage,
+        } => Exit::Unknown,
+        RunError::Load(LoadError::Limit(_)) => Exit::Usage,
         _ => Exit::Bug,
     }
 }
@@ -75,18 +80,27 @@ fn target(error: &TargetError) -> Exit {
             Some(SERVICE_AWAY) => Exit::NoStack,
             _ => Exit::Bug,
         },
-        TargetError::File { .. } | TargetError::Spawn { .. } => Exit::Usage,
+        TargetError::File { .. } => Exit::Unknown,
+        TargetError::Spawn { .. } => Exit::Usage,
         _ => Exit::Bug,
     }
 }
 
-/// A disk without space and a folder that cannot be used are the caller's to change.
+/// A run that its disk cut off is void.
 fn record(error: &RecordError) -> Exit {
     match error {
-        RecordError::DiskFull(_) | RecordError::Write { .. } | RecordError::Read { .. } | RecordError::Occupied(_) => {
-            Exit::Usage
-        }
+        RecordError::DiskFull(_) | RecordError::Write { .. } | RecordError::Read { .. } => Exit::Unknown,
+        RecordError::Occupied(_) => Exit::Usage,
         _ => Exit::Bug,
+    }
+}
+
+/// A wrong address is wrong usage; with several errors, only when none is of another sort.
+fn stack(error: &StackError) -> Exit {
+    match error {
+        StackError::MissingUrl { .. } | StackError::BadUrl { .. } | StackError::Folder { .. } => Exit::Usage,
+        StackError::Several(errors) if errors.iter().all(|error| stack(error) == Exit::Usage) => Exit::Usage,
+        _ => Exit::NoStack,
     }
 }
 
@@ -109,6 +123,8 @@ mod tests {
     use std::process::ExitStatus;
 
     use super::*;
+    use crate::stack::Component;
+    use crate::stack::error::ProbeFailure;
 
     fn ended(code: i32) -> RunError {
         RunError::Target {
@@ -151,9 +167,10 @@ mod tests {
             (ended(2), Exit::Usage),
             (ended(6), Exit::NoStack),
             (ended(101), Exit::Bug),
-            (RunError::Record(full()), Exit::Usage),
+            (RunError::Record(full()), Exit::Unknown),
+            (RunError::Record(RecordError::Occupied("x".into())), Exit::Usage),
             (RunError::Record(RecordError::Tag("a,b".to_owned())), Exit::Bug),
-            (RunError::Poll(poll), Exit::Usage),
+            (RunError::Poll(poll), Exit::Unknown),
             (of_fault(still_broken), Exit::NoStack),
             (of_fault(not_here), Exit::Usage),
             (of_fault(FaultError::Name("`".to_owned())), Exit::Bug),
@@ -162,5 +179,23 @@ mod tests {
         ] {
             assert_eq!(run(&error), exit, "{error}");
         }
+    }
+
+    #[test]
+    fn a_wrong_address_is_usage_and_a_server_that_is_away_is_not() {
+        let refused = || StackError::Probe {
+            component: Component::Redis,
+            address: "redis://h:1".to_owned(),
+            what: ProbeFailure::Refused,
+            source: None,
+        };
+        let missing = || StackError::MissingUrl {
+            option: "--mysql URL",
+            variable: "SOUNDCHECK_MYSQL_URL",
+        };
+        assert_eq!(stack(&refused()), Exit::NoStack);
+        assert_eq!(stack(&StackError::Several(vec![missing(), missing()])), Exit::Usage);
+        assert_eq!(stack(&StackError::Several(vec![missing(), refused()])), Exit::NoStack);
+        assert_eq!(run(&RunError::Stack(missing())), Exit::Usage);
     }
 }

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Cli, Command};
 use super::exit::{Exit, Failure};
+use crate::causes;
 
 /// Parses the process's arguments, runs the subcommand and reports a failure on the terminal.
 pub fn main() -> ExitCode {
@@ -90,5 +91,5 @@ fn log_to_stderr(cli: &Cli) {
 
 #[expect(clippy::print_stderr, reason = "the one place where a failure reaches the terminal")]
 fn complain(failure: &Failure) {
-    eprintln!("error: {:#}", failure.error);
+    eprintln!("error: {}", causes::chain(failure.error.as_ref()));
 }

@@ -9,6 +9,8 @@ use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
+use super::stdout;
+use crate::causes;
 use crate::daemon::builder::StandIn;
 use crate::daemon::{Daemon, connect};
 use crate::stack::options::ImageOverrides;
@@ -58,28 +60,29 @@ struct Diagnosis {
 ///
 /// # Errors
 /// The output cannot be written as JSON.
-#[expect(clippy::print_stdout, reason = "terminal output")]
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     let diagnosis = diagnose().await;
     if args.json {
-        println!("{}", serde_json::to_string(&diagnosis)?);
+        stdout::line(&serde_json::to_string(&diagnosis)?)?;
         return Ok(Exit::Pass);
     }
+    let mut lines = Vec::new();
     for finding in &diagnosis.findings {
         let state = match finding.state {
             State::Ok => "ok     ",
             State::Limited => "limited",
             State::Missing => "missing",
         };
-        println!("{state}  {:<20}  {}", finding.subject, finding.found);
+        lines.push(format!("{state}  {:<20}  {}", finding.subject, finding.found));
         if let Some(remedy) = &finding.remedy {
-            println!("{:>9}{:<20}  → {remedy}", "", "");
+            lines.push(format!("{:>9}{:<20}  → {remedy}", "", ""));
         }
     }
-    println!(
+    lines.push(format!(
         "\nstacks that can run: {} (and external, with URLs)",
         diagnosis.stacks.join(", ")
-    );
+    ));
+    stdout::line(&lines.join("\n"))?;
     Ok(Exit::Pass)
 }
 
@@ -126,7 +129,7 @@ async fn look_for_daemon() -> (Option<Daemon>, Finding) {
             )
         }
         Err(error) => {
-            let found = format!("{:#}", anyhow::Error::from(error));
+            let found = causes::chain(&error);
             let remedy = connect::podman_socket().map_or_else(
                 || "install and start one (on Debian: apt-get install docker.io), or stay with --stack embedded".into(),
                 |path| format!("Podman is there: export DOCKER_HOST=unix://{path}"),

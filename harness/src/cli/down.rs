@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
 use super::exit::{Exit, Failure, OrExit};
+use super::stdout;
 use super::up::RunningNote;
 use crate::daemon::{Daemon, DaemonError, ProcessId, sweep};
 
@@ -17,17 +18,16 @@ const POLL_EVERY: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// Something does not end, or a container cannot be removed.
-#[expect(clippy::print_stdout, reason = "terminal output")]
 pub async fn run() -> Result<Exit, Failure> {
     let running = RunningNote::read_all()?;
     for process in &running {
         end(*process).await?;
-        println!("ended process {}", process.pid);
+        stdout::line(&format!("ended process {}", process.pid))?;
     }
     match Daemon::connect().await {
         Ok(daemon) => {
             for name in sweep::remove_orphans(&daemon).await.or_exit(Exit::NoStack)? {
-                println!("removed container {name}");
+                stdout::line(&format!("removed container {name}"))?;
             }
         }
         // Without a daemon there are no containers of ours.
@@ -36,7 +36,7 @@ pub async fn run() -> Result<Exit, Failure> {
         }
     }
     if running.is_empty() {
-        println!("nothing was up");
+        stdout::line("nothing was up")?;
     }
     Ok(Exit::Pass)
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use clap::Subcommand;
 
 use super::exit::{Exit, Failure, OrExit};
+use super::stdout;
 use crate::daemon::Daemon;
 use crate::daemon::builder::{self, Built, StandIn};
 
@@ -33,19 +34,18 @@ enum Verb {
 ///
 /// # Errors
 /// No daemon, or a build that failed; the error ends with the last lines of the build's log.
-#[expect(clippy::print_stdout, reason = "terminal output")]
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     let Verb::Build { names, rebuild } = args.command;
     let daemon = Daemon::connect().await.or_exit(Exit::NoStack)?;
     let names = if names.is_empty() { StandIn::ALL.to_vec() } else { names };
     for name in names {
         let started = Instant::now();
-        println!("{}: building …", name.image());
+        stdout::line(&format!("{}: building …", name.image()))?;
         let said = match builder::build(&daemon, name, rebuild).await.or_exit(Exit::NoStack)? {
             Built::Anew => format!("built in {:.0} s", started.elapsed().as_secs_f64()),
             Built::UpToDate => "up to date".to_owned(),
         };
-        println!("{}: {said}", name.image());
+        stdout::line(&format!("{}: {said}", name.image()))?;
     }
     Ok(Exit::Pass)
 }

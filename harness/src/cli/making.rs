@@ -6,11 +6,12 @@ use super::exit::{Exit, Failure, OrExit as _};
 use super::progress::Progress;
 use super::report::{Args, Kind};
 use super::{gone, steps};
+use crate::causes;
 use crate::fault::{self, Edges};
 use crate::plan;
 use crate::plan::spec::Engine;
 use crate::recording::store::VERDICT_FILE;
-use crate::recording::{Recording, put_derived};
+use crate::recording::{Recording, note_derived, put_derived};
 use crate::report;
 use crate::report::kinds::overview::{self, Missing};
 use crate::run::{self, Bench, RunError};
@@ -20,6 +21,8 @@ use crate::stack::{Stack, StackKind};
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) dir: PathBuf,
+    /// What a reader must know about the state of the recording.
+    pub(super) notes: Vec<String>,
     pub(super) document: report::Document,
 }
 
@@ -68,7 +71,13 @@ pub(super) async fn each(
             }
         };
         if let Some(failure) = ended {
-            made.miss(*kind, &format!("ended early: {:#}", failure.error));
+            made.miss(
+                *kind,
+                &format!("ended early: {}", causes::chain(failure.error.as_ref())),
+            );
+            if dir.exists() {
+                progress.note(&format!("what was measured is kept in {}", dir.display()));
+            }
             made.failure = Some(failure);
         }
         progress.step(format!("{}: writing the report", kind.name()), steps::REPORT);
@@ -82,7 +91,10 @@ pub(super) async fn each(
                 made.written.push(report);
             }
             Err(unrendered) if made.failure.is_none() => {
-                made.miss(*kind, &format!("not written: {:#}", unrendered.error));
+                made.miss(
+                    *kind,
+                    &format!("not written: {}", causes::chain(unrendered.error.as_ref())),
+                );
                 made.failure = Some(unrendered);
             }
             // It ended before there was anything to report.
@@ -150,13 +162,15 @@ pub(super) fn engine_of(stack: &dyn Stack) -> Engine {
 pub(super) fn render(dir: &Path) -> Result<Written, Failure> {
     let recording = Recording::open(dir).or_exit(Exit::Usage)?;
     let document = report::kinds::document(&recording).or_exit(Exit::Usage)?;
-    report::write(&document, dir).map_err(Failure::of_report)?;
+    let files = report::write(&document, dir).map_err(Failure::of_report)?;
+    note_derived(dir, &files).map_err(Failure::of_record)?;
     // The same for machines, with the numbers in their base units.
     let mut verdict = report::json::render(&document)?.into_bytes();
     verdict.push(b'\n');
     put_derived(dir, VERDICT_FILE, &verdict).map_err(Failure::of_record)?;
     Ok(Written {
         dir: dir.to_owned(),
+        notes: recording.notes().to_vec(),
         document,
     })
 }

@@ -6,8 +6,11 @@ mod classify;
 pub mod dispatch;
 pub mod exit;
 pub mod interrupt;
+pub mod out_folder;
 pub mod progress;
+mod scratch;
 pub mod stack_args;
+pub mod stdout;
 
 pub mod report;
 

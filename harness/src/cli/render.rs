@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::{Exit, Failure};
 use super::making::render;
+use super::stdout;
 use crate::report::terminal;
 
 /// Arguments of `soundcheck render`.
@@ -21,16 +22,18 @@ pub struct Args {
 ///
 /// # Errors
 /// When the recording cannot be read, or the report cannot be written.
-#[expect(clippy::print_stdout, reason = "the result of the command")]
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let written = render(&args.recording)?;
+    let written = render(&args.recording).map_err(|failure| match failure.exit {
+        // Nothing is measured here that could be void: a folder that cannot be written is a wrong one.
+        Exit::Unknown => Failure::new(Exit::Usage, failure.error),
+        _ => failure,
+    })?;
     if args.json {
-        println!("{}", crate::report::json::render(&written.document)?);
+        stdout::line(&crate::report::json::render(&written.document)?)?;
     } else {
-        print!(
-            "{}",
-            terminal::summary(&written.document, Some(&written.dir), terminal::Colour::Off)
-        );
+        let summary = terminal::summary(&written.document, Some(&written.dir), terminal::Colour::Off);
+        let notes: String = written.notes.iter().map(|note| format!("note: {note}\n")).collect();
+        stdout::put(&format!("{notes}{summary}"))?;
     }
     Ok(Exit::Pass)
 }

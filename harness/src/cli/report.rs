@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure, OrExit as _};
 use super::making::{self, Written};
+use super::out_folder::try_out;
 use super::progress::Progress;
+use super::scratch::Scratch;
 use super::stack_args::StackArgs;
-use super::{interrupt, steps};
+use super::{interrupt, stdout, steps};
+use crate::causes;
 use crate::fault::Edges;
 use crate::plan::Profile;
 use crate::report::{self, Verdict};
@@ -18,8 +20,7 @@ use crate::run::{self, Bench, Moment};
 use crate::stack::options::StackEvent;
 use crate::stack::{self, StackKind};
 use crate::target::Program;
-use crate::watchdog::undo::FOLDER_PREFIX;
-use crate::watchdog::{Undo, Watchdog};
+use crate::watchdog::Watchdog;
 
 /// A report by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -86,7 +87,7 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     };
     match result {
         Err(failure) if stop.is_cancelled() && failure.exit == Exit::Interrupted => {
-            say(&format!("{:#}", failure.error));
+            say(&causes::chain(failure.error.as_ref()));
             Ok(Exit::Interrupted)
         }
         result => result,
@@ -108,12 +109,7 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     } else {
         args.kinds.clone()
     };
-    std::fs::create_dir_all(&args.out)
-        .with_context(|| {
-            let out = args.out.display();
-            format!("cannot make the folder {out} for recordings; name another with --out")
-        })
-        .or_exit(Exit::Usage)?;
+    try_out(&args.out).or_exit(Exit::Usage)?;
     let progress = Progress::new(steps::before_the_stack_is_known(&kinds, args), is_quiet);
     progress.step("starting the stack", steps::STACK);
     let reason = std::sync::Arc::new(std::sync::Mutex::new(None));
@@ -143,14 +139,7 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
         }
     };
     let watchdog = Watchdog::start(&options.program)?;
-    let scratch = tempfile::Builder::new()
-        .prefix(FOLDER_PREFIX)
-        .tempdir()
-        .context("cannot make a folder for temporary files; free some space, or set TMPDIR to another folder")
-        .or_exit(Exit::Usage)?;
-    let undo = watchdog.register(Undo::RemoveFolder {
-        path: scratch.path().to_owned(),
-    })?;
+    let scratch = Scratch::new(&watchdog)?;
     let program = Program::tool(&options.program);
     let bench = Bench {
         stack: stack.as_ref(),
@@ -169,7 +158,7 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     drop(bench);
     progress.step("removing the stack", steps::STACK_END);
     let removed = stack.close().await.map_err(Failure::of_stack);
-    let emptied = scratch.close().map_err(Failure::from).and_then(|()| Ok(undo.forget()?));
+    let emptied = scratch.close();
     progress.finish();
     let exit = print(args, &made.written, progress.elapsed())?;
     // What ended the reports comes first; whatever else went wrong then was most likely its doing.
@@ -204,7 +193,6 @@ struct SummaryLine<'a> {
     report: &'a report::Document,
 }
 
-#[expect(clippy::print_stdout, reason = "the result of the command")]
 fn print(args: &Args, written: &[Written], took: Duration) -> Result<Exit, Failure> {
     let exit = worst(written);
     if written.is_empty() {
@@ -227,7 +215,7 @@ fn print(args: &Args, written: &[Written], took: Duration) -> Result<Exit, Failu
             seconds: took.as_secs_f64(),
             reports,
         };
-        println!("{}", serde_json::to_string(&summary)?);
+        stdout::line(&serde_json::to_string(&summary)?)?;
     } else {
         let no_color = std::env::var_os("NO_COLOR");
         let colour = report::terminal::Colour::choose(
@@ -235,7 +223,7 @@ fn print(args: &Args, written: &[Written], took: Duration) -> Result<Exit, Failu
             no_color.as_deref(),
         );
         for one in written {
-            println!("{}", report::terminal::summary(&one.document, Some(&one.dir), colour));
+            stdout::line(&report::terminal::summary(&one.document, Some(&one.dir), colour))?;
         }
     }
     Ok(exit)

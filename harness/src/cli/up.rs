@@ -1,18 +1,21 @@
 //! `soundcheck up`: keeps a stack and the service running, and prints where they are.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure, OrExit};
 use super::interrupt;
+use super::scratch::Scratch;
 use super::stack_args::StackArgs;
+use super::stdout;
 use crate::daemon::ProcessId;
 use crate::stack::{self, Component, Observer, Stack};
 use crate::target::{Program, RunningService, SeedSpec, ServiceConfig};
-use crate::watchdog::undo::FOLDER_PREFIX;
-use crate::watchdog::{Entry, Undo, Watchdog};
+use crate::watchdog::Watchdog;
 
 /// How long the service may take to finish its requests.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -68,8 +71,7 @@ struct Urls {
 struct Up {
     service: Option<RunningService>,
     stack: Box<dyn Stack>,
-    folder: tempfile::TempDir,
-    folder_undo: Entry,
+    folder: Scratch,
     _note: RunningNote,
 }
 
@@ -91,60 +93,73 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     if let Some(service) = up.service {
         service.stop(DRAIN_WITHIN).await?;
     }
-    up.stack.close().await.or_exit(Exit::NoStack)?;
+    up.stack.close().await.map_err(Failure::of_stack)?;
     up.folder.close()?;
-    up.folder_undo.forget()?;
     Ok(Exit::Pass)
 }
 
 async fn start(args: &Args, is_quiet: bool) -> Result<Up, Failure> {
+    let settings = settings(args)?;
     let mut options = args.stack.options(progress_lines(is_quiet))?;
     if !args.only.is_empty() {
         options.components.clone_from(&args.only);
     }
     let note = RunningNote::write()?;
-    let stack = stack::open(&options).await.or_exit(Exit::NoStack)?;
+    let stack = stack::open(&options).await.map_err(Failure::of_stack)?;
     let watchdog = Watchdog::start(&options.program)?;
-    let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir()?;
-    let folder_undo = watchdog.register(Undo::RemoveFolder {
-        path: folder.path().to_owned(),
-    })?;
+    let folder = Scratch::new(&watchdog)?;
     let service = if args.no_service {
         None
     } else {
-        Some(start_service(args, stack.as_ref(), folder.path(), &options.program, &watchdog).await?)
+        let program = Program::tool(&options.program);
+        Some(start_service(args, &settings, stack.as_ref(), folder.path(), &program, &watchdog).await?)
     };
     Ok(Up {
         service,
         stack,
         folder,
-        folder_undo,
         _note: note,
     })
 }
 
+/// `--set`, in parts; what their keys and values mean is the service's to say.
+fn settings(args: &Args) -> Result<Vec<(&str, &str)>, Failure> {
+    let parts = args.settings.iter().map(|setting| {
+        let (key, value) = setting.split_once('=').ok_or_else(|| {
+            let error = anyhow::anyhow!("--set {setting}: expected key=value, such as cache.mode=off");
+            Failure::new(Exit::Usage, error)
+        })?;
+        Ok((key.trim(), value.trim()))
+    });
+    parts.collect()
+}
+
 async fn start_service(
     args: &Args,
+    settings: &[(&str, &str)],
     stack: &dyn Stack,
-    folder: &std::path::Path,
-    program: &std::path::Path,
+    folder: &Path,
+    program: &Program,
     watchdog: &Watchdog,
 ) -> Result<RunningService, Failure> {
     const N_SEATS_PER_SCHEDULE: u64 = 100;
     const N_SCHEDULES_PER_CONCERT: u64 = 10;
-    let program = Program::tool(program);
     let mut config = ServiceConfig::new(&args.namespace, &stack.service_endpoints(&args.namespace));
-    for setting in &args.settings {
-        let Some((key, value)) = setting.split_once('=') else {
-            let error = anyhow::anyhow!("--set {setting}: expected key=value");
-            return Err(Failure::new(Exit::Usage, error));
-        };
-        config.set(key.trim(), value.trim());
+    for (key, value) in settings {
+        config.set(key, *value);
     }
     let config_path = folder.join("commands.yaml");
     config.write(&config_path)?;
-    // What is wrong with a setting shows here first.
-    program.migrate(&config_path).await.or_exit(Exit::Usage)?;
+    let refused = |mut failure: Failure| {
+        if failure.exit == Exit::Usage && !settings.is_empty() {
+            failure.error = failure.error.context("the service refuses what --set says");
+        }
+        failure
+    };
+    program
+        .migrate(&config_path)
+        .await
+        .map_err(|error| refused(Failure::of_target(error)))?;
     let n_schedules = args.seats.div_ceil(N_SEATS_PER_SCHEDULE);
     let spec = SeedSpec {
         seed: args.seed,
@@ -156,11 +171,13 @@ async fn start_service(
     };
     program
         .seed(&config_path, &spec, &folder.join("catalogue.json"))
-        .await?;
-    Ok(RunningService::launch(&program, &config, folder, "service", Some(watchdog)).await?)
+        .await
+        .map_err(Failure::of_target)?;
+    RunningService::launch(program, &config, folder, "service", Some(watchdog))
+        .await
+        .map_err(|error| refused(Failure::of_target(error)))
 }
 
-#[expect(clippy::print_stdout, reason = "terminal output")]
 fn print_urls(args: &Args, stack: &dyn Stack, service: Option<&RunningService>) -> Result<(), Failure> {
     let direct = stack.direct_endpoints(&args.namespace);
     let masked = |url: Option<&str>| url.map(stack::component::without_password);
@@ -174,22 +191,24 @@ fn print_urls(args: &Args, stack: &dyn Stack, service: Option<&RunningService>) 
         log: service.map(|service| service.log_path().to_owned()),
     };
     if args.json {
-        println!("{}", serde_json::to_string(&urls)?);
-        return Ok(());
+        return stdout::line(&serde_json::to_string(&urls)?);
     }
     let none = || "n/a".to_owned();
-    println!("stack     {}", urls.stack);
-    println!("service   {}", urls.service.unwrap_or_else(none));
-    println!("metrics   {}", urls.metrics.unwrap_or_else(none));
-    println!("database  {}", urls.database.unwrap_or_else(none));
-    println!("redis     {}", urls.redis.unwrap_or_else(none));
-    println!("kafka     {}", urls.kafka.unwrap_or_else(none));
-    println!(
-        "log       {}",
-        urls.log.map_or_else(none, |path| path.display().to_string())
-    );
-    println!("Ctrl-C, or `soundcheck down` elsewhere, ends it and removes everything.");
-    Ok(())
+    let log = urls.log.map(|path| path.display().to_string());
+    let lines = [
+        ("stack", Some(urls.stack)),
+        ("service", urls.service),
+        ("metrics", urls.metrics),
+        ("database", urls.database),
+        ("redis", urls.redis),
+        ("kafka", urls.kafka),
+        ("log", log),
+    ];
+    let lines = lines.map(|(name, value)| format!("{name:<8}  {}\n", value.unwrap_or_else(none)));
+    stdout::line(&format!(
+        "{}Ctrl-C, or `soundcheck down` elsewhere, ends it and removes everything.",
+        lines.concat()
+    ))
 }
 
 /// Tells what happens on standard error, a line an event.
@@ -215,13 +234,24 @@ struct Noted {
 }
 
 impl RunningNote {
-    fn write() -> anyhow::Result<Self> {
+    fn write() -> Result<Self, Failure> {
         let pid = std::process::id();
         let process = ProcessId::of(pid).ok_or_else(|| anyhow::anyhow!("/proc/{pid}/stat cannot be read"))?;
         let folder = Self::folder();
-        std::fs::create_dir_all(&folder)?;
         let path = folder.join(format!("{pid}.json"));
-        std::fs::write(&path, serde_json::to_vec(&Noted { process })?)?;
+        let text = serde_json::to_vec(&Noted { process })?;
+        // Its parent is the system's or the user's: one that is not there was mistyped.
+        let made = match std::fs::create_dir(&folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        };
+        let written = made.and_then(|()| std::fs::write(&path, text));
+        written
+            .with_context(|| {
+                let path = path.display();
+                format!("cannot write {path}, by which `soundcheck down` finds this run; set XDG_RUNTIME_DIR to a folder of yours")
+            })
+            .or_exit(Exit::Usage)?;
         Ok(Self { path })
     }
 
@@ -234,7 +264,7 @@ impl RunningNote {
     /// Processes that have a note and are alive; notes of dead ones are removed.
     pub(super) fn read_all() -> std::io::Result<Vec<ProcessId>> {
         let entries = match std::fs::read_dir(Self::folder()) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
         let mut alive = Vec::new();

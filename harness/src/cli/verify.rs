@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::exit::{Exit, Failure, OrExit};
+use super::stdout;
 use crate::recording::Recording;
 use crate::verdict::ledger::{self, Finding, LedgerReport, Overall, Step, VariantLedger, Verdict};
 
@@ -23,14 +24,14 @@ pub struct Args {
 ///
 /// # Errors
 /// A recording that cannot be read: damaged, edited, newer, or none at all.
-#[expect(clippy::print_stdout, reason = "terminal output")]
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let recording = Recording::open(&args.run).or_exit(Exit::Usage)?;
     let report = ledger::verify(&recording).or_exit(Exit::Usage)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        stdout::line(&serde_json::to_string_pretty(&report)?)?;
     } else {
-        print!("{}", text(&report, recording.notes()));
+        let notes = [recording.notes(), recording.derived_notes()].concat();
+        stdout::put(&text(&report, &notes))?;
     }
     Ok(match report.overall() {
         Overall::Valid => Exit::Pass,

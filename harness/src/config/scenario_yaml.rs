@@ -1,8 +1,10 @@
 //! The YAML of a scenario: which keys there are, and the rules between their values.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
+use serde::de::{Deserializer, Error, IntoDeserializer as _, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::scalars::{Lateness, Rate, Share, Span};
@@ -29,7 +31,7 @@ pub(super) struct RawScenario {
     users: Option<u32>,
     admitted: Option<u32>,
     stages: Option<Vec<RawStage>>,
-    journeys: Option<BTreeMap<JourneyKind, Share>>,
+    journeys: Option<BTreeMap<JourneyName, Share>>,
     think: Option<RawRange>,
     poll: Option<Span>,
     timeouts: Option<RawTimeouts>,
@@ -37,6 +39,29 @@ pub(super) struct RawScenario {
     #[serde(skip_serializing_if = "Option::is_none")]
     concerts: Option<u32>,
     tops_up: Option<bool>,
+}
+
+/// A journey as the key of a map. It is read as text: of a key that is read as an enum, nobody learns its place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(transparent)]
+struct JourneyName(JourneyKind);
+
+impl<'de> Deserialize<'de> for JourneyName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = JourneyName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a journey")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<JourneyName, E> {
+                JourneyKind::deserialize(name.into_deserializer()).map(JourneyName)
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -90,7 +115,7 @@ fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioCon
         .journeys
         .unwrap_or_default()
         .into_iter()
-        .map(|(kind, share)| (kind, share.0))
+        .map(|(name, share)| (name.0, share.0))
         .collect();
     let whole: f64 = journeys.values().map(|share| share.0).sum();
     // A problem inside the map has taken a share out, so the sum is known to be wrong then.
@@ -257,7 +282,7 @@ impl From<&ScenarioConfig> for RawScenario {
                 scenario
                     .journeys
                     .iter()
-                    .map(|(kind, share)| (*kind, Share(*share)))
+                    .map(|(kind, share)| (JourneyName(*kind), Share(*share)))
                     .collect(),
             ),
             think: Some(RawRange {
@@ -316,12 +341,14 @@ mod tests {
     fn units_and_keys_are_checked_all_at_once() {
         check(
             "name: a\nstages:\n  - name: one\n    for: 20\n    rate: 300\n  - nmae: two\n    for: 5s\n    rate: 10/s\n\
-             journeys: {brows: 50%, book: 50%}\nuser: 4\n",
+             journeys: {brows: 50%, book: 50, abandon: 5}\nuser: 4\n",
             &[
                 "s.yaml:4: `stages[0].for`: `20` has no unit; write `20s`",
                 "s.yaml:5: `stages[0].rate`: `300` has no unit; write `300/s`",
                 "s.yaml:6: `stages[1].nmae`: unknown name `nmae`; did you mean `name`?",
                 "s.yaml:9: `journeys.brows`: unknown name `brows`; did you mean `browse`?",
+                "s.yaml:9: `journeys.book`: `50` has no unit; write `50%`",
+                "s.yaml:9: `journeys.abandon`: `5` has no unit; write `5%`",
                 "s.yaml:10: `user`: unknown name `user`; did you mean `users`?",
             ],
         );

@@ -22,10 +22,11 @@ pub struct Daemon {
 /// Why no daemon can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The address cannot be understood.
-    #[error("no container daemon can be addressed; check DOCKER_HOST (it is {host})")]
+    /// The address cannot be understood, or its socket is not there.
+    #[error("no container daemon can be at {host}; {remedy}")]
     Address {
         host: String,
+        remedy: String,
         #[source]
         source: Box<testcontainers::core::error::ClientError>,
     },
@@ -48,6 +49,7 @@ impl Daemon {
         let host = host();
         let api = docker_client_instance().await.map_err(|source| DaemonError::Address {
             host: host.clone(),
+            remedy: remedy(),
             source: Box::new(source),
         })?;
         let answer = tokio::time::timeout(ANSWER_WITHIN, api.version()).await;
@@ -104,7 +106,7 @@ fn remedy() -> String {
             "start one (`dockerd` as root, or the docker service), name it in DOCKER_HOST, or use --stack embedded"
                 .into()
         },
-        |path| format!("Podman's socket is there: set DOCKER_HOST=unix://{path}"),
+        |path| format!("Podman's socket is there: set DOCKER_HOST=unix://{path}, or use --stack embedded"),
     )
 }
 

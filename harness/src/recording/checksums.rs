@@ -94,10 +94,11 @@ impl Checksums {
     }
 
     /// Takes note of a file that was written after the recording was closed.
-    pub(crate) fn update(&mut self, dir: &Path, name: &str) -> Result<(), RecordError> {
-        let path = dir.join(name);
-        let sum = FileSum::of(&path).map_err(|error| RecordError::read(&path, error))?;
-        self.files.insert(name.to_owned(), sum);
+    pub(crate) fn update(&mut self, dir: &Path, path: &Path) -> Result<(), RecordError> {
+        if let Some(name) = relative(dir, path) {
+            let sum = FileSum::of(path).map_err(|error| RecordError::read(path, error))?;
+            self.files.insert(name, sum);
+        }
         Ok(())
     }
 
@@ -239,7 +240,7 @@ mod tests {
             sums.check(dir.path()).unwrap()[..],
             [("report.md", Finding::Edited { .. })]
         ));
-        sums.update(dir.path(), "report.md").unwrap();
+        sums.update(dir.path(), &dir.path().join("report.md")).unwrap();
         assert!(matches!(
             sums.check(dir.path()).unwrap()[..],
             [("report.md", Finding::Same)]

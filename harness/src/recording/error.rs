@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 pub enum RecordError {
     #[error("the folder {0} already holds files; choose another with --out")]
     Occupied(PathBuf),
-    #[error(
-        "no space left while writing {0}; free some, or record elsewhere with --out (what was measured so far is kept)"
-    )]
+    #[error("no space left while writing {0}; free some, or record elsewhere with --out")]
     DiskFull(PathBuf),
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot read {path}")]
     Read { path: PathBuf, source: io::Error },
-    #[error("{0} is no recording: it has no manifest.json")]
+    #[error(
+        "{0} is no recording: it has no manifest.json; name the folder of a run, as in reports/<utc>-<kind>-<seed>"
+    )]
     NotARecording(PathBuf),
     #[error(
         "{path} was written in format {found} by soundcheck {tool}; this version reads up to format {known}, \

@@ -40,4 +40,4 @@ pub use model::{Manifest, Variant};
 pub use reader::Recording;
 pub use sample::{Clock, Endpoint, Outcome, Sample, Tag};
 pub use series::{SeriesId, SeriesKind, SeriesSet, SeriesWriter};
-pub use store::{RecordingWriter, put_derived};
+pub use store::{RecordingWriter, note_derived, put_derived};

@@ -24,6 +24,7 @@ pub struct Recording {
     manifest: Manifest,
     complete: bool,
     notes: Vec<String>,
+    derived_notes: Vec<String>,
 }
 
 /// The part of the manifest that every version has.
@@ -49,7 +50,7 @@ impl Recording {
         let path = dir.join(MANIFEST_FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Err(RecordError::NotARecording(dir.to_owned()));
             }
             Err(error) => return Err(RecordError::read(&path, error)),
@@ -74,6 +75,7 @@ impl Recording {
                 .map_err(|error| RecordError::malformed(&path, error.line(), error))?,
             complete: false,
             notes: Vec::new(),
+            derived_notes: Vec::new(),
         };
         recording.compare_checksums()?;
         recording.note_torn_ends()?;
@@ -98,7 +100,7 @@ impl Recording {
                 Finding::Same => {}
                 Finding::Cut { .. } | Finding::Missing if derived => {}
                 Finding::Edited { .. } if derived => {
-                    self.notes.push(format!(
+                    self.derived_notes.push(format!(
                         "{name} was edited after the run; `soundcheck render` makes it anew"
                     ));
                 }
@@ -163,6 +165,11 @@ impl Recording {
     /// What a reader must know about the state of the recording; empty for a whole one.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The same of files that can be computed from it. Not for a report, which is one of them.
+    pub fn derived_notes(&self) -> &[String] {
+        &self.derived_notes
     }
 
     /// The plan as resolved.

@@ -52,13 +52,22 @@ impl RecordingWriter {
     /// Makes the folder and opens every file.
     ///
     /// # Errors
-    /// When the folder already holds files, or one cannot be created.
+    /// When the folder already holds files, or one cannot be created; then none is left.
     pub fn create(dir: &Path, manifest: &Manifest) -> Result<Self, RecordError> {
         fs::create_dir_all(dir).map_err(|error| RecordError::write(dir, error))?;
         let mut present = fs::read_dir(dir).map_err(|error| RecordError::read(dir, error))?;
         if present.next().is_some() {
             return Err(RecordError::Occupied(dir.to_owned()));
         }
+        Self::open_files(dir, manifest).inspect_err(|_| {
+            // Nothing was measured yet, and half a recording would only puzzle whoever finds it.
+            if let Err(error) = fs::remove_dir_all(dir) {
+                tracing::debug!(%error, dir = %dir.display(), "an unused folder is left");
+            }
+        })
+    }
+
+    fn open_files(dir: &Path, manifest: &Manifest) -> Result<Self, RecordError> {
         let open = |name: &str| Appender::create(dir.join(name));
         let writer = Self(Arc::new(Inner {
             dir: dir.to_owned(),
@@ -168,8 +177,8 @@ impl RecordingWriter {
         self.0.history.flush()
     }
 
-    /// Ends the recording: everything on the disk, and the checksums beside it. What is written later by
-    /// [`put_derived`] is added to them.
+    /// Ends the recording: everything on the disk, and the checksums beside it. What is derived later is added to them
+    /// by [`put_derived`] and [`note_derived`].
     ///
     /// # Errors
     /// When a file cannot be written or read back.
@@ -187,12 +196,24 @@ impl RecordingWriter {
 /// # Errors
 /// When the name leaves the folder, or a file cannot be written.
 pub fn put_derived(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
-    put_whole(&inside(dir, name)?, |file| file.write_all(bytes))?;
-    if let Some(mut checksums) = Checksums::load(dir)? {
-        checksums.update(dir, name)?;
-        checksums.save(dir)?;
+    let path = inside(dir, name)?;
+    put_whole(&path, |file| file.write_all(bytes))?;
+    note_derived(dir, &[path])
+}
+
+/// Takes note of such files in the folder of a recording, so that a later edit of them is noticed. One that was never
+/// closed has nowhere to note them.
+///
+/// # Errors
+/// When a file cannot be read, or the checksums cannot be written.
+pub fn note_derived(dir: &Path, files: &[PathBuf]) -> Result<(), RecordError> {
+    let Some(mut checksums) = Checksums::load(dir)? else {
+        return Ok(());
+    };
+    for file in files {
+        checksums.update(dir, file)?;
     }
-    Ok(())
+    checksums.save(dir)
 }
 
 /// The path of a file in the folder, and nowhere else.

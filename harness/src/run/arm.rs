@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::bench::Bench;
 use super::error::RunError;
 use super::plans;
+use crate::causes;
 use crate::load::{Catalogue, Target};
 use crate::plan::Dataset;
 use crate::recording::event::{DeadLetter, NoteLevel, What};
@@ -199,7 +200,7 @@ impl LiveArm {
                 recording.audit(self.place, &mut file)?;
                 None
             }
-            Err(error) => Some(format!("{:#}", anyhow::Error::from(error))),
+            Err(error) => Some(causes::chain(&error)),
         };
         recording.event(
             clock.now(),
@@ -227,7 +228,7 @@ impl LiveArm {
                 let text = std::fs::read_to_string(&path).map_err(|source| RunError::File { path, source })?;
                 dead_letters(&text)
             }
-            Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+            Err(error) => Err(causes::chain(&error)),
         };
         match listed {
             Ok(listed) => recording.event(

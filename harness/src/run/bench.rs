@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::error::RunError;
+use crate::causes;
+use crate::recording::event::NoteLevel;
 use crate::recording::model::{Dependency, Manifest};
 use crate::recording::{RecordingWriter, RunClock, environment};
 use crate::stack::Stack;
@@ -104,6 +107,31 @@ impl Bench<'_> {
     pub(super) fn scratch_file(&self, name: &str) -> PathBuf {
         self.scratch.join(name)
     }
+}
+
+/// Closes the recording of a run, however that went. One that ended early says so itself: whoever opens the folder later
+/// must not take what is there for the whole.
+///
+/// # Errors
+/// The run's own failure, or else that of closing.
+pub(super) fn close(
+    recording: &RecordingWriter,
+    clock: RunClock,
+    outcome: Result<(), RunError>,
+) -> Result<(), RunError> {
+    if let Err(error) = &outcome {
+        let text = match error {
+            RunError::Interrupted(_) => "the run was interrupted before its end".to_owned(),
+            error => format!("the run ended before its time: {}", causes::chain(error)),
+        };
+        if let Err(unsaid) = recording.note(clock.now(), NoteLevel::Warning, text) {
+            // Its reader will find it without checksums, which says the same.
+            tracing::debug!(error = %unsaid, "the recording does not say why it ends");
+        }
+    }
+    let closed = recording.close();
+    outcome?;
+    Ok(closed?)
 }
 
 /// Records an overview: no measurement, but which reports one call made and what each says.

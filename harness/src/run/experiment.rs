@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 
 use super::arm::{LiveArm, STALENESS};
-use super::bench::Bench;
+use super::bench::{self, Bench};
 use super::clocks;
 use super::edges::EdgeReader;
 use super::error::RunError;
@@ -78,9 +78,7 @@ pub async fn experiment(bench: &Bench<'_>, plan: &ExperimentPlan, dir: &Path) ->
         first_variant += u16::try_from(group.arms.len()).unwrap_or(u16::MAX);
     }
     let stopped = poller.stop().await;
-    recording.close()?;
-    outcome?;
-    stopped?;
+    bench::close(&recording, clock, outcome.and_then(|()| Ok(stopped?)))?;
     Ok(dir.to_owned())
 }
 

@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::arm::{LiveArm, STALENESS};
-use super::bench::Bench;
+use super::bench::{self, Bench};
 use super::clocks;
 use super::error::RunError;
 use super::ways::{self, WaySource};
 use crate::analysis::experiment::service_source;
+use crate::causes;
 use crate::config::{JourneyKind, ScenarioConfig};
 use crate::fault::{self, Edges};
 use crate::load::recorder::Keep;
@@ -72,10 +75,10 @@ pub async fn incident(
         plan,
         recording: &recording,
         clock,
+        stop: bench.stop.child_token(),
     };
     let outcome = drill.run(edges).await;
-    recording.close()?;
-    outcome?;
+    bench::close(&recording, clock, outcome)?;
     Ok(dir.to_owned())
 }
 
@@ -84,6 +87,8 @@ struct Drill<'a> {
     plan: &'a IncidentPlan,
     recording: &'a RecordingWriter,
     clock: RunClock,
+    /// Ends the drill early: somebody asked for that, or nothing can be recorded any more.
+    stop: CancellationToken,
 }
 
 impl Drill<'_> {
@@ -144,11 +149,15 @@ impl Drill<'_> {
             },
             Err(_) => Ok(()),
         };
-        poller.scrape_now().await?;
-        poller.stop().await?;
-        arm.stop().await?;
+        let scraped = match poller.scrape_now().await {
+            Ok(()) => poller.stop().await,
+            failed => failed,
+        };
+        let stopped = arm.stop().await;
         drilled?;
         drained?;
+        scraped?;
+        stopped?;
         observer.step("incident: reading the final state", FINAL_STATE);
         arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
         arm.audit(self.bench, self.recording, self.clock).await?;
@@ -280,13 +289,18 @@ impl Drill<'_> {
             self.recording.clone(),
             Arc::clone(&recorder),
             self.clock,
+            self.stop.clone(),
         ));
         let broken = self.phases(arm, edges, zero).await;
         if broken.is_err() {
             handle.stop();
         }
         let outcome = attack.await?;
-        cutter.abort();
+        if cutter.is_finished() {
+            cutter.await??;
+        } else {
+            cutter.abort();
+        }
         write_cut(self.recording, &recorder)?;
         broken?;
         let outcome = outcome?;
@@ -337,17 +351,18 @@ impl Drill<'_> {
             .inject(self.bench.watchdog)
             .await
             .map_err(|source| self.failed(source))?;
-        step(FaultStep::Injected, None)?;
         due = due.plus(Duration::from_millis(plan.fault_ms));
-        let waited = self.wait(due).await;
-        step(FaultStep::Healing, None)?;
+        // Healed, whether or not anything can be written down.
+        let waited = match step(FaultStep::Injected, None) {
+            Ok(()) => self.wait(due).await,
+            unsaid => unsaid,
+        };
+        let said = step(FaultStep::Healing, None);
         if let Err(error) = injected.heal().await {
-            step(
-                FaultStep::Failed,
-                Some(format!("{:#}", anyhow::Error::msg(error.to_string()))),
-            )?;
+            step(FaultStep::Failed, Some(causes::chain(&error)))?;
             return Err(self.failed(error));
         }
+        said?;
         step(FaultStep::Healed, None)?;
         fault.verify().await.map_err(|source| self.failed(source))?;
         step(FaultStep::Verified, None)?;
@@ -361,7 +376,7 @@ impl Drill<'_> {
     async fn wait(&self, until: Nanos) -> Result<(), RunError> {
         tokio::select! {
             () = tokio::time::sleep_until(self.clock.instant(until).into()) => Ok(()),
-            () = self.bench.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
+            () = self.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
         }
     }
 
@@ -442,16 +457,21 @@ fn write_cut(recording: &RecordingWriter, recorder: &Recorder) -> Result<(), Run
     Ok(recording.flush()?)
 }
 
-/// Writes what ended in each second, until it is stopped.
-async fn cut_every_second(recording: RecordingWriter, recorder: Arc<Recorder>, clock: RunClock) {
+/// Writes what ended in each second, until it is stopped. What cannot be written ends the drill as well: the rest of it
+/// would be lost.
+async fn cut_every_second(
+    recording: RecordingWriter,
+    recorder: Arc<Recorder>,
+    clock: RunClock,
+    drill: CancellationToken,
+) -> Result<(), RunError> {
     let mut due = clock.instant(clock.now());
     loop {
         due += SECOND;
         tokio::time::sleep_until(due.into()).await;
         if let Err(error) = write_cut(&recording, &recorder) {
-            // The last cut, which the run itself writes, meets the same error and reports it.
-            tracing::error!(%error, "cannot write a second of latencies");
-            return;
+            drill.cancel();
+            return Err(error);
         }
     }
 }

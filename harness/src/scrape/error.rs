@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::parse::ParseError;
+use crate::causes;
 
 /// A scrape that failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,13 +64,6 @@ pub enum ScrapeError {
 impl ScrapeError {
     /// The error with its causes in one line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        causes::chain(self)
     }
 }

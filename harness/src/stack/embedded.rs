@@ -119,9 +119,9 @@ impl Embedded {
         let folder = tempfile::Builder::new()
             .prefix(FOLDER_PREFIX)
             .tempdir()
-            .map_err(|source| StackError::Embedded {
-                what: "database folder",
-                source: source.into(),
+            .map_err(|source| StackError::Folder {
+                folder: std::env::temp_dir(),
+                source,
             })?;
         let undo = watchdog.register(Undo::RemoveFolder {
             path: folder.path().to_owned(),

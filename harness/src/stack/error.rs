@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::component::Component;
+use crate::causes;
 use crate::daemon::DaemonError;
 
 /// A stack could not be opened or used. The tool ends with its exit code for that, whichever it is.
@@ -23,7 +24,10 @@ pub enum StackError {
         why: String,
     },
     /// An image that was asked for by name is not there.
-    #[error("image {image} for {component} is not local and cannot be pulled ({why})")]
+    #[error(
+        "image {image} for {component} is not local and cannot be pulled ({why}); pull it, or name another with \
+         --image {component}=NAME"
+    )]
     NamedImage {
         component: Component,
         image: String,
@@ -60,7 +64,14 @@ pub enum StackError {
         address: String,
         expected: &'static str,
     },
-    /// The embedded broker or database folder could not be made.
+    /// The embedded database has nowhere to be.
+    #[error("cannot make the folder of the embedded database in {}; free some space there, or set TMPDIR to another folder", .folder.display())]
+    Folder {
+        folder: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The embedded broker could not be made.
     #[error("cannot set up the embedded {what}")]
     Embedded {
         what: &'static str,
@@ -80,6 +91,9 @@ pub enum StackError {
         #[source]
         source: std::io::Error,
     },
+    /// More than one thing is wrong.
+    #[error("the stack has {} errors:{}", .0.len(), lines(.0))]
+    Several(Vec<StackError>),
     /// A namespace could not be removed.
     #[error("cannot remove namespace {namespace} from {component}")]
     Namespace {
@@ -90,13 +104,37 @@ pub enum StackError {
     },
 }
 
+impl StackError {
+    /// One error for all of them, so that a person mends everything in one go.
+    ///
+    /// # Errors
+    /// When there is any.
+    pub(super) fn all(mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(Self::Several(errors)),
+        }
+    }
+}
+
+/// Every error with its causes, a line each.
+fn lines(errors: &[StackError]) -> String {
+    errors
+        .iter()
+        .map(|error| format!("\n  {}", causes::chain(error)))
+        .collect()
+}
+
 /// In which way a probe failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ProbeFailure {
     /// Nothing listens there.
     Refused,
-    /// A connection, and then silence.
+    /// No connection, or one and then silence.
     Silent(Duration),
+    /// A connection, and no greeting where one comes first.
+    NoGreeting(Duration),
     /// An answer in another protocol.
     OtherProtocol,
     /// The component itself refuses, for instance for a wrong password.
@@ -116,7 +154,15 @@ impl std::fmt::Display for ProbeFailure {
                     waited.as_secs()
                 )
             }
-            Self::OtherProtocol => f.write_str("something else answers there; check the port"),
+            Self::NoGreeting(waited) => {
+                write!(
+                    f,
+                    "it takes the connection and says nothing within {} s, where such a server speaks first; \
+                     check the port, or whether it hangs",
+                    waited.as_secs()
+                )
+            }
+            Self::OtherProtocol => f.write_str("something else answers there, or hangs up at once; check the port"),
             Self::Rejected(said) => write!(f, "it refuses: {said}"),
             Self::Other(said) => f.write_str(said),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::{BoxFuture, join_all};
 
 use super::component::{Component, Endpoints, EngineInfo, StackKind, without_password};
 use super::containers::engine_name;
@@ -24,7 +24,7 @@ impl External {
     /// Probes every component that `options` wants.
     ///
     /// # Errors
-    /// A URL is missing or unreadable, or what it leads to does not answer as it should.
+    /// URLs are missing or unreadable, or what they lead to does not answer as it should; each is named.
     pub async fn connect(options: &StackOptions) -> Result<Self, StackError> {
         let urls = [
             (
@@ -47,14 +47,17 @@ impl External {
             ),
         ];
         let mut addresses = BTreeMap::new();
+        let mut wrong = Vec::new();
         for (component, url, option, variable) in urls {
-            if options.wants(component) {
-                let url = url.as_deref().ok_or(StackError::MissingUrl { option, variable })?;
+            match url {
+                _ if !options.wants(component) => {}
                 // The service's schema is its namespace, so a URL ends with the address.
-                addresses.insert(component, url.trim_end_matches('/').to_owned());
+                Some(url) => drop(addresses.insert(component, url.trim_end_matches('/').to_owned())),
+                None => wrong.push(StackError::MissingUrl { option, variable }),
             }
         }
-        let engines = try_join_all(addresses.iter().map(|(component, address)| async move {
+        StackError::all(wrong)?;
+        let answers = join_all(addresses.iter().map(|(component, address)| async move {
             let started = Instant::now();
             let what = without_password(address);
             options.observer.tell(&StackEvent::Starting {
@@ -75,7 +78,16 @@ impl External {
                 image_digest: None,
             })
         }))
-        .await?;
+        .await;
+        let mut engines = Vec::with_capacity(answers.len());
+        let mut wrong = Vec::new();
+        for answer in answers {
+            match answer {
+                Ok(engine) => engines.push(engine),
+                Err(error) => wrong.push(error),
+            }
+        }
+        StackError::all(wrong)?;
         let endpoints = Endpoints {
             database_url: addresses.remove(&Component::Database).unwrap_or_default(),
             redis_url: addresses.remove(&Component::Redis),

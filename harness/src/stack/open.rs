@@ -13,6 +13,7 @@ use super::error::StackError;
 use super::external::External;
 use super::images::{self, LocalImage};
 use super::options::{StackChoice, StackEvent, StackOptions};
+use crate::causes;
 use crate::daemon::{Daemon, sweep};
 
 /// Opens the stack that `options` choose.
@@ -57,7 +58,7 @@ async fn choose(options: &StackOptions) -> Result<Box<dyn Stack>, StackError> {
         // Images that were asked for by name must not be ignored.
         Err(error @ StackError::NamedImage { .. }) => Err(error),
         Err(error) => {
-            let why = format!("{:#}", anyhow::Error::from(error));
+            let why = causes::chain(&error);
             options.observer.tell(&StackEvent::Chosen {
                 kind: StackKind::Embedded,
                 why,

@@ -10,14 +10,17 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use redis::AsyncConnectionConfig;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{ConnectOptions, Connection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::component::{Component, without_password};
+use super::component::{Component, address_of, without_password};
 use super::error::{ProbeFailure, StackError};
 
 /// How long a component that runs may take to answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// To tell a server that says nothing from one that is not there.
+const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 type Source = Option<Box<dyn StdError + Send + Sync>>;
@@ -37,6 +40,9 @@ pub async fn probe(component: Component, address: &str, within: Duration) -> Res
     };
     let answer = match timeout(within, asked).await {
         Ok(answer) => answer?,
+        Err(_elapsed) if component == Component::Database && takes_connections(address).await => {
+            Err((ProbeFailure::NoGreeting(within), None))
+        }
         Err(_elapsed) => Err((ProbeFailure::Silent(within), None)),
     };
     answer.map_err(|(what, source)| StackError::Probe {
@@ -130,8 +136,8 @@ async fn kafka(brokers: &str, within: Duration) -> Result<Answer, StackError> {
             return Err(bad(Component::Kafka, brokers, expected));
         }
     }
-    // The client library tells every failure to connect as one; ask the socket first.
-    if let Err(io) = connect_to_any(brokers.split(',').map(str::trim)).await {
+    // The client library tells every failure as one and goes on trying; a plain question tells them apart.
+    if let Err(io) = greet_any(brokers.split(',').map(str::trim)).await {
         return Ok(Err((of_io(&io), Some(io.into()))));
     }
     let brokers = brokers.to_owned();
@@ -169,15 +175,41 @@ fn advertised(brokers: &str, within: Duration) -> rdkafka::error::KafkaResult<Ve
         .collect())
 }
 
-async fn connect_to_any(addresses: impl Iterator<Item = &str>) -> std::io::Result<()> {
+/// Finds one that speaks Kafka.
+async fn greet_any(addresses: impl Iterator<Item = &str>) -> std::io::Result<()> {
     let mut last = std::io::Error::from(ErrorKind::AddrNotAvailable);
     for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(_connected) => return Ok(()),
+        match greet(address).await {
+            Ok(()) => return Ok(()),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// Asks for the versions of the protocol, in the one form that every broker answers before anything else.
+async fn greet(address: &str) -> std::io::Result<()> {
+    const API_VERSIONS: [u8; 4] = [0, 18, 0, 0];
+    const QUESTION_ID: [u8; 4] = *b"snd?";
+    const CLIENT: [u8; 7] = *b"\0\x05probe";
+    let question = [&API_VERSIONS[..], &QUESTION_ID, &CLIENT].concat();
+    let length = u32::try_from(question.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(&[&length[..], &question].concat()).await?;
+    let mut answer = [0; 8];
+    stream.read_exact(&mut answer).await?;
+    // After its length, an answer repeats the question's number.
+    if answer[4..] == QUESTION_ID {
+        Ok(())
+    } else {
+        Err(std::io::Error::new(ErrorKind::InvalidData, "the answer is not Kafka's"))
+    }
+}
+
+/// Whether anything listens at a server's URL.
+async fn takes_connections(url: &str) -> bool {
+    let Some(address) = address_of(url) else { return false };
+    matches!(timeout(CONNECT_WITHIN, TcpStream::connect(address)).await, Ok(Ok(_)))
 }
 
 fn of_io(error: &std::io::Error) -> ProbeFailure {

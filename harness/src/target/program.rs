@@ -302,9 +302,9 @@ impl Program {
     }
 }
 
-/// The end of a log, for an error.
+/// The end of a log, for an error: set in, since it speaks of errors itself.
 pub(super) fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<String> = text.lines().map(|line| format!("  {line}")).collect();
     let end = lines[lines.len().saturating_sub(N_LOG_LINES)..].join("\n");
     if end.trim().is_empty() {
         "(empty)".to_owned()

@@ -3,6 +3,7 @@
 //!
 //! - [`migrate`] creates the schema; [`seed`] fills it, with [`dataset`] saying with what; [`index`] changes the index
 //!   under study; [`audit`] writes the final state for the ledger check.
+//! - [`Misuse`] is what a person asked for and cannot have.
 //! - [`dlt`] lists and replays dead letters.
 
 pub mod audit;
@@ -10,4 +11,7 @@ pub mod dataset;
 pub mod dlt;
 pub mod index;
 pub mod migrate;
+mod misuse;
 pub mod seed;
+
+pub use misuse::Misuse;

@@ -4,6 +4,7 @@
 //! parameters costs more than parsing them. The index under study is built once at the end instead of row by row.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::Misuse;
 use super::dataset::Shape;
 use super::index::{self, SeatIndex};
 use crate::cli::ConfigArgs;
@@ -98,7 +100,7 @@ struct Totals {
 pub async fn run(args: &SeedArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     if !(0.0..=3.0).contains(&args.skew) {
-        bail!("--skew must be from 0 to 3, not {}", args.skew);
+        bail!(Misuse(format!("--skew must be from 0 to 3, not {}", args.skew)));
     }
     // Opened before the work, so that a path that cannot be written is found at once.
     let file = match &args.catalogue {
@@ -118,11 +120,18 @@ pub async fn run(args: &SeedArgs) -> anyhow::Result<()> {
         skew: args.skew,
     };
     let catalogue = fill(&store, &shape).await?;
-    if let Some(file) = file {
-        serde_json::to_writer(std::io::BufWriter::new(file), &catalogue).context("cannot write the catalogue")?;
+    if let (Some(file), Some(path)) = (file, &args.catalogue) {
+        write(file, &catalogue).with_context(|| format!("cannot write the catalogue {}", path.display()))?;
     }
     store.close().await;
     Ok(())
+}
+
+fn write(file: std::fs::File, catalogue: &Catalogue) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(file);
+    serde_json::to_writer(&mut out, catalogue)?;
+    // Dropping it would keep to itself that the last part was not written.
+    out.flush()
 }
 
 /// Fills an empty database with `shape`.
@@ -131,7 +140,8 @@ pub async fn run(args: &SeedArgs) -> anyhow::Result<()> {
 /// When the database is away or holds users already.
 pub async fn fill(store: &Store, shape: &Shape) -> anyhow::Result<Catalogue> {
     if store.has_users().await? {
-        bail!("the database holds data already: seed a fresh namespace, or remove this one first");
+        let held = "the database holds data already: seed a fresh namespace, or remove this one first";
+        bail!(Misuse(held.to_owned()));
     }
     index::apply(store, SeatIndex::None).await?;
     let mut rows = Rows::new(store);

@@ -205,7 +205,8 @@ fn database(text: &str) -> Option<Database> {
     }
     let rest = text.strip_prefix("mysql://")?;
     let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
-    (!address.is_empty() && path.is_empty()).then(|| Database::MySql(Secret::new(text)))
+    let is_sound = !address.is_empty() && path.is_empty() && text.parse::<sqlx::mysql::MySqlConnectOptions>().is_ok();
+    is_sound.then(|| Database::MySql(Secret::new(text)))
 }
 
 fn mutants(reader: &mut Reader) -> Mutants {

@@ -15,6 +15,9 @@ use super::{Engine, StoreError};
 use crate::config::{self, Config, Mutants};
 use crate::metrics::Metrics;
 
+/// From the connection to the answer of the first statement.
+const GREETED_WITHIN: Duration = Duration::from_secs(10);
+
 static MYSQL_MIGRATIONS: Migrator = sqlx::migrate!("migrations/mysql");
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -46,9 +49,22 @@ pub enum MigrateError {
     /// The database could not be reached or created.
     #[error("cannot open the database to migrate it")]
     Open(#[from] StoreError),
-    /// A migration did not apply.
+    /// The database did not execute a migration.
     #[error("cannot migrate the schema")]
-    Apply(#[from] sqlx::migrate::MigrateError),
+    Execute(#[source] StoreError),
+    /// A migration does not fit what is there.
+    #[error("cannot migrate the schema")]
+    Apply(#[source] sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::migrate::MigrateError> for MigrateError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        use sqlx::migrate::MigrateError as Raw;
+        match error {
+            Raw::Execute(source) | Raw::ExecuteMigration(source, _) => Self::Execute(source.into()),
+            other => Self::Apply(other),
+        }
+    }
 }
 
 impl Store {
@@ -63,12 +79,13 @@ impl Store {
         } else {
             Duration::from_secs(30)
         };
-        let engine = match &config.database {
-            config::Database::Sqlite(path) => connect_sqlite(path, config.pool_size, timeout).await?,
-            config::Database::MySql(url) => {
-                Engine::MySql(connect_mysql(url.expose(), &config.namespace, config.pool_size, timeout).await?)
-            }
+        let connected = match &config.database {
+            config::Database::Sqlite(path) => connect_sqlite(path, config.pool_size, timeout).await,
+            config::Database::MySql(url) => connect_mysql(url.expose(), &config.namespace, config.pool_size, timeout)
+                .await
+                .map(Engine::MySql),
         };
+        let engine = connected.map_err(|error| error.at(place(&config.database)))?;
         Ok(Self {
             engine,
             metrics,
@@ -82,7 +99,11 @@ impl Store {
     /// When the database does not answer or a migration does not apply.
     pub async fn migrate(config: &Config, metrics: Arc<Metrics>) -> Result<Self, MigrateError> {
         if let config::Database::MySql(url) = &config.database {
-            create_schema(url.expose(), &config.namespace).await?;
+            // What takes the connection and says nothing is no MySQL, and would keep us for ever.
+            let created = tokio::time::timeout(GREETED_WITHIN, create_schema(url.expose(), &config.namespace)).await;
+            created
+                .unwrap_or_else(|_elapsed| Err(StoreError::PoolTimeout(sqlx::Error::PoolTimedOut)))
+                .map_err(|error| error.at(place(&config.database)))?;
         }
         let store = Self::connect(config, metrics).await?;
         match &store.engine {
@@ -295,6 +316,17 @@ async fn create_schema(url: &str, schema: &str) -> Result<(), StoreError> {
     sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
     connection.close().await?;
     Ok(())
+}
+
+/// Where the configuration leads, without the password.
+fn place(database: &config::Database) -> String {
+    match database {
+        config::Database::Sqlite(path) => format!("the file {}", path.display()),
+        config::Database::MySql(url) => match mysql_options(url.expose()) {
+            Ok(options) => format!("MySQL at {}:{}", options.get_host(), options.get_port()),
+            Err(_) => "MySQL".to_owned(),
+        },
+    }
 }
 
 fn mysql_options(url: &str) -> Result<MySqlConnectOptions, StoreError> {

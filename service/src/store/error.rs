@@ -21,6 +21,18 @@ pub enum StoreError {
     /// The server is away, or locked by another process; whether a commit took effect is not known.
     #[error("the database did not answer")]
     Unreachable(#[source] sqlx::Error),
+    /// Nothing is to be had where the configuration leads.
+    #[error("cannot reach the database, {place}; check `database.url`, and whether it runs")]
+    Away {
+        /// What was tried.
+        place: String,
+        /// The driver's words.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Nothing more can be stored.
+    #[error("the database has no space left; free some where `database.url` leads")]
+    NoSpace(#[source] sqlx::Error),
     /// The schema is missing or of another version.
     #[error("the schema is not as this build needs it ({0}): run `service migrate` first")]
     Schema(String),
@@ -76,18 +88,28 @@ impl From<sqlx::Error> for StoreError {
             .and_then(|code| code.parse::<u32>().ok())
             .map(|code| code & 0xff);
         match primary {
-            Some(5 | 6 | 8 | 10 | 13 | 14) => Self::Unreachable(error),
+            Some(13) => Self::NoSpace(error),
+            Some(5 | 6 | 8 | 10 | 14) => Self::Unreachable(error),
             _ => Self::Statement(error),
         }
     }
 }
 
 impl StoreError {
+    /// The same of a first connection, which failed to `place`.
+    pub(super) fn at(self, place: String) -> Self {
+        match self {
+            Self::Unreachable(source) | Self::PoolTimeout(source) => Self::Away { place, source },
+            other => other,
+        }
+    }
+
     /// The label in `booking_database_errors_total`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::PoolTimeout(_) => "pool_timeout",
-            Self::Unreachable(_) => "connection",
+            Self::Unreachable(_) | Self::Away { .. } => "connection",
+            Self::NoSpace(_) => "no_space",
             Self::Contended { reason, .. } => reason,
             Self::Duplicate(_) => "duplicate",
             Self::Schema(_) | Self::Corrupt(_) | Self::Statement(_) => "other",

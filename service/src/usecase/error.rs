@@ -68,7 +68,7 @@ impl From<StoreError> for Failure {
             StoreError::PoolTimeout(_) => Self::Overloaded,
             // Retries are used up by the time that this conversion runs.
             StoreError::Contended { .. } => Self::Conflict,
-            StoreError::Unreachable(_) => Self::Unavailable {
+            StoreError::Unreachable(_) | StoreError::NoSpace(_) | StoreError::Away { .. } => Self::Unavailable {
                 dependency: "database",
                 source: Box::new(error),
             },

@@ -176,7 +176,7 @@ impl Booking {
             // The kind is what callers decide by; the error itself is shared with the other readers.
             Err(error) => Err(match &*error {
                 StoreError::PoolTimeout(_) => Failure::Overloaded,
-                StoreError::Unreachable(_) => Failure::Unavailable {
+                StoreError::Unreachable(_) | StoreError::NoSpace(_) => Failure::Unavailable {
                     dependency: "database",
                     source: Box::new(error),
                 },

@@ -76,7 +76,11 @@ impl Booking {
         if matches!(error, StoreError::PoolTimeout(_)) {
             self.metrics.http_shed.with_label_values(&["pool"]).inc();
         }
-        if matches!(error, StoreError::PoolTimeout(_) | StoreError::Unreachable(_)) {
+        let is_database = matches!(
+            error,
+            StoreError::PoolTimeout(_) | StoreError::Unreachable(_) | StoreError::NoSpace(_)
+        );
+        if is_database {
             self.metrics.dependency_errors.with_label_values(&["database"]).inc();
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::app::TestApp;
+use crate::app::{TestApp, of_kind};
 use crate::scenarios::client::{Answer, fresh_key};
 
 async fn post(app: &TestApp, path: &str, token: &str, body: impl Into<reqwest::Body>) -> Answer {
@@ -58,6 +58,7 @@ async fn malformed_bodies() {
         check_problem(&answer, status, "invalid-body");
     }
     assert_eq!(app.client.balance(&app.users[0]).await, before);
+    assert_eq!(of_kind(&app.audit().await, "reservation").count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,10 +91,13 @@ async fn bodies_of_a_mebibyte() {
     let app = TestApp::small(&[]).await;
     let token = app.client.admitted(&app.users[0]).await;
     let large = format!(r#"{{"seat_id": "{}"}}"#, "x".repeat(1 << 20));
-    for path in ["/v1/reservations", "/v1/payments", "/v1/queue/tokens"] {
+    let charges = format!("/v1/users/{}/balance/charges", app.users[0]);
+    for path in ["/v1/reservations", "/v1/payments", "/v1/queue/tokens", &charges] {
         let answer = post(&app, path, &token, large.clone()).await;
         check_problem(&answer, 413, "body-too-large");
     }
+    let answer = chunked(&app, "/v1/queue/tokens", &large).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     // Just within the limit, a body is read and judged.
     let within = format!(r#"{{"seat_id": "{}"}}"#, "x".repeat(65_000));
     check_problem(
@@ -102,6 +106,23 @@ async fn bodies_of_a_mebibyte() {
         "invalid-body",
     );
     app.client.place(&token).await.expect(200, "");
+}
+
+/// Sends a body whose length nobody announces, and returns what comes back.
+async fn chunked(app: &TestApp, path: &str, body: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = app.client.url("").replace("http://", "");
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{:x}\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut from, mut to) = stream.split();
+    let mut answer = Vec::new();
+    // The answer may come, and the connection go, before the body has been taken.
+    let (_cut_off, _reset) = tokio::join!(to.write_all(body.as_bytes()), from.read_to_end(&mut answer));
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,11 +163,31 @@ async fn missing_and_forged_tokens() {
     let client = &app.client;
     let token = client.admitted(&app.users[0]).await;
     let url = client.url(&format!("/v1/schedules/{}/seats", app.schedules[0]));
-    check_problem(&client.send(client.http().get(&url)).await, 401, "token-missing");
+    let http = client.http();
+    let reservation = client.url(&format!("/v1/reservations/{}", app.users[0]));
+    for request in [
+        http.get(&url),
+        http.get(client.url(&format!("/v1/concerts/{}/schedules", app.concerts[0]))),
+        http.get(client.url("/v1/queue/token")),
+        http.delete(client.url("/v1/queue/token")),
+        http.get(&reservation),
+        http.delete(&reservation),
+        http.post(client.url("/v1/reservations"))
+            .body(format!(r#"{{"seat_id":"{}"}}"#, app.users[0])),
+        http.post(client.url("/v1/payments"))
+            .body(format!(r#"{{"reservation_id":"{}"}}"#, app.users[0])),
+    ] {
+        let answer = client.send(request.header("idempotency-key", fresh_key())).await;
+        check_problem(&answer, 401, "token-missing");
+    }
+    // Sound in every way, but signed by somebody else.
+    let stranger = TestApp::small(&["token.secret=another secret altogether"]).await;
+    let foreign = stranger.client.admitted(&stranger.users[0]).await;
     let mut altered = token.clone().into_bytes();
     altered[3] ^= 1;
     let altered = String::from_utf8(altered).unwrap();
-    for forged in ["", "x", &token[1..], &altered, &"A".repeat(43), &"A".repeat(10_000)] {
+    let (short, long) = ("A".repeat(43), "A".repeat(10_000));
+    for forged in ["", "x", &token[1..], &altered, &short, &long, &foreign] {
         check_problem(&client.place(forged).await, 401, "token-invalid");
         check_problem(
             &client.hold(forged, &app.users[0], &fresh_key()).await,

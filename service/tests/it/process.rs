@@ -199,7 +199,7 @@ fn what_is_missing_or_in_the_way_is_named_with_its_remedy() {
     let site = Site::new();
     site.fail(
         &["serve"],
-        1,
+        2,
         &["cannot use the database", "run `service migrate` first"],
     );
     site.succeed(&["migrate"]);
@@ -208,7 +208,7 @@ fn what_is_missing_or_in_the_way_is_named_with_its_remedy() {
     let listen = format!("listen={}", taken.local_addr().unwrap());
     site.fail(
         &["serve", "--set", &listen],
-        1,
+        2,
         &["cannot listen on 127.0.0.1", "port 0 for a free one"],
     );
     let away = [
@@ -218,16 +218,26 @@ fn what_is_missing_or_in_the_way_is_named_with_its_remedy() {
         "--set",
         "redis.url=redis://127.0.0.1:1",
     ];
-    site.fail(&away, 6, &["cannot use the database"]);
-    site.succeed(&["seed", "--users", "1", "--concerts", "1"]);
-    site.fail(&["seed", "--users", "1"], 1, &["holds data already"]);
-    site.fail(&["seed", "--skew", "9"], 1, &["--skew must be from 0 to 3"]);
+    site.fail(&away, 6, &["cannot reach the database, MySQL at 127.0.0.1:1"]);
+    let onto_full_disk = ["seed", "--users", "1", "--concerts", "1", "--catalogue", "/dev/full"];
+    let words = ["cannot write the catalogue /dev/full", "No space left on device"];
+    site.fail(&onto_full_disk, 2, &words);
+    site.fail(&["seed", "--users", "1"], 2, &["holds data already"]);
+    site.fail(&["seed", "--skew", "9"], 2, &["--skew must be from 0 to 3"]);
     site.fail(
         &["seed", "--catalogue", "/nowhere/c.json"],
-        1,
+        2,
         &["cannot write the catalogue /nowhere/c.json"],
     );
     assert!(!Path::new("/nowhere").exists());
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let audit = site.command(&["audit"]).stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&audit.stderr);
+    assert_eq!(audit.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("cannot write the audit: No space left on device"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -102,7 +102,13 @@ impl HistoryWriter {
     fn write(&mut self, operation: &Operation) -> Result<(), RecordError> {
         if self.in_segment == self.segment_records {
             self.flush_files()?;
-            self.segment_file = open_segment(&self.dir, self.segment + 1)?;
+            match open_segment(&self.dir, self.segment + 1) {
+                Ok(next) => self.segment_file = next,
+                Err(error) => {
+                    self.segment_file.give_up();
+                    return Err(error);
+                }
+            }
             self.segment += 1;
             self.in_segment = 0;
         }

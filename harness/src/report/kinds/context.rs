@@ -387,7 +387,6 @@ impl Context<'_> {
                 self.lag.join("; ")
             )));
         }
-        notes.extend(self.recording.notes().iter().map(|note| Text::plain(note.clone())));
         notes
     }
 }

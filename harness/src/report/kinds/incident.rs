@@ -21,8 +21,7 @@ const BUSY_PER_SECOND: f64 = 5.0;
 /// A time to recover longer than this misses what a drill expects.
 const RECOVER_WITHIN_SECONDS: f64 = 10.0;
 
-struct Incident<'a> {
-    recording: &'a Recording,
+struct Incident {
     plan: IncidentPlan,
     events: Vec<Event>,
     series: SeriesSet,
@@ -33,6 +32,8 @@ struct Incident<'a> {
     warm: Nanos,
     ledger: LedgerReport,
     validity: Validity,
+    /// How far other clocks were from the run's.
+    clocks: Option<Text>,
 }
 
 /// Builds the report.
@@ -58,6 +59,7 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
         document.sentence = "Nothing can be said: the fault was not injected and healed within the recording.".into();
         document.got_worse = GotWorse::unknown("there was no fault");
         document.sections.push(ledger_section(&ledger));
+        document.notes.extend(noted(&events));
         return Ok(document);
     };
     let warm = warm_since(&events);
@@ -96,9 +98,9 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
     let impacts = blast_radius(&phases);
     let series = recording.series()?;
     let incident = Incident {
-        recording,
         plan,
         events,
+        clocks: common::clocks(recording.manifest()),
         series,
         seconds,
         impacts,
@@ -133,7 +135,7 @@ fn seconds_text(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| format::MISSING.to_owned(), |seconds| format!("{seconds:.1} s"))
 }
 
-impl Incident<'_> {
+impl Incident {
     fn fill(&self, mut document: Document) -> Result<Document, KindError> {
         let detect = self.times.to_detect(self.fault).map(|time| time.as_secs_f64());
         let recover = self.times.to_recover(self.fault).map(|time| time.as_secs_f64());
@@ -479,15 +481,20 @@ impl Incident<'_> {
         let mut notes = vec![Text::plain(
             "Method: journeys arrive by a schedule that does not wait for answers. Each second is judged by what ended in it, as somebody watching could have done. Noticing rests on the users' own requests, since the alert rules of production are not evaluated here.",
         )];
-        notes.extend(common::clocks(self.recording.manifest()));
-        for event in &self.events {
-            if let What::Note { level, text } = &event.what {
-                let prefix = if *level == NoteLevel::Warning { "Warning: " } else { "" };
-                notes.push(Text::plain(format!("{prefix}{text}")));
-            }
-        }
+        notes.extend(self.clocks.clone());
+        notes.extend(noted(&self.events));
         notes.extend(self.validity.notes.iter().map(|note| Text::plain(note.clone())));
-        notes.extend(self.recording.notes().iter().map(|note| Text::plain(note.clone())));
         notes
     }
+}
+
+/// What the run itself noted.
+fn noted(events: &[Event]) -> impl Iterator<Item = Text> {
+    events.iter().filter_map(|event| match &event.what {
+        What::Note { level, text } => {
+            let prefix = if *level == NoteLevel::Warning { "Warning: " } else { "" };
+            Some(Text::plain(format!("{prefix}{text}")))
+        }
+        _ => None,
+    })
 }

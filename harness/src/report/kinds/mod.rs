@@ -29,14 +29,19 @@ pub enum KindError {
     #[error("{0} holds no plan.yaml, so nobody knows what was compared; record it again")]
     NoPlan(PathBuf),
     /// The plan is of another form.
-    #[error("cannot read the plan of {dir}")]
+    #[error(
+        "cannot read {}/plan.yaml, without which nobody knows what was compared; restore it from a copy, or record again",
+        .dir.display()
+    )]
     Plan {
         dir: PathBuf,
         #[source]
         source: serde_yaml::Error,
     },
     /// The overview without its summary.
-    #[error("cannot read {path}, without which an overview has nothing to show")]
+    #[error(
+        "cannot read {path}, without which an overview has nothing to show; restore it from a copy, or record again"
+    )]
     Summary {
         path: PathBuf,
         #[source]
@@ -54,7 +59,7 @@ pub enum KindError {
 /// # Errors
 /// When the recording cannot be read, or its kind is unknown.
 pub fn document(recording: &Recording) -> Result<Document, KindError> {
-    match recording.manifest().kind.as_str() {
+    let mut document = match recording.manifest().kind.as_str() {
         "cache" | "index" => experiment(recording),
         "incident" => incident::document(recording),
         "overview" => overview::document(recording),
@@ -62,7 +67,11 @@ pub fn document(recording: &Recording) -> Result<Document, KindError> {
             dir: recording.dir().to_owned(),
             kind: other.to_owned(),
         }),
-    }
+    }?;
+    // However little is left of a recording, its report says that it is not all.
+    let state = recording.notes().iter();
+    document.notes.extend(state.map(|note| Text::plain(note.clone())));
+    Ok(document)
 }
 
 fn experiment(recording: &Recording) -> Result<Document, KindError> {
