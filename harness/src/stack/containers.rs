@@ -20,8 +20,9 @@ use super::error::StackError;
 use super::images::LocalImage;
 use super::namespace;
 use super::options::{Observer, StackEvent, StackOptions};
+use super::ports::Ports;
+use super::probe;
 use super::recipes::{self, HostPorts};
-use super::{ports, probe};
 use crate::daemon::{Daemon, sweep};
 use crate::watchdog::{Entry, Undo, Watchdog};
 
@@ -55,6 +56,7 @@ struct Recipe<'a> {
     daemon: &'a Daemon,
     stack: &'a str,
     kafka_advertised: Option<SocketAddr>,
+    ports: &'a Ports,
     observer: &'a Observer,
 }
 
@@ -75,6 +77,7 @@ impl Containers {
             daemon: &daemon,
             stack: &id,
             kafka_advertised: options.kafka_advertised,
+            ports: &options.ports,
             observer: &options.observer,
         };
         let started = try_join_all(images.iter().map(|(component, image)| recipe.start(*component, image))).await;
@@ -156,9 +159,9 @@ impl Recipe<'_> {
         })?;
         let mut attempt = 1;
         loop {
-            let service = ports::choose().map_err(no_ports)?;
+            let service = self.ports.choose().map_err(no_ports)?;
             let harness = if component == Component::Kafka {
-                ports::choose().map_err(no_ports)?
+                self.ports.choose().map_err(no_ports)?
             } else {
                 service
             };

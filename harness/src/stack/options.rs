@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::component::{Component, StackKind};
+use super::ports::Ports;
 
 /// Which stack was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -177,6 +178,8 @@ pub struct StackOptions {
     pub external: ExternalUrls,
     /// The address at which the service is to find the broker, when a proxy stands in front. It must be bound already.
     pub kafka_advertised: Option<SocketAddr>,
+    /// Host ports of containers.
+    pub ports: Ports,
     /// This tool's program, for the watchdog.
     pub program: PathBuf,
     pub observer: Observer,
@@ -199,6 +202,7 @@ impl StackOptions {
                 kafka: env("SOUNDCHECK_KAFKA_BROKERS"),
             },
             kafka_advertised: None,
+            ports: Ports::default(),
             program: crate::watchdog::handle::this_program()?,
             observer: Observer::default(),
         })

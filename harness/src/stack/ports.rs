@@ -1,13 +1,43 @@
 //! Host ports that stay ours while a container restarts.
 
+use std::fmt;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use rand::Rng;
 
 /// Below the kernel's own range for outgoing connections, see [`choose`].
 const PORTS: RangeInclusive<u16> = 20_000..=32_000;
 const N_ATTEMPTS: usize = 200;
+
+/// Where the host ports of containers come from.
+#[derive(Clone)]
+pub struct Ports(Arc<dyn Fn() -> std::io::Result<u16> + Send + Sync>);
+
+impl Ports {
+    /// Asks `choose` for every port. Between its answer and the use of the port somebody else may take it.
+    pub fn new(choose: impl Fn() -> std::io::Result<u16> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(choose))
+    }
+
+    pub(super) fn choose(&self) -> std::io::Result<u16> {
+        (self.0)()
+    }
+}
+
+impl Default for Ports {
+    /// Any that is free, by [`choose()`].
+    fn default() -> Self {
+        Self::new(choose)
+    }
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ports")
+    }
+}
 
 /// A port on the loopback interface that is free right now.
 ///

@@ -6,6 +6,7 @@
 #[path = "../support/containers.rs"]
 mod containers;
 mod embedded;
+mod ports_in_use;
 mod refusals;
 mod servers;
 
