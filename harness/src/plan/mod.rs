@@ -6,4 +6,4 @@ pub mod spec;
 
 pub use design::{Design, PlannedSlice};
 pub use incident::{DrillFault, IncidentPlan};
-pub use spec::{Arm, Dataset, ExperimentPlan, Group, Profile, offered_fact};
+pub use spec::{Arm, Dataset, ExperimentPlan, Group, INDEXES, Profile, offered_fact};

@@ -170,6 +170,9 @@ pub fn offered_fact(group: &str) -> String {
     format!("offered rate, {group}")
 }
 
+/// What the event in a recording calls the indexes of the table of seats.
+pub const INDEXES: &str = "indexes of seats";
+
 /// Which engine the seats are in, which decides the arms that exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Engine {

@@ -312,7 +312,8 @@ impl Run<'_> {
         };
         let (driven, looked) = tokio::join!(load, look);
         driven?;
-        looked
+        looked?;
+        plans::record_size(self.bench, arm, self.recording, self.clock).await
     }
 
     pub(super) fn names(&self) -> Vec<String> {

@@ -8,12 +8,16 @@ use super::bench::Bench;
 use super::error::RunError;
 use crate::analysis::digest::is_seat_map;
 use crate::analysis::plan::PlanNode;
+use crate::plan::INDEXES;
 use crate::recording::event::{NoteLevel, What};
 use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::ScrapeError;
 use crate::scrape::mysql_plan::MySqlPlans;
 use crate::scrape::sqlite_plan::SqlitePlans;
 use crate::stack::StackKind;
+use crate::units::Bytes;
+
+const TABLE: &str = "seats";
 
 /// Long enough to see the seat map under load, short against a probe.
 const WINDOW: Duration = Duration::from_millis(300);
@@ -92,6 +96,45 @@ pub(super) async fn record(
     Ok(())
 }
 
+/// Writes down how much the indexes of the seats take. What cannot be read is a note, as with plans.
+///
+/// # Errors
+/// When the recording cannot be written.
+pub(super) async fn record_size(
+    bench: &Bench<'_>,
+    arm: &LiveArm,
+    recording: &RecordingWriter,
+    clock: RunClock,
+) -> Result<(), RunError> {
+    let direct = bench.stack.direct_endpoints(&arm.namespace);
+    let size = match direct.database_url.strip_prefix("sqlite://") {
+        Some(file) => match SqlitePlans::open(Path::new(file)).await {
+            Ok(mut plans) => plans.index_bytes(TABLE).await,
+            Err(error) => Err(error),
+        },
+        None => match MySqlPlans::new(&direct.database_url, &arm.namespace) {
+            Ok(plans) => plans.index_bytes(TABLE).await,
+            Err(error) => Err(error),
+        },
+    };
+    match size {
+        Ok(size) => recording.event(
+            clock.now(),
+            What::Size {
+                variant: arm.place,
+                of: INDEXES.to_owned(),
+                rows: None,
+                size: size.map(Bytes),
+            },
+        )?,
+        Err(error) => {
+            let text = format!("{}: the size of its indexes is unknown: {}", arm.name, error.chain());
+            recording.note(clock.now(), NoteLevel::Warning, text)?;
+        }
+    }
+    Ok(())
+}
+
 async fn mysql(url: &str, schema: &str) -> Result<Option<Seen>, ScrapeError> {
     let plans = MySqlPlans::new(url, schema)?;
     let executed = plans.capture(WINDOW).await?;
@@ -124,7 +167,7 @@ async fn sqlite(file: &Path, arm: &LiveArm) -> Result<Option<Seen>, ScrapeError>
         tokio::time::sleep(LOOK_AGAIN).await;
     };
     let mut plans = SqlitePlans::open(file).await?;
-    let Some(schedule) = plans.value_of("seats", "schedule_id").await? else {
+    let Some(schedule) = plans.value_of(TABLE, "schedule_id").await? else {
         return Ok(None);
     };
     let explained = plans.explain(&statement, &[schedule]).await?;

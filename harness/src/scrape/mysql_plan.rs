@@ -185,6 +185,28 @@ impl MySqlPlans {
         })
     }
 
+    /// Bytes that a table's indexes take beside the rows; `None` without such a table.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn index_bytes(&self, table: &str) -> Result<Option<u64>, ScrapeError> {
+        const WHAT: &str = "the size of indexes";
+        let mut connection = connect(&self.options).await?;
+        // The server keeps what it said before for a day.
+        connection
+            .execute(sqlx::raw_sql("SET SESSION information_schema_stats_expiry = 0"))
+            .await
+            .map_err(asking(WHAT))?;
+        let select = "SELECT CAST(INDEX_LENGTH AS UNSIGNED) FROM information_schema.TABLES \
+            WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?";
+        sqlx::query_scalar(select)
+            .bind(&self.schema)
+            .bind(table)
+            .fetch_optional(&mut connection)
+            .await
+            .map_err(asking(WHAT))
+    }
+
     /// Whether performance_schema counted this digest for the schema. Servers of version 9 put `EXECUTE` before the text
     /// of a prepared statement.
     async fn is_executed(&self, connection: &mut MySqlConnection, digest_text: &str) -> Result<bool, ScrapeError> {

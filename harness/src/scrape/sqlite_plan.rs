@@ -110,6 +110,22 @@ impl SqlitePlans {
         Ok(row.map(Parameter::Integer))
     }
 
+    /// Bytes of the pages that a table's indexes take; `None` when it has none.
+    ///
+    /// # Errors
+    /// When SQLite was built without its table of pages.
+    pub async fn index_bytes(&mut self, table: &str) -> Result<Option<u64>, ScrapeError> {
+        let select = "SELECT SUM(pgsize) FROM dbstat WHERE name IN \
+            (SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?)";
+        let bytes: Option<i64> = sqlx::query_scalar(select)
+            .bind(table)
+            .persistent(false)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(asking("the size of indexes"))?;
+        Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
+    }
+
     async fn run(&mut self, statement: &str, parameters: &[Parameter]) -> Result<(u64, u64), ScrapeError> {
         const WHAT: &str = "the steps of a statement";
         let counted = Arc::new(AtomicU64::new(0));

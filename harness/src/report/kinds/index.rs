@@ -8,7 +8,7 @@ use super::evidence;
 use crate::analysis::compare::{Metric, Slice, merged_quantile};
 use crate::chart::{Axis, Bar, BarGroup, Bars, Effects, Figure, Key, Scaling, ScalingCurve, ScalingPoint};
 use crate::format::Unit;
-use crate::plan::{Arm, Group};
+use crate::plan::{Arm, Group, INDEXES};
 use crate::recording::event::What;
 use crate::recording::{Endpoint, Event};
 use crate::report::{Block, Callout, Cell, Column, Document, GotWorse, PlanDiff, PlanLine, Section, Table, Text, Tone};
@@ -386,5 +386,42 @@ fn got_worse(context: &Context<'_>, slices: &[Slice], writes: &[Comparison]) -> 
         "A hold must also keep the index up to date.",
     );
     costs.push(Block::from(chart));
+    costs.push(sizes(context).into());
     costs
+}
+
+/// What an index takes on the disk, and with it in the buffer pool.
+fn sizes(context: &Context<'_>) -> Table {
+    let mut table = Table::new(
+        "Size of the indexes of the table of seats, after seeding",
+        [
+            Column::text("Rows"),
+            Column::text("Index"),
+            Column::number("Indexes", Unit::Bytes),
+            Column::number("More than without", Unit::Bytes),
+        ],
+    );
+    for group in &context.plan.groups {
+        let places = common::places(context.manifest(), group);
+        let size_of_arm = |arm: &Arm| {
+            let place = places.get(&arm.name)?;
+            context.experiment.events.iter().find_map(|event| match &event.what {
+                What::Size { variant, of, size, .. } if variant == place && of == INDEXES => {
+                    size.map(|size| size.0 as f64)
+                }
+                _ => None,
+            })
+        };
+        let without = group.baseline().and_then(size_of_arm);
+        for arm in group.arms.iter().filter(|arm| !arm.is_control()) {
+            let size = size_of_arm(arm);
+            table.row([
+                Cell::from(size_of(group)),
+                Cell::from(index_of(arm)),
+                Cell::Number(size),
+                Cell::Number(size.zip(without).map(|(size, without)| size - without)),
+            ]);
+        }
+    }
+    table
 }

@@ -45,12 +45,23 @@ impl Read {
 
     #[track_caller]
     fn table(&self, caption: &str) -> &Table {
-        let mut tables = self.blocks().filter_map(|block| match block {
-            Block::Table(table) if table.caption.contains(caption) => Some(table),
-            _ => None,
-        });
-        tables.next().unwrap_or_else(|| panic!("no table `{caption}`"))
+        table(self.blocks(), caption)
     }
+
+    /// Among what got worse.
+    #[track_caller]
+    fn worse(&self, caption: &str) -> &Table {
+        table(self.document.got_worse.blocks().iter(), caption)
+    }
+}
+
+#[track_caller]
+fn table<'a>(mut blocks: impl Iterator<Item = &'a Block>, caption: &str) -> &'a Table {
+    let found = blocks.find_map(|block| match block {
+        Block::Table(table) if table.caption.contains(caption) => Some(table),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("no table `{caption}`"))
 }
 
 /// The numbers of a column by the text of another.
@@ -173,6 +184,10 @@ pub(crate) fn check_index(folder: &Path, engine: Engine) {
         let (before, after) = (all(&diff.before), all(&diff.after));
         assert!(before.contains("scan") && !before.contains("index"), "{before}");
         assert!(after.contains("index") && !after.contains("table scan"), "{after}");
+    }
+    let sizes = read.worse("Size of the indexes");
+    for (index, more) in column(sizes, "Index", "More than without") {
+        assert_eq!(more.unwrap() > 0.0, index != "none", "{index}: {more:?}");
     }
     let table = read.table("From the statement's own counters");
     let (evidence, most_with, least_without) = match engine {

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use soundcheck::stack::{Component, StackChoice, StackOptions};
 
 /// What needs containers.
-const IN_CONTAINERS: &[&str] = &["servers"];
+const IN_CONTAINERS: &[&str] = &["ports_in_use", "servers"];
 
 /// Options that start the real tool as the watchdog: this binary is none.
 fn options(choice: StackChoice, components: &[Component]) -> StackOptions {

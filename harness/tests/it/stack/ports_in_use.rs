@@ -26,8 +26,7 @@ fn port(stack: &dyn stack::Stack) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_costs_an_attempt_and_no_more() {
-    let images = ["redis:8", "soundcheck/redis:8"];
-    if local_image("SOUNDCHECK_REDIS_IMAGE", &images).await.is_none() {
+    if local_image(Component::Redis).await.is_none() {
         return;
     }
     let of_a_process = TcpListener::bind("127.0.0.1:0").unwrap();
