@@ -11,7 +11,7 @@ use crate::fault::{self, Edges};
 use crate::plan;
 use crate::plan::spec::Engine;
 use crate::recording::store::VERDICT_FILE;
-use crate::recording::{Recording, note_derived, put_derived};
+use crate::recording::{Recording, What, note_derived, put_derived};
 use crate::report;
 use crate::report::kinds::overview::{self, Missing};
 use crate::run::{self, Bench, RunError};
@@ -78,6 +78,9 @@ pub(super) async fn each(
             if dir.exists() {
                 progress.note(&format!("what was measured is kept in {}", dir.display()));
             }
+            if !has_load(&dir) {
+                continue;
+            }
             made.failure = Some(failure);
         }
         progress.step(format!("{}: writing the report", kind.name()), steps::REPORT);
@@ -109,6 +112,12 @@ pub(super) async fn each(
         }
     }
     made
+}
+
+/// Whether any arrival was accounted for. A report of nothing would say nothing in many words.
+fn has_load(dir: &Path) -> bool {
+    let events = Recording::open(dir).and_then(|recording| recording.events());
+    events.is_ok_and(|events| events.iter().any(|event| matches!(event.what, What::Accounting { .. })))
 }
 
 /// One page that links the reports of this call.

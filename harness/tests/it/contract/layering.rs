@@ -18,6 +18,7 @@ const fn layer(module: &'static str, may_import: &'static [&'static str]) -> Lay
 /// Every module of the harness, in reading order. The service's table is in its own tests.
 const HARNESS: &[Layer] = &[
     layer("units", &[]),
+    layer("causes", &[]),
     layer("format", &["units"]),
     layer("config", &["units"]),
     layer("plan", &["config", "units"]),
@@ -33,16 +34,17 @@ const HARNESS: &[Layer] = &[
     layer("daemon", &[]),
     layer("spawning", &[]),
     layer("watchdog", &["daemon", "spawning"]),
-    layer("stack", &["daemon", "spawning", "watchdog"]),
+    layer("stack", &["causes", "daemon", "spawning", "watchdog"]),
     layer("target", &["daemon", "spawning", "stack", "units", "watchdog"]),
     layer("fault", &["daemon", "plan", "stack", "target", "units", "watchdog"]),
     layer("load", &["config", "recording", "units"]),
-    layer("scrape", &["analysis", "recording", "units"]),
+    layer("scrape", &["analysis", "causes", "recording", "units"]),
     // Load, scraping and faults meet here alone. What was recorded is judged and shown by others.
     layer(
         "run",
         &[
             "analysis",
+            "causes",
             "config",
             "fault",
             "load",
@@ -61,6 +63,7 @@ const HARNESS: &[Layer] = &[
         "cli",
         &[
             "analysis",
+            "causes",
             "config",
             "daemon",
             "fault",
