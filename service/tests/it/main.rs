@@ -9,6 +9,7 @@ mod booking;
 mod layering;
 mod messaging;
 mod mutants;
+mod openapi;
 mod operation;
 mod process;
 mod queue;
