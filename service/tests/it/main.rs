@@ -6,7 +6,9 @@
 mod app;
 mod bad_input;
 mod booking;
+mod idle;
 mod layering;
+mod logs;
 mod messaging;
 mod mutants;
 mod openapi;
