@@ -39,12 +39,12 @@ fn questions(text: &str) -> Vec<String> {
             continue;
         }
         let upper = code.to_uppercase();
-        let asks_in_sql = upper
-            .split(|c: char| !is_word(c))
-            .any(|word| SQL_WORDS.contains(&word));
-        let asks_quoted = QUOTED
-            .iter()
-            .any(|word| ['\'', '"'].iter().any(|mark| upper.contains(&format!("{mark}{word}{mark}"))));
+        let asks_in_sql = upper.split(|c: char| !is_word(c)).any(|word| SQL_WORDS.contains(&word));
+        let asks_quoted = QUOTED.iter().any(|word| {
+            ['\'', '"']
+                .iter()
+                .any(|mark| upper.contains(&format!("{mark}{word}{mark}")))
+        });
         // `self.now()` and `Paid::Now(…)` are ours; a bare `NOW()`, perhaps with a precision, is SQL's.
         let asks_now = upper.match_indices("NOW(").any(|(at, _)| {
             let is_bare = !upper[..at].ends_with(|c: char| is_word(c) || c == '.' || c == ':');
@@ -65,10 +65,18 @@ fn the_service_asks_no_server_for_the_time() {
     let mut offences = Vec::new();
     for (folder, ending, at_least) in [("src", ".rs", 60), ("src", ".lua", 10), ("migrations", ".sql", 2)] {
         let files = files(&service.join(folder), ending);
-        assert!(files.len() >= at_least, "only {} files *{ending} in {folder}", files.len());
+        assert!(
+            files.len() >= at_least,
+            "only {} files *{ending} in {folder}",
+            files.len()
+        );
         for file in files {
             let text = std::fs::read_to_string(&file).unwrap();
-            offences.extend(questions(&text).iter().map(|line| format!("{}: {line}", file.display())));
+            offences.extend(
+                questions(&text)
+                    .iter()
+                    .map(|line| format!("{}: {line}", file.display())),
+            );
         }
     }
     assert!(offences.is_empty(), "{offences:#?}");
