@@ -106,7 +106,7 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     (
         "logging.sample",
         "1",
-        "the share of requests that are logged, 0 to 1; failures always are",
+        "the share of requests that are logged, 0 to 1; those that end in 5xx always are",
     ),
     (
         "mutants",
@@ -115,11 +115,30 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// The key that `key` stands for: a section's name alone means its mode, so that `cache: off` is `cache.mode: off`.
+pub(super) fn canonical(key: String) -> String {
+    let is_section = SECTIONS.contains(&key.as_str());
+    if is_section { format!("{key}.mode") } else { key }
+}
+
+/// The other name of a mode, for the message that it is set twice.
+pub(super) fn also(key: &str) -> String {
+    let section = key.strip_suffix(".mode").unwrap_or_default();
+    if SECTIONS.contains(&section) {
+        format!("; `{section}` alone stands for it")
+    } else {
+        String::new()
+    }
+}
+
+/// Sections with a mode.
+const SECTIONS: &[&str] = &["cache", "events", "queue", "resilience"];
+
 /// The message for a key that is not known, naming the nearest that is.
 pub(super) fn unknown(key: &str, setting: &Setting) -> String {
-    let nearest = KEYS
-        .iter()
-        .map(|(known, _, _)| (strsim::damerau_levenshtein(key, known), *known))
+    let known = KEYS.iter().map(|(known, _, _)| known).chain(SECTIONS);
+    let nearest = known
+        .map(|known| (strsim::damerau_levenshtein(key, known), *known))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, known)| *distance <= known.len().max(4) / 2)
         .map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"));
@@ -140,5 +159,25 @@ pub fn help() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {key}: {meaning}{default}");
     }
+    // As above.
+    let _ = writeln!(
+        text,
+        "A section's name alone stands for its mode, for {}: `cache: off` is `cache.mode: off`.",
+        SECTIONS.join(", ")
+    );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sections_are_those_with_a_mode() {
+        let modes: Vec<_> = KEYS
+            .iter()
+            .filter_map(|(key, _, _)| key.strip_suffix(".mode"))
+            .collect();
+        assert_eq!(SECTIONS, modes);
+    }
 }

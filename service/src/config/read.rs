@@ -378,6 +378,63 @@ mod tests {
         assert_eq!(Config::from_source(source).unwrap().pool_size, 9);
     }
 
+    /// `off` and a time to live cannot both stand below `cache`, so that the section's name alone means its mode.
+    #[test]
+    fn a_section_s_name_alone_stands_for_its_mode_in_every_source() {
+        let env = |name: &str, text: &str| [(format!("SOUNDCHECK_SERVICE_{name}"), text.to_owned())];
+        let with = |yaml: &str| Source::new().yaml(&format!("{BASE}{yaml}"), "a");
+        let modes = |source| {
+            let config = Config::from_source(source).unwrap();
+            (config.cache.mode, config.resilience.enabled)
+        };
+        let is_off = (CacheMode::Off, false);
+        assert_eq!(modes(with("cache: off\nresilience: off\n")), is_off);
+        assert_eq!(modes(with("cache: off\ncache.ttl: 5s\nresilience.mode: off\n")), is_off);
+        let both = [env("CACHE", "off"), env("RESILIENCE__MODE", "off")].concat();
+        assert_eq!(modes(with("cache: local\n").env(both)), is_off);
+        assert_eq!(modes(with("").flags(&["cache=off", "resilience=off"])), is_off);
+        // It is the same key, so that a later source wins whichever name each uses.
+        let source = with("cache: {mode: local}\nevents: outbox\nqueue: sql\n").env(env("CACHE__MODE", "local"));
+        assert_eq!(modes(source.flags(&["cache=off"])), (CacheMode::Off, true));
+        let source = with("cache: local\n").flags(&["cache=local", "cache.mode=off"]);
+        assert_eq!(modes(source), (CacheMode::Off, true));
+        let config = Config::from_source(with("cache.ttl: 5s\ncache: off\n")).unwrap();
+        assert_eq!(config.cache.ttl, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn one_key_under_two_names_is_an_error() {
+        check_errors(
+            &format!("{BASE}cache: off\ncache.mode: local\n"),
+            &["service.yaml:4: `cache.mode` is set twice; `cache` alone stands for it"],
+        );
+        check_errors(
+            &format!("{BASE}pool: {{size: 5}}\npool.size: 6\n"),
+            &["service.yaml:4: `pool.size` is set twice"],
+        );
+        let variables = ["CACHE", "CACHE__MODE"].map(|name| (format!("SOUNDCHECK_SERVICE_{name}"), "off".to_owned()));
+        let error = Config::from_source(Source::new().yaml(BASE, "a").env(variables)).unwrap_err();
+        assert_eq!(
+            error.0,
+            [
+                "environment variable SOUNDCHECK_SERVICE_CACHE__MODE: `cache.mode` is set by \
+              environment variable SOUNDCHECK_SERVICE_CACHE as well; `cache` alone stands for it"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_mode_and_a_mistyped_section_are_told_by_name() {
+        check_errors(
+            &format!("{BASE}cache: redys\nqueu: sql\nevents: off\n"),
+            &[
+                "service.yaml:4: unknown key `queu`; did you mean `queue`?",
+                "service.yaml:3: `cache.mode` must be off | redis | tiered | local, not `redys`",
+                "service.yaml:5: `events.mode` must be outbox | direct, not `off`",
+            ],
+        );
+    }
+
     #[test]
     fn every_error_is_reported_at_once_with_its_line() {
         check_errors(

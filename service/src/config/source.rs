@@ -8,8 +8,13 @@ use std::path::Path;
 
 use serde_yaml::Value;
 
+use super::keys::{also, canonical};
+
 /// The prefix of environment variables; dots of a key become `__`.
 pub const ENV_PREFIX: &str = "SOUNDCHECK_SERVICE_";
+
+/// How the origin of a variable's value begins.
+const ENV_ORIGIN: &str = "environment variable ";
 
 /// All that is wrong with a configuration, one line each.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +58,11 @@ impl Source {
     pub fn yaml(mut self, text: &str, name: &str) -> Self {
         match serde_yaml::from_str::<Value>(text) {
             Ok(Value::Null) => {}
-            Ok(Value::Mapping(map)) => self.flatten(&map, &mut Vec::new(), text, name),
+            Ok(Value::Mapping(map)) => {
+                let mut found = BTreeMap::new();
+                self.flatten(&map, &mut Vec::new(), text, name, &mut found);
+                self.settings.extend(found);
+            }
             Ok(_) => self
                 .errors
                 .push(format!("{name}: expected `key: value` lines at the top level")),
@@ -67,8 +76,18 @@ impl Source {
     pub fn env(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         for (name, text) in variables {
             if let Some(rest) = name.strip_prefix(ENV_PREFIX) {
-                let key = rest.to_lowercase().replace("__", ".");
-                let origin = format!("environment variable {name}");
+                let key = canonical(rest.to_lowercase().replace("__", "."));
+                let origin = format!("{ENV_ORIGIN}{name}");
+                // Variables have no order, so that neither of two can be the later one.
+                if let Some(other) = self
+                    .settings
+                    .get(&key)
+                    .filter(|other| other.origin.starts_with(ENV_ORIGIN))
+                {
+                    let also = also(&key);
+                    self.errors
+                        .push(format!("{origin}: `{key}` is set by {} as well{also}", other.origin));
+                }
                 self.settings.insert(key, Setting { text, origin });
             }
         }
@@ -84,7 +103,8 @@ impl Source {
                 Some((key, text)) => {
                     let origin = format!("--set {}", key.trim());
                     let text = text.trim().to_owned();
-                    self.settings.insert(key.trim().to_owned(), Setting { text, origin });
+                    self.settings
+                        .insert(canonical(key.trim().to_owned()), Setting { text, origin });
                 }
                 None => self.errors.push(format!("--set {pair}: expected key=value")),
             }
@@ -92,7 +112,14 @@ impl Source {
         self
     }
 
-    fn flatten(&mut self, map: &serde_yaml::Mapping, path: &mut Vec<String>, text: &str, name: &str) {
+    fn flatten(
+        &mut self,
+        map: &serde_yaml::Mapping,
+        path: &mut Vec<String>,
+        text: &str,
+        name: &str,
+        found: &mut BTreeMap<String, Setting>,
+    ) {
         for (key, value) in map {
             let Some(key) = key.as_str() else {
                 self.errors
@@ -103,19 +130,31 @@ impl Source {
             let depth = key.split('.').count();
             let line = line_of(text, path).map_or_else(String::new, |line| format!(":{line}"));
             let origin = format!("{name}{line}");
-            match value {
-                Value::Mapping(inner) => self.flatten(inner, path, text, name),
+            let value = match value {
+                Value::Mapping(inner) => {
+                    self.flatten(inner, path, text, name, found);
+                    None
+                }
                 Value::Sequence(items) => {
                     let items: Vec<String> = items.iter().filter_map(scalar).collect();
-                    let text = items.join(",");
-                    self.settings.insert(path.join("."), Setting { text, origin });
+                    Some(items.join(","))
                 }
-                other => match scalar(other) {
-                    Some(text) => {
-                        self.settings.insert(path.join("."), Setting { text, origin });
+                other => {
+                    let text = scalar(other);
+                    if text.is_none() {
+                        self.errors.push(format!("{origin}: `{}` has no value", path.join(".")));
                     }
-                    None => self.errors.push(format!("{origin}: `{}` has no value", path.join("."))),
-                },
+                    text
+                }
+            };
+            if let Some(text) = value {
+                let key = canonical(path.join("."));
+                // YAML refuses the same name twice; one key has several: `cache`, `cache.mode`, and `mode` in `cache`.
+                if found.contains_key(&key) {
+                    self.errors
+                        .push(format!("{origin}: `{key}` is set twice{}", also(&key)));
+                }
+                found.insert(key, Setting { text, origin });
             }
             path.truncate(path.len() - depth);
         }

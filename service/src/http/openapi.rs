@@ -1,6 +1,7 @@
 //! The description of the interface, OpenAPI 3.1. Each handler describes itself; here they are listed.
 
-use utoipa::OpenApi;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
 
 use super::{ops, payments, queue, reservations, schedules, users};
 
@@ -28,9 +29,68 @@ use super::{ops, payments, queue, reservations, schedules, users};
         ops::live,
         ops::ready,
         ops::metrics,
-    )
+        ops::openapi,
+    ),
+    modifiers(&Completed)
 )]
 struct Description;
+
+/// Completes what handlers say of themselves: what happens around them, and a description of every answer, which
+/// OpenAPI demands.
+struct Completed;
+
+impl Modify for Completed {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut description.paths.paths {
+            for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+                let mut around = Vec::new();
+                if operation.request_body.is_some() {
+                    around.extend(["400", "413", "422"]);
+                }
+                if path.starts_with("/v1/") {
+                    around.extend(["503", "504"]);
+                }
+                let responses = &mut operation.responses.responses;
+                for status in around {
+                    responses.entry(status.to_owned()).or_insert_with(|| problem().into());
+                }
+                for (status, response) in responses {
+                    if let RefOr::T(response) = response
+                        && response.description.is_empty()
+                    {
+                        meaning(status).clone_into(&mut response.description);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn problem() -> Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemBody")));
+    ResponseBuilder::new()
+        .content("application/problem+json", content.build())
+        .build()
+}
+
+/// What a status means, whichever route answers it.
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "200" | "204" => "Done as asked.",
+        "201" => "Created.",
+        "400" => "The request cannot be read, or its idempotency key or query is missing or malformed.",
+        "401" => "The queue token is missing, forged or gone.",
+        "402" => "The balance does not suffice.",
+        "403" => "The queue token is not admitted yet.",
+        "404" => "There is no such thing.",
+        "409" => "Somebody else was first, or the state allows it no more; `code` says which.",
+        "413" => "The body is too large.",
+        "422" => "The body is not what is expected, or the key was used with another one.",
+        "503" => "Overloaded, or a part is away; nothing was done.",
+        "504" => "The deadline passed, or the database broke off; the request may have taken effect.",
+        _ => "See `code`.",
+    }
+}
 
 /// The description as JSON.
 ///

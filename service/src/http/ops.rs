@@ -85,6 +85,9 @@ pub async fn metrics(State(state): State<Arc<HttpState>>) -> Result<Response, Pr
 }
 
 /// OpenAPI 3.1.
+#[utoipa::path(get, path = "/openapi.json", tag = "operation", responses(
+    (status = 200, content_type = "application/json"),
+))]
 pub async fn openapi() -> Result<Response, Problem> {
     let text = super::openapi::document().map_err(|error| Failure::Internal(Box::new(error)))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())

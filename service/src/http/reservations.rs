@@ -99,6 +99,7 @@ pub async fn hold(
 #[utoipa::path(get, path = "/v1/reservations/{id}", tag = "booking",
     params(("id" = String, Path), ("Queue-Token" = String, Header)), responses(
     (status = 200, body = ReservationBody),
+    (status = 401, body = ProblemBody, content_type = "application/problem+json"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn read(
@@ -122,6 +123,7 @@ pub async fn read(
 #[utoipa::path(delete, path = "/v1/reservations/{id}", tag = "booking",
     params(("id" = String, Path), ("Queue-Token" = String, Header)), responses(
     (status = 204),
+    (status = 401, body = ProblemBody, content_type = "application/problem+json"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json"),
     (status = 409, body = ProblemBody, content_type = "application/problem+json"),
 ))]

@@ -23,6 +23,7 @@ const MAX_LIMIT: u32 = 100;
 
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// `next_cursor` of the page before.
@@ -96,6 +97,7 @@ fn parse_cursor(text: &str) -> Option<Cursor> {
 #[utoipa::path(get, path = "/v1/concerts/{id}/schedules", tag = "catalogue",
     params(("id" = String, Path), PageQuery, ("Queue-Token" = String, Header)), responses(
     (status = 200, body = SchedulesBody),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
     (status = 401, body = ProblemBody, content_type = "application/problem+json"),
     (status = 403, body = ProblemBody, content_type = "application/problem+json"),
     (status = 404, body = ProblemBody, content_type = "application/problem+json"),

@@ -6,9 +6,12 @@
 mod app;
 mod bad_input;
 mod booking;
+mod idle;
 mod layering;
+mod logs;
 mod messaging;
 mod mutants;
+mod openapi;
 mod operation;
 mod process;
 mod queue;

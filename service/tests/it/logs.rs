@@ -1,0 +1,163 @@
+//! The request log of a real process: its lines, what they must not show, sampling, and the bound on bodies.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use crate::process::{Process, Site};
+use crate::scenarios::client::fresh_key;
+
+/// A service whose log goes to a file.
+struct Logged {
+    site: Site,
+    process: Process,
+}
+
+impl Logged {
+    fn start(settings: &[&str]) -> Self {
+        let site = Site::seeded("50");
+        let log = std::fs::File::create(site.path("log")).unwrap();
+        let process = site.start(|command| {
+            let settings = ["logging.level=info"].iter().chain(settings);
+            command
+                .args(settings.flat_map(|setting| ["--set", setting]))
+                .stderr(log);
+        });
+        Self { site, process }
+    }
+
+    /// Ends the service and returns its whole log.
+    fn end(mut self) -> String {
+        self.process.signal("-TERM");
+        assert!(self.process.ended().success());
+        std::fs::read_to_string(self.site.path("log")).unwrap()
+    }
+}
+
+/// The lines of requests.
+fn requests(log: &str) -> Vec<Value> {
+    log.lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["target"] == "booking_service::request")
+        .collect()
+}
+
+/// Headers and bodies show in the log when they are asked for, and what is secret shows never.
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_a_line_for_each_request_and_no_secret() {
+    let logged = Logged::start(&["logging.headers=on", "logging.bodies=on"]);
+    let client = logged.process.client.clone();
+    let user = &logged.site.users()[0];
+    let token = client.admitted(user).await;
+    let seat = client.free_seats(&token, &logged.site.schedule()).await.remove(0);
+    client.hold(&token, &seat, "a-secret-key").await.expect(201, "");
+    client.charge(user, 424_242, "another-key").await.expect(200, "");
+    let text = logged.end();
+    for secret in [token.as_str(), "a-secret-key", "424242", "only for these tests"] {
+        assert!(!text.contains(secret), "`{secret}` is in the log:\n{text}");
+    }
+    let lines = requests(&text);
+    let hold = lines.iter().find(|line| line["route"] == "/v1/reservations").unwrap();
+    assert_eq!(
+        (hold["method"].as_str(), hold["status"].as_u64()),
+        (Some("POST"), Some(201))
+    );
+    assert!(hold["duration_ms"].as_f64().unwrap() > 0.0);
+    assert!(hold["body"].as_str().unwrap().contains(&seat));
+    assert!(hold["headers"].as_str().unwrap().contains("queue-token: ***"));
+    for field in ["request_id", "trace_id"] {
+        assert!(hold[field].as_str().is_some_and(|id| !id.is_empty()), "{hold}");
+    }
+}
+
+/// With a share of nothing, successes and refusals are silent, and what failed is still told.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_sample_of_0_only_failures_of_the_service_are_logged() {
+    let logged = Logged::start(&["logging.sample=0", "resilience.request_timeout=400ms"]);
+    let client = logged.process.client.clone();
+    let user = &logged.site.users()[0];
+    for _ in 0..20 {
+        client.balance(user).await;
+    }
+    client.place("x").await.expect(401, "token-invalid");
+    let mut lock = SqliteConnectOptions::new()
+        .filename(logged.site.path("booking.db"))
+        .connect()
+        .await
+        .unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let failed = client.charge(user, 5, "locked").await;
+    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    assert!(failed.status >= 500, "{failed:?}");
+    client.charge(user, 5, "free").await.expect(200, "");
+
+    let lines = requests(&logged.end());
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    let line = &lines[0];
+    assert_eq!(line["status"], failed.status);
+    assert_eq!(line["code"], failed.code());
+    assert_eq!(line["request_id"], failed.body["request_id"]);
+    assert_eq!(
+        (&line["level"], &line["message"]),
+        (&json!("WARN"), &json!("request failed"))
+    );
+    // What the client is not told.
+    assert!(line["cause"].as_str().unwrap().contains("locked"), "{line}");
+    assert!(!failed.body.to_string().contains("locked"), "{failed:?}");
+}
+
+/// Of 1,000 requests, a share of a half leaves less than 400 or more than 600 lines once in 10^9 runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_of_the_successes_is_logged() {
+    let logged = Logged::start(&["logging.sample=0.5"]);
+    let client = logged.process.client.clone();
+    let url = client.url("/health/live");
+    for _ in 0..10 {
+        join_all((0..100).map(|_| client.send(client.http().get(&url)))).await;
+    }
+    let n_lines = requests(&logged.end()).len();
+    assert!((400..=600).contains(&n_lines), "{n_lines}");
+}
+
+/// However long a body is, and whatever is in it, its place in the log is small.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_bounded() {
+    const MOST_BYTES: usize = 2_048;
+    let logged = Logged::start(&["logging.bodies=on"]);
+    let client = logged.process.client.clone();
+    let token = client.admitted(&logged.site.users()[0]).await;
+    for (body, status) in [
+        // In two bytes a letter, so that a cut at any byte would break one.
+        (
+            json!({ "seat_id": "ü".repeat(30_000), "token": "hidden" }).to_string(),
+            422,
+        ),
+        ("x".repeat(60_000), 400),
+        (format!("\"{}\"", "y".repeat(70_000)), 413),
+    ] {
+        let request = client.http().post(client.url("/v1/reservations"));
+        let request = request
+            .header("queue-token", &token)
+            .header("idempotency-key", fresh_key());
+        assert_eq!(client.send(request.body(body)).await.status, status);
+    }
+    let text = logged.end();
+    assert!(!text.contains("hidden"));
+    let longest = text.lines().map(str::len).max().unwrap();
+    assert!(longest < MOST_BYTES + 1_000, "a line of {longest} bytes");
+    let lines = requests(&text);
+    let body_of = |status: u64| {
+        let line = lines.iter().find(|line| line["status"] == status).unwrap();
+        line["body"].as_str()
+    };
+    let cut = body_of(422).unwrap();
+    assert!(cut.starts_with(r#"{"seat_id":"üüü"#) && cut.ends_with("ü…"), "{cut}");
+    assert!(
+        (MOST_BYTES - 2..=MOST_BYTES).contains(&(cut.len() - "…".len())),
+        "{}",
+        cut.len()
+    );
+    assert_eq!(body_of(400), Some("[not JSON, 60000 bytes]"));
+    assert_eq!(body_of(413), None, "what was not kept cannot be shown");
+}
