@@ -22,7 +22,7 @@ pub(crate) struct KafkaServer {
 impl KafkaServer {
     /// Starts a broker; `None` when there can be none here, which has been said then.
     pub(crate) async fn start() -> Option<Self> {
-        let image = local_image("SOUNDCHECK_KAFKA_IMAGE", &["soundcheck/kafka:4", "apache/kafka:4.1.0"]).await?;
+        let image = local_image("SOUNDCHECK_KAFKA_IMAGE", &["soundcheck/kafka:4", "apache/kafka:4.3.0"]).await?;
         // Chosen here: the broker tells it to its clients, and it stays the same when the broker is stopped.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let runtime = tokio::runtime::Builder::new_multi_thread()
