@@ -373,8 +373,9 @@ impl Run<'_> {
         });
         handle.stop();
         let outcome = attack.await??;
-        interleaved?;
-        self.account(&outcome, &recorder)
+        // Also of what was cut short: whoever ends a run early still has its books.
+        self.account(&outcome, &recorder)?;
+        interleaved
     }
 
     async fn interleave(

@@ -146,7 +146,13 @@ impl Store {
                     .execute(&mut *transaction)
                     .await?;
             if changed.rows_affected() == 0 {
-                return Ok(Cancelled::Already(reservation.status_at(now)));
+                // Between our read and our write another transaction may have decided; its commit is visible now.
+                let row: Option<ReservationRow> = sqlx::query_as(reservation_query!("r.id = ?"))
+                    .bind(id.raw())
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+                let decided = row.as_ref().map(reservation_from).transpose()?;
+                return Ok(decided.map_or(Cancelled::Unknown, |found| Cancelled::Already(found.status_at(now))));
             }
             if !self.mutants().has(Mutant::D3) {
                 sqlx::query(RELEASE_SEAT)

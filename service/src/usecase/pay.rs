@@ -99,9 +99,13 @@ impl Booking {
             Ok(Paid::Already(ReservationStatus::Expired)) => Err(Failure::Expired),
             Ok(Paid::Already(ReservationStatus::Cancelled)) => Err(Failure::Cancelled),
             Ok(Paid::Already(ReservationStatus::Pending)) => {
-                // A live hold that does not own its seat: the seat was given to two users.
-                self.metrics.seats_oversold.inc();
-                tracing::error!(reservation = %reservation, "a live reservation has lost its seat to another");
+                // The hold may have ended while this payment waited for the database, and its seat may be another's since.
+                let found = self.reservation(token.user, reservation).await?;
+                if found.status == ReservationStatus::Pending {
+                    // A live hold that does not own its seat: the seat was given to two users.
+                    self.metrics.seats_oversold.inc();
+                    tracing::error!(reservation = %reservation, "a live reservation has lost its seat to another");
+                }
                 Err(Failure::Expired)
             }
             // The key stands on another payment of this user.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::scenarios::Client;
+pub(crate) use crate::scenarios::audit::of_kind;
 
 /// A running service with its data. Stopped by dropping the runtime, or gracefully by [`TestApp::stop`].
 pub(crate) struct TestApp {
@@ -97,16 +98,6 @@ impl TestApp {
         seats
     }
 
-    /// Moves the service's clock.
-    pub(crate) async fn shift_clock(&self, offset_ms: i64) {
-        let request = self.client.http().post(self.client.url("/test/clock"));
-        let answer = self
-            .client
-            .send(request.json(&serde_json::json!({ "offset_ms": offset_ms })))
-            .await;
-        assert_eq!(answer.status, 204);
-    }
-
     /// The final state, line by line.
     pub(crate) async fn audit(&self) -> Vec<Value> {
         let store = Store::connect(&config(&self.settings), Arc::new(Metrics::new().unwrap()))
@@ -133,9 +124,4 @@ impl TestApp {
 
 fn config(settings: &[String]) -> Config {
     Config::from_source(Source::new().flags(settings)).unwrap()
-}
-
-/// Lines of one kind.
-pub(crate) fn of_kind<'a>(audit: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
-    audit.iter().filter(move |line| line["kind"] == kind)
 }

@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use crate::app::{SMALL, TestApp, of_kind};
 use crate::scenarios::client::fresh_key;
-use crate::scenarios::{booking, contention, idempotency, money};
+use crate::scenarios::{audit, booking, contention, expiry, idempotency, money};
 
 const CROWD: Shape = Shape {
     seed: 2,
@@ -74,11 +74,24 @@ async fn two_payments_at_once_debit_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_has_one_effect_and_one_answer() {
+async fn a_payment_and_a_cancellation_at_once_leave_one_of_them() {
     let app = TestApp::small(&[]).await;
-    let seats = app.seats(0).await;
-    idempotency::hold_and_pay(&app.client, &app.users[1], &seats[0], &seats[1]).await;
-    idempotency::charge(&app.client, &app.users[2]).await;
+    for seat in app.seats(0).await {
+        money::payment_and_cancellation_at_once(&app.client, &app.users[0], &seat).await;
+    }
+    audit::money_adds_up(&app.audit().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_has_one_effect_and_one_answer() {
+    for locking in ["conditional-update", "optimistic", "immediate"] {
+        let app = TestApp::small(&[&format!("locking={locking}")]).await;
+        let seats = app.seats(0).await;
+        idempotency::one_key_for_two_seats(&app.client, &app.users[3], [&seats[2], &seats[3]]).await;
+        let visit = idempotency::hold_and_pay(&app.client, &app.users[1], &seats[0], &seats[1]).await;
+        let charge = idempotency::charge(&app.client, &app.users[2]).await;
+        idempotency::one_effect_each(&app.audit().await, &visit, &charge);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,66 +111,20 @@ async fn a_key_belongs_to_its_user_and_route() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_a_paid_reservation_does_not_pay_another() {
-    let app = TestApp::small(&[]).await;
-    let seats = app.seats(0).await;
-    let user = &app.users[3];
-    let key = fresh_key();
-    let token = app.client.admitted(user).await;
-    let first = app.client.hold(&token, &seats[0], &fresh_key()).await.expect(201, "");
-    let second = app.client.hold(&token, &seats[1], &fresh_key()).await.expect(201, "");
-    app.client
-        .pay(&token, &first.text("reservation_id"), &key)
-        .await
-        .expect(200, "");
-    let again = app.client.admitted(user).await;
-    let before = app.client.balance(user).await;
-    app.client
-        .pay(&again, &second.text("reservation_id"), &key)
-        .await
-        .expect(422, "idempotency-mismatch");
-    assert_eq!(app.client.balance(user).await, before);
-    assert_eq!(
-        app.client
-            .reservation(&again, &second.text("reservation_id"))
-            .await
-            .text("status"),
-        "pending"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn money_is_conserved_over_10_000_random_operations() {
     let shape = Shape {
         seed: 3,
         n_users: 24,
         n_concerts: 1,
-        n_schedules: 1,
-        n_seats: 400,
+        n_schedules: 10,
+        n_seats: 250,
         skew: 0.0,
     };
     let app = TestApp::with(shape, &["resilience.request_timeout=20s"]).await;
-    money::conservation(&app.client, &app.users, &app.schedules[0], 10_000, 32).await;
+    let books = money::conservation(&app.client, &app.users, &app.schedules, 10_000, 32).await;
     let audit = app.audit().await;
-    for user in of_kind(&audit, "user") {
-        let change: i64 = of_kind(&audit, "ledger")
-            .filter(|entry| entry["user_id"] == user["user_id"])
-            .map(|entry| {
-                let amount = entry["amount"].as_i64().unwrap();
-                if entry["entry"] == "charge" { amount } else { -amount }
-            })
-            .sum();
-        assert_eq!(
-            user["initial"].as_i64().unwrap() + change,
-            user["balance"].as_i64().unwrap()
-        );
-    }
-    let n_sold = of_kind(&audit, "seat").filter(|seat| seat["status"] == "sold").count();
-    let n_paid = of_kind(&audit, "reservation")
-        .filter(|reservation| reservation["status"] == "paid")
-        .count();
-    assert!(n_paid > 50, "{n_paid} payments are too few to mean anything");
-    assert_eq!((n_sold, of_kind(&audit, "outbox").count()), (n_paid, n_paid));
+    audit::paid_for_exactly(&audit, &books.paid);
+    audit::money_adds_up(&audit);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,102 +163,40 @@ async fn a_payment_without_the_money_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_hold_cannot_be_paid_and_its_seat_is_claimable_at_once() {
-    // The sweeper comes too late on purpose: the claim itself must do.
     let app = TestApp::small(&["sweep.interval=1h", "hold.ttl=30s"]).await;
-    let (client, users) = (&app.client, &app.users);
     let seat = app.seats(0).await.remove(0);
-    let (token, other) = (client.admitted(&users[0]).await, client.admitted(&users[1]).await);
-    let held = client
-        .hold(&token, &seat, &fresh_key())
-        .await
-        .expect(201, "")
-        .text("reservation_id");
-    client.hold(&other, &seat, &fresh_key()).await.expect(409, "seat-taken");
-    app.shift_clock(30_001).await;
-    assert_eq!(client.reservation(&token, &held).await.text("status"), "expired");
-    let before = client.balance(&users[0]).await;
-    client.pay(&token, &held, &fresh_key()).await.expect(409, "expired");
-    client.cancel(&token, &held).await.expect(409, "expired");
-    assert_eq!(client.balance(&users[0]).await, before);
-    let claimed = client
-        .hold(&other, &seat, &fresh_key())
-        .await
-        .expect(201, "")
-        .text("reservation_id");
-    client.pay(&other, &claimed, &fresh_key()).await.expect(200, "");
-    client.pay(&token, &held, &fresh_key()).await.expect(409, "expired");
+    let users = [app.users[0].as_str(), app.users[1].as_str()];
+    expiry::expiry_first(&app.client, users, &seat, Duration::from_secs(30)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paid_seat_outlives_its_hold() {
     let app = TestApp::small(&["sweep.interval=10ms", "hold.ttl=30s"]).await;
-    let client = &app.client;
     let seat = app.seats(0).await.remove(0);
-    let token = client.admitted(&app.users[0]).await;
-    let held = client
-        .hold(&token, &seat, &fresh_key())
-        .await
-        .expect(201, "")
-        .text("reservation_id");
-    client.pay(&token, &held, &fresh_key()).await.expect(200, "");
-    app.shift_clock(40_000).await;
-    let n_rounds = || client.metric("booking_sweep_duration_seconds_count", "");
-    let before = n_rounds().await.unwrap();
-    client
-        .until("three rounds of the sweeper", || async {
-            n_rounds().await.unwrap() > before + 3.0
-        })
-        .await;
-    assert_eq!(client.reservation(&token, &held).await.text("status"), "paid");
-    assert!(!app.seats(0).await.contains(&seat));
-    assert_eq!(client.metric("booking_seats_oversold_total", "").await, Some(0.0));
+    let (user, schedule) = (&app.users[0], &app.schedules[0]);
+    expiry::payment_first(&app.client, user, schedule, &seat, Duration::from_secs(30)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn payments_race_expiry_and_every_seat_has_one_fate() {
-    let app = TestApp::with(CROWD, &["sweep.interval=1ms", "hold.ttl=150ms", "queue.capacity=300"]).await;
-    let client = &app.client;
+async fn payments_race_expiry_and_every_hold_has_one_fate() {
+    let app = TestApp::with(CROWD, &["sweep.interval=1ms", "hold.ttl=1s", "queue.capacity=300"]).await;
+    let (users, schedule) = (&app.users, &app.schedules[0]);
+    let race = expiry::race(&app.client, users, schedule, Duration::from_secs(1), 7).await;
+    expiry::everything_has_one_fate(&app.audit().await, &race);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sweepers_end_each_hold_once() {
+    let app = TestApp::with(CROWD, &["sweep.interval=1ms", "hold.ttl=300ms", "queue.capacity=300"]).await;
+    let (other, client) = app.second().await;
     let seats = app.seats(0).await;
-    let visits = app
-        .users
-        .iter()
-        .zip(&seats)
-        .enumerate()
-        .map(|(n, (user, seat))| async move {
-            let token = client.admitted(user).await;
-            let held = client.hold(&token, seat, &fresh_key()).await.expect(201, "");
-            // Around the expiry, from a little before to a little after.
-            tokio::time::sleep(Duration::from_millis(100 + 2 * n as u64)).await;
-            let paid = client.pay(&token, &held.text("reservation_id"), &fresh_key()).await;
-            match paid.status {
-                200 => true,
-                409 => {
-                    assert_eq!(paid.code(), "expired");
-                    false
-                }
-                _ => panic!("{paid:?}"),
-            }
-        });
-    let n_paid = join_all(visits).await.into_iter().filter(|paid| *paid).count();
-    let swept = || async {
-        client
-            .metric("booking_reservations_total", "expired")
-            .await
-            .unwrap_or(0.0)
+    let expired = expiry::two_sweepers(&[app.client.clone(), client], &app.users, &seats).await;
+    other.stop().await;
+    let all = expiry::Race {
+        expired,
+        ..expiry::Race::default()
     };
-    #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
-    let n_expired = (seats.len() - n_paid) as f64;
-    client
-        .until("every unpaid hold is swept", || async { swept().await >= n_expired })
-        .await;
-    let audit = app.audit().await;
-    let states: Vec<&str> = of_kind(&audit, "seat")
-        .map(|seat| seat["status"].as_str().unwrap())
-        .collect();
-    assert!(states.iter().all(|status| *status == "sold"), "{states:?}");
-    assert_eq!(states.len(), n_paid);
-    assert_eq!(of_kind(&audit, "outbox").count(), n_paid);
-    assert_eq!(client.metric("booking_seats_oversold_total", "").await, Some(0.0));
+    expiry::everything_has_one_fate(&app.audit().await, &all);
 }
 
 #[tokio::test(flavor = "multi_thread")]

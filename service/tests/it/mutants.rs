@@ -1,8 +1,14 @@
 //! Each defect, switched on, shows in what the ledger check and the metrics look at; switched off, nothing does.
 
-use crate::app::{TestApp, of_kind};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use booking_service::admin::dataset::Shape;
+use futures::FutureExt as _;
+
+use crate::app::{SMALL, TestApp, of_kind};
 use crate::scenarios::client::fresh_key;
-use crate::scenarios::contention;
+use crate::scenarios::{contention, queue};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_admits_the_whole_queue() {
@@ -18,7 +24,7 @@ async fn d1_admits_the_whole_queue() {
 async fn d2_keeps_tokens_past_their_expiry() {
     let app = TestApp::small(&["queue.active_ttl=1s", "mutants=D2"]).await;
     let token = app.client.admitted(&app.users[0]).await;
-    app.shift_clock(60_000).await;
+    app.client.shift_clock(Duration::from_secs(60)).await;
     app.client.place(&token).await.expect(200, "");
 }
 
@@ -95,7 +101,7 @@ async fn d6_puts_a_paid_seat_back_on_sale() {
         .await
         .expect(201, "")
         .text("reservation_id");
-    app.shift_clock(30_100).await;
+    app.client.shift_clock(Duration::from_millis(30_100)).await;
     let n_rounds = || client.metric("booking_sweep_duration_seconds_count", "");
     let before = n_rounds().await;
     client
@@ -183,4 +189,19 @@ async fn without_d15_a_stop_loses_nobody() {
     let token = app.client.admitted(&app.users[0]).await;
     other.stop().await;
     app.client.place(&token).await.expect(200, "");
+}
+
+/// The scenario of the queue must be able to fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_course_of_the_queue_is_refused_with_d1_and_d11() {
+    let crowd = Shape { n_users: 60, ..SMALL };
+    for defect in ["mutants=D1", "mutants=D11"] {
+        let app = TestApp::with(crowd, &["queue.capacity=5", defect]).await;
+        let clients = [app.client.clone()];
+        let course = queue::in_order_and_never_too_many(&clients, &app.users, 5);
+        assert!(
+            AssertUnwindSafe(course).catch_unwind().await.is_err(),
+            "{defect} was not noticed"
+        );
+    }
 }

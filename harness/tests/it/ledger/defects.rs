@@ -1,4 +1,5 @@
-//! The defects that break the books, each switched on alone in the service under test, and the invariant that notices.
+//! The defects that break the books, each switched on alone in the service under test, and the invariant that notices,
+//! on either stack.
 //! Defects of speed and of the cache are the business of metrics, and not of the ledger.
 
 use std::time::Duration;
@@ -7,12 +8,14 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 use soundcheck::config::JourneyKind::{Abandon, Book, Browse, HoldCycle, Position};
 use soundcheck::config::{JourneyKind, ScenarioConfig};
+use soundcheck::load::LoadHandle;
 use soundcheck::recording::Operation;
 use soundcheck::recording::event::What;
 use soundcheck::recording::history::{Code, OpKind, Settled, State, Uid};
+use soundcheck::stack::StackChoice;
 use soundcheck::verdict::ledger::Invariant;
 
-use crate::rehearsal::{House, Rehearsal, broken};
+use crate::support::rehearsal::{House, Rehearsal, STACKS, broken};
 
 fn load(kinds: &[JourneyKind], rate: f64, think_ms: u64) -> ScenarioConfig {
     let mut scenario = Rehearsal::scenario(kinds, rate, Duration::from_millis(1_500));
@@ -39,47 +42,58 @@ async fn is_caught(rehearsal: Rehearsal, expected: Invariant) {
     );
 }
 
+/// On each stack that can be had here: this house under this load breaks this invariant.
+async fn is_caught_on_each_stack(
+    house: impl Fn() -> House<'static>,
+    load: impl Fn() -> ScenarioConfig,
+    expected: Invariant,
+) {
+    for stack in STACKS {
+        let Some(rehearsal) = Rehearsal::start(stack, house()).await else {
+            continue;
+        };
+        rehearsal.load(load(), 1, LoadHandle::new()).await;
+        is_caught(rehearsal, expected).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d1_a_queue_that_admits_everybody() {
-    let crowded = House {
+    let crowded = || House {
         capacity: 3,
         ..house(&[("mutants", "D1")])
     };
-    let rehearsal = Rehearsal::start(crowded).await;
-    rehearsal.load(load(&[Browse], 60.0, 200), 1).await;
-    is_caught(rehearsal, Invariant::Queue).await;
+    is_caught_on_each_stack(crowded, || load(&[Browse], 60.0, 200), Invariant::Queue).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d2_a_token_that_never_expires() {
-    let brief = House {
+    let brief = || House {
         active_ttl: Duration::from_secs(1),
         ..house(&[("mutants", "D2")])
     };
-    let rehearsal = Rehearsal::start(brief).await;
-    let mut scenario = load(&[Position], 5.0, 0);
-    scenario.poll = Duration::from_secs(3);
-    rehearsal.load(scenario, 1).await;
-    is_caught(rehearsal, Invariant::Queue).await;
+    let patient = || ScenarioConfig {
+        poll: Duration::from_secs(3),
+        ..load(&[Position], 5.0, 0)
+    };
+    is_caught_on_each_stack(brief, patient, Invariant::Queue).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d3_a_seat_that_is_never_released() {
-    let rehearsal = Rehearsal::start(house(&[("mutants", "D3")])).await;
-    rehearsal.load(load(&[Abandon, HoldCycle], 30.0, 0), 1).await;
-    is_caught(rehearsal, Invariant::NoOrphans).await;
+    let load = || load(&[Abandon, HoldCycle], 30.0, 0);
+    is_caught_on_each_stack(|| house(&[("mutants", "D3")]), load, Invariant::NoOrphans).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d4_a_cancellation_that_completes_the_payment() {
-    let rehearsal = Rehearsal::start(house(&[("mutants", "D4")])).await;
-    rehearsal.load(load(&[HoldCycle], 30.0, 0), 1).await;
-    is_caught(rehearsal, Invariant::Money).await;
+    let load = || load(&[HoldCycle], 30.0, 0);
+    is_caught_on_each_stack(|| house(&[("mutants", "D4")]), load, Invariant::Money).await;
 }
 
 /// One user who pays eight times at once, each time under a key of its own.
 async fn pay_at_once(rehearsal: &Rehearsal) {
-    let base = rehearsal.service.base_url();
+    let base = rehearsal.base_url();
     let client = reqwest::Client::new();
     let answer = async |request: reqwest::RequestBuilder| -> Value {
         let response = request.send().await.unwrap();
@@ -124,71 +138,69 @@ async fn pay_at_once(rehearsal: &Rehearsal) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d5_payments_at_once_that_all_debit() {
-    let rehearsal = Rehearsal::start(house(&[("mutants", "D5")])).await;
-    pay_at_once(&rehearsal).await;
-    is_caught(rehearsal, Invariant::Money).await;
+    for stack in STACKS {
+        let Some(rehearsal) = Rehearsal::start(stack, house(&[("mutants", "D5")])).await else {
+            continue;
+        };
+        pay_at_once(&rehearsal).await;
+        is_caught(rehearsal, Invariant::Money).await;
 
-    let sound = Rehearsal::start(House::default()).await;
-    pay_at_once(&sound).await;
-    assert_eq!(broken(&sound.judge().await), [], "eight payments at once are no defect");
+        let sound = Rehearsal::start(stack, House::default()).await.unwrap();
+        pay_at_once(&sound).await;
+        assert_eq!(broken(&sound.judge().await), [], "eight payments at once are no defect");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d6_a_payment_that_races_the_expiry() {
-    let roomy = House {
+    let roomy = || House {
         capacity: 200,
         ..house(&[("mutants", "D6")])
     };
-    let rehearsal = Rehearsal::start(roomy).await;
-    rehearsal.load(load(&[Book], 40.0, 1_400), 1).await;
-    is_caught(rehearsal, Invariant::Expiry).await;
+    is_caught_on_each_stack(roomy, || load(&[Book], 40.0, 1_400), Invariant::Expiry).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d11_a_queue_that_loses_people() {
-    let crowded = House {
+    let crowded = || House {
         capacity: 4,
         ..house(&[("mutants", "D11")])
     };
-    let rehearsal = Rehearsal::start(crowded).await;
-    rehearsal.load(load(&[Browse], 60.0, 50), 1).await;
-    is_caught(rehearsal, Invariant::Queue).await;
+    is_caught_on_each_stack(crowded, || load(&[Browse], 60.0, 50), Invariant::Queue).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d14_contention_that_becomes_a_server_error() {
-    let contended = House {
+    let contended = || House {
         seats_per_schedule: 2,
         capacity: 100,
         ..house(&[("mutants", "D14"), ("locking", "optimistic")])
     };
-    let rehearsal = Rehearsal::start(contended).await;
-    rehearsal.load(load(&[HoldCycle], 150.0, 0), 1).await;
-    is_caught(rehearsal, Invariant::Contention).await;
+    is_caught_on_each_stack(contended, || load(&[HoldCycle], 150.0, 0), Invariant::Contention).await;
 }
 
 /// Five people, of whom one is let in, look at their places before and after a rolling restart.
-async fn restarted(settings: &'static [(&'static str, &'static str)]) -> Rehearsal {
+async fn restarted(stack: StackChoice, settings: &'static [(&'static str, &'static str)]) -> Option<Rehearsal> {
     let narrow = House {
         capacity: 1,
         ..house(settings)
     };
-    let mut rehearsal = Rehearsal::start(narrow).await;
+    let mut rehearsal = Rehearsal::start(stack, narrow).await?;
     let client = reqwest::Client::new();
     let mut tokens = Vec::new();
     for &user in &rehearsal.catalogue.whole().users[..5] {
-        let url = format!("{}/v1/queue/tokens", rehearsal.service.base_url());
+        let url = format!("{}/v1/queue/tokens", rehearsal.base_url());
         let request = client.post(url).json(&json!({ "user_id": user }));
         let entered = ask(&rehearsal, OpKind::QueueEnter, &user.to_string(), None, request).await;
         tokens.push((user.to_string(), entered["token"].as_str().unwrap().to_owned()));
     }
     rehearsal.roll().await;
     for (user, token) in tokens {
-        let url = format!("{}/v1/queue/token", rehearsal.service.base_url());
+        let url = format!("{}/v1/queue/token", rehearsal.base_url());
         let request = client.get(url).header("Queue-Token", &token);
         ask(&rehearsal, OpKind::QueuePosition, &user, Some(&token), request).await;
     }
-    rehearsal
+    Some(rehearsal)
 }
 
 /// Sends one request about the queue and writes it into the history, as the load engine does.
@@ -229,40 +241,49 @@ async fn ask(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d15_a_restart_that_wipes_the_queue() {
-    let rehearsal = restarted(&[("mutants", "D15")]).await;
-    is_caught(rehearsal, Invariant::Queue).await;
+    for stack in STACKS {
+        let Some(rehearsal) = restarted(stack, &[("mutants", "D15")]).await else {
+            continue;
+        };
+        is_caught(rehearsal, Invariant::Queue).await;
 
-    let report = restarted(&[]).await.judge().await;
-    assert_eq!(broken(&report), [], "a rolling restart is no defect: {report:#?}");
+        let report = restarted(stack, &[]).await.unwrap().judge().await;
+        assert_eq!(broken(&report), [], "a rolling restart is no defect: {report:#?}");
+    }
 }
 
 const POISON: &str = "no event at all";
 
 /// A message that no consumer can read, among real ones.
-async fn poisoned(settings: &'static [(&'static str, &'static str)]) -> Rehearsal {
-    let rehearsal = Rehearsal::start(house(settings)).await;
-    let broker = rehearsal.stack.mock_broker().unwrap();
+async fn poisoned(stack: StackChoice, settings: &'static [(&'static str, &'static str)]) -> Option<Rehearsal> {
+    let rehearsal = Rehearsal::start(stack, house(settings)).await?;
+    let brokers = rehearsal.stack().direct_endpoints(&rehearsal.namespace).kafka_brokers;
     let mut config = rdkafka::ClientConfig::new();
-    let producer: FutureProducer = config.set("bootstrap.servers", broker.brokers()).create().unwrap();
-    let record = FutureRecord::to("rehearsal.payments").key("anything").payload(POISON);
+    let producer: FutureProducer = config.set("bootstrap.servers", brokers.unwrap()).create().unwrap();
+    let topic = format!("{}.payments", rehearsal.namespace);
+    let record = FutureRecord::to(&topic).key("anything").payload(POISON);
     producer.send(record, Duration::from_secs(10)).await.unwrap();
     rehearsal.event(What::Planted {
         variant: 0,
         key: POISON.to_owned(),
     });
-    rehearsal.load(load(&[Book], 30.0, 0), 1).await;
-    rehearsal
+    rehearsal.load(load(&[Book], 30.0, 0), 1, LoadHandle::new()).await;
+    Some(rehearsal)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d16_a_consumer_that_swallows_errors() {
-    let rehearsal = poisoned(&[("mutants", "D16")]).await;
-    is_caught(rehearsal, Invariant::Outbox).await;
+    for stack in STACKS {
+        let Some(rehearsal) = poisoned(stack, &[("mutants", "D16")]).await else {
+            continue;
+        };
+        is_caught(rehearsal, Invariant::Outbox).await;
 
-    let report = poisoned(&[]).await.judge().await;
-    assert_eq!(
-        broken(&report),
-        [],
-        "poison in the dead letters is no defect: {report:#?}"
-    );
+        let report = poisoned(stack, &[]).await.unwrap().judge().await;
+        assert_eq!(
+            broken(&report),
+            [],
+            "poison in the dead letters is no defect: {report:#?}"
+        );
+    }
 }

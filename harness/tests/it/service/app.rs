@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::scenarios::Client;
+pub(crate) use crate::scenarios::audit::of_kind;
 use crate::support::mysql_server::MySqlServer;
 use crate::support::redis_server::RedisServer;
 
@@ -136,9 +137,4 @@ impl TestApp {
 
 fn config(settings: &[String]) -> Config {
     Config::from_source(Source::new().flags(settings)).unwrap()
-}
-
-/// Lines of one kind.
-pub(crate) fn of_kind<'a>(audit: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
-    audit.iter().filter(move |line| line["kind"] == kind)
 }

@@ -1,9 +1,13 @@
 //! Holding and paying on MySQL.
 
+use std::time::{Duration, Instant};
+
 use booking_service::admin::dataset::Shape;
+use booking_service::store::{Engine, Store};
+use sqlx::{MySql, MySqlPool, Transaction};
 
 use crate::app::{TestApp, of_kind};
-use crate::scenarios::{booking, contention, idempotency, money};
+use crate::scenarios::{audit, booking, contention, expiry, idempotency, money};
 
 const SMALL: Shape = Shape {
     seed: 1,
@@ -71,13 +75,28 @@ async fn two_payments_at_once_debit_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_has_one_effect_and_one_answer() {
+async fn a_payment_and_a_cancellation_at_once_leave_one_of_them() {
     let Some(app) = TestApp::with(SMALL, &[]).await else {
         return;
     };
-    let seats = app.seats(0).await;
-    idempotency::hold_and_pay(&app.client, &app.users[1], &seats[0], &seats[1]).await;
-    idempotency::charge(&app.client, &app.users[2]).await;
+    for seat in app.seats(0).await {
+        money::payment_and_cancellation_at_once(&app.client, &app.users[0], &seat).await;
+    }
+    audit::money_adds_up(&app.audit().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_has_one_effect_and_one_answer() {
+    for locking in ["conditional-update", "optimistic", "pessimistic", "redis-lock"] {
+        let Some(app) = TestApp::with(SMALL, &[&format!("locking={locking}")]).await else {
+            return;
+        };
+        let seats = app.seats(0).await;
+        idempotency::one_key_for_two_seats(&app.client, &app.users[3], [&seats[2], &seats[3]]).await;
+        let visit = idempotency::hold_and_pay(&app.client, &app.users[1], &seats[0], &seats[1]).await;
+        let charge = idempotency::charge(&app.client, &app.users[2]).await;
+        idempotency::one_effect_each(&app.audit().await, &visit, &charge);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,33 +105,65 @@ async fn money_is_conserved_over_10_000_random_operations() {
         seed: 3,
         n_users: 24,
         n_concerts: 1,
-        n_schedules: 1,
-        n_seats: 400,
+        n_schedules: 10,
+        n_seats: 250,
         skew: 0.0,
     };
     let Some(app) = TestApp::with(shape, &[]).await else {
         return;
     };
-    money::conservation(&app.client, &app.users, &app.schedules[0], 10_000, 32).await;
+    let books = money::conservation(&app.client, &app.users, &app.schedules, 10_000, 32).await;
     let audit = app.audit().await;
-    for user in of_kind(&audit, "user") {
-        let entries = of_kind(&audit, "ledger").filter(|entry| entry["user_id"] == user["user_id"]);
-        let change: i64 = entries
-            .map(|entry| {
-                let amount = entry["amount"].as_i64().unwrap();
-                if entry["entry"] == "charge" { amount } else { -amount }
-            })
-            .sum();
-        assert_eq!(
-            user["initial"].as_i64().unwrap() + change,
-            user["balance"].as_i64().unwrap()
-        );
-    }
-    let n_paid = of_kind(&audit, "reservation")
-        .filter(|reservation| reservation["status"] == "paid")
-        .count();
-    assert!(n_paid > 50, "{n_paid} payments are too few to mean anything");
-    assert_eq!(of_kind(&audit, "outbox").count(), n_paid);
+    audit::paid_for_exactly(&audit, &books.paid);
+    audit::money_adds_up(&audit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_hold_cannot_be_paid_and_its_seat_is_claimable_at_once() {
+    let Some(app) = TestApp::with(SMALL, &["sweep.interval=1h", "hold.ttl=30s"]).await else {
+        return;
+    };
+    let seat = app.seats(0).await.remove(0);
+    let users = [app.users[0].as_str(), app.users[1].as_str()];
+    expiry::expiry_first(&app.client, users, &seat, Duration::from_secs(30)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paid_seat_outlives_its_hold() {
+    let Some(app) = TestApp::with(SMALL, &["sweep.interval=10ms", "hold.ttl=30s"]).await else {
+        return;
+    };
+    let seat = app.seats(0).await.remove(0);
+    let (user, schedule) = (&app.users[0], &app.schedules[0]);
+    expiry::payment_first(&app.client, user, schedule, &seat, Duration::from_secs(30)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_race_expiry_and_every_hold_has_one_fate() {
+    let settings = ["sweep.interval=1ms", "hold.ttl=1s", "queue.capacity=300"];
+    let Some(app) = TestApp::with(CROWD, &settings).await else {
+        return;
+    };
+    let (users, schedule) = (&app.users, &app.schedules[0]);
+    let race = expiry::race(&app.client, users, schedule, Duration::from_secs(1), 7).await;
+    expiry::everything_has_one_fate(&app.audit().await, &race);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sweepers_end_each_hold_once() {
+    let settings = ["sweep.interval=1ms", "hold.ttl=300ms", "queue.capacity=300"];
+    let Some(app) = TestApp::with(CROWD, &settings).await else {
+        return;
+    };
+    let (other, client) = app.second().await;
+    let seats = app.seats(0).await;
+    let expired = expiry::two_sweepers(&[app.client.clone(), client], &app.users, &seats).await;
+    other.stop().await;
+    let all = expiry::Race {
+        expired,
+        ..expiry::Race::default()
+    };
+    expiry::everything_has_one_fate(&app.audit().await, &all);
 }
 
 /// A row lock that outlasts every patience is contention, not an error.
@@ -122,12 +173,9 @@ async fn a_locked_seat_is_a_conflict_and_is_free_again_afterwards() {
         return;
     };
     let store = app.store().await;
-    let booking_service::store::Engine::MySql(pool) = store.engine() else {
-        panic!("the store of these tests is MySQL");
-    };
     let seat = app.seats(0).await.remove(0);
     let token = app.client.admitted(&app.users[0]).await;
-    let mut lock = pool.begin().await.unwrap();
+    let mut lock = pool(&store).begin().await.unwrap();
     sqlx::query("SELECT id FROM seats FOR UPDATE")
         .fetch_all(&mut *lock)
         .await
@@ -136,4 +184,94 @@ async fn a_locked_seat_is_a_conflict_and_is_free_again_afterwards() {
     lock.rollback().await.unwrap();
     app.client.hold(&token, &seat, "locked").await.expect(201, "");
     store.close().await;
+}
+
+/// A payment that began in time, and reached the database when the hold was over and its seat somebody else's: it has
+/// come too late, and nobody has sold a seat twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_is_held_up_until_its_seat_is_another_s_is_late_and_no_alarm() {
+    let settings = ["sweep.interval=1h", "hold.ttl=30s", "resilience.request_timeout=30s"];
+    let Some(app) = TestApp::with(SMALL, &settings).await else {
+        return;
+    };
+    let client = &app.client;
+    let seat = app.seats(0).await.remove(0);
+    let (token, rival) = (
+        client.admitted(&app.users[0]).await,
+        client.admitted(&app.users[1]).await,
+    );
+    let held = client.hold(&token, &seat, "first").await.expect(201, "");
+    let reservation = held.text("reservation_id");
+    let before = client.balance(&app.users[0]).await;
+
+    let store = app.store().await;
+    let lock = lock_reservations(&store).await;
+    let claim = async {
+        until_waiting_for_a_lock(&store).await;
+        client.shift_clock(Duration::from_millis(30_001)).await;
+        client.hold(&rival, &seat, "second").await.expect(201, "");
+        lock.rollback().await.unwrap();
+    };
+    let (paid, ()) = futures::join!(client.pay(&token, &reservation, "pay"), claim);
+    paid.expect(409, "expired");
+    assert_eq!(client.balance(&app.users[0]).await, before);
+    assert_eq!(client.metric("booking_seats_oversold_total", "").await, Some(0.0));
+    store.close().await;
+}
+
+/// A cancellation that has read a reservation which is paid a moment later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_that_a_payment_overtakes_says_so() {
+    let Some(app) = TestApp::with(SMALL, &["resilience.request_timeout=30s"]).await else {
+        return;
+    };
+    let client = &app.client;
+    let seat = app.seats(0).await.remove(0);
+    let token = client.admitted(&app.users[0]).await;
+    let held = client.hold(&token, &seat, "first").await.expect(201, "");
+    let reservation = held.text("reservation_id");
+    let store = app.store().await;
+    let mut payment = lock_reservations(&store).await;
+    let pay = async {
+        until_waiting_for_a_lock(&store).await;
+        // As a payment of another instance would.
+        sqlx::query("UPDATE reservations SET status = 1")
+            .execute(&mut *payment)
+            .await
+            .unwrap();
+        payment.commit().await.unwrap();
+    };
+    let (cancelled, ()) = futures::join!(client.cancel(&token, &reservation), pay);
+    cancelled.expect(409, "already-paid");
+    store.close().await;
+}
+
+async fn lock_reservations(store: &Store) -> Transaction<'static, MySql> {
+    let mut lock = pool(store).begin().await.unwrap();
+    sqlx::query("SELECT id FROM reservations FOR UPDATE")
+        .fetch_all(&mut *lock)
+        .await
+        .unwrap();
+    lock
+}
+
+async fn until_waiting_for_a_lock(store: &Store) {
+    let began = Instant::now();
+    let query = "SELECT COUNT(*) FROM performance_schema.data_lock_waits";
+    while sqlx::query_scalar::<_, i64>(query)
+        .fetch_one(pool(store))
+        .await
+        .unwrap()
+        == 0
+    {
+        assert!(began.elapsed() < Duration::from_secs(20), "nobody waits for the lock");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn pool(store: &Store) -> &MySqlPool {
+    match store.engine() {
+        Engine::MySql(pool) => pool,
+        Engine::Sqlite { .. } => panic!("the store of these tests is MySQL"),
+    }
 }

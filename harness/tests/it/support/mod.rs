@@ -9,3 +9,4 @@ pub(crate) mod containers;
 pub(crate) mod kafka_server;
 pub(crate) mod mysql_server;
 pub(crate) mod redis_server;
+pub(crate) mod rehearsal;

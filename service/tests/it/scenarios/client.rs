@@ -208,9 +208,16 @@ impl Client {
         (!values.is_empty()).then(|| values.iter().sum())
     }
 
-    /// Polls until `condition` holds; fails after ten seconds.
+    /// Moves the clock of this instance by so much against the machine's.
+    pub async fn shift_clock(&self, by: Duration) {
+        let request = self.http.post(self.url("/test/clock"));
+        let body = json!({ "offset_ms": i64::try_from(by.as_millis()).unwrap() });
+        self.send(request.json(&body)).await.expect(204, "");
+    }
+
+    /// Polls until `condition` holds; fails when it does not in time.
     pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut condition: impl FnMut() -> F) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while !condition().await {
             assert!(Instant::now() < deadline, "not in time: {what}");
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,8 +1,9 @@
-//! One short run of the real service under load, recorded, drained, audited and judged.
+//! A short run of the real service under load on either stack: recorded, drained, audited and judged.
 
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use soundcheck::config::{JourneyKind, ScenarioConfig};
@@ -11,22 +12,114 @@ use soundcheck::recording::event::{DeadLetter, What};
 use soundcheck::recording::model::{Environment, Manifest, Rules, Variant};
 use soundcheck::recording::{Recording, RecordingWriter, RunClock, environment};
 use soundcheck::stack::{Stack, StackChoice, StackOptions, open};
-use soundcheck::target::{Program, RunningService, SeedSpec, ServiceConfig};
+use soundcheck::target::{Program, Restartable, RunningService, SeedSpec, ServiceConfig};
 use soundcheck::units::{Nanos, Percent, RatePerSec};
 use soundcheck::verdict::ledger::{self, Invariant, LedgerReport, Verdict};
+use soundcheck::watchdog::Watchdog;
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+
+use super::containers::local_image;
+
+/// The stacks on which everything must hold. The first one is always there.
+pub(crate) const STACKS: [StackChoice; 2] = [StackChoice::Embedded, StackChoice::Containers];
 
 const HOLD_TTL: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(1_500);
-const DRAIN_WITHIN: Duration = Duration::from_secs(6);
-const NAMESPACE: &str = "rehearsal";
+/// A consumer that was killed is missed by its group after six seconds, its relay's leases lapse after five.
+const DRAIN_WITHIN: Duration = Duration::from_secs(60);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Where a rehearsal takes place.
+#[derive(Debug)]
+enum Place {
+    Own(Box<dyn Stack>),
+    /// Started once a binary. What a test leaves there is its namespace, which it removes.
+    Shared(&'static dyn Stack),
+}
+
+impl Place {
+    /// `None` when there can be no containers here, which has been said then.
+    async fn open(choice: StackChoice) -> Option<Self> {
+        if choice == StackChoice::Containers {
+            return shared_containers().await.map(Self::Shared);
+        }
+        Some(Self::Own(open(&options(choice)).await.unwrap()))
+    }
+
+    fn stack(&self) -> &dyn Stack {
+        match self {
+            Self::Own(stack) => stack.as_ref(),
+            Self::Shared(stack) => *stack,
+        }
+    }
+
+    async fn leave(self, namespace: &str) {
+        match self {
+            Self::Own(stack) => stack.close().await.unwrap(),
+            Self::Shared(stack) => stack.remove_namespace(namespace).await.unwrap(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    stack: Box<dyn Stack>,
+    /// Each test has a runtime of its own, which ends with it; the stack outlives them.
+    _runtime: Runtime,
+}
+
+/// The containers of this binary. They are never closed: whenever this process ends, its watchdog removes them.
+async fn shared_containers() -> Option<&'static dyn Stack> {
+    static SHARED: OnceCell<Option<Shared>> = OnceCell::const_new();
+    let start = async || {
+        for (variable, candidates) in [
+            ("SOUNDCHECK_MYSQL_IMAGE", ["mysql:9.7", "soundcheck/mysql:9.7"]),
+            ("SOUNDCHECK_REDIS_IMAGE", ["redis:8", "soundcheck/redis:8"]),
+            ("SOUNDCHECK_KAFKA_IMAGE", ["apache/kafka:4.3.0", "soundcheck/kafka:4"]),
+        ] {
+            local_image(variable, &candidates).await?;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let opened = runtime.spawn(async { open(&options(StackChoice::Containers)).await });
+        let stack = opened.await.unwrap().unwrap();
+        Some(Shared {
+            stack,
+            _runtime: runtime,
+        })
+    };
+    let shared = SHARED.get_or_init(start).await;
+    shared.as_ref().map(|shared| shared.stack.as_ref())
+}
+
+/// With the real tool as the watchdog: a test binary is none.
+fn options(choice: StackChoice) -> StackOptions {
+    StackOptions {
+        program: tool(),
+        ..StackOptions::from_env(choice).unwrap()
+    }
+}
+
+pub(crate) fn tool() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_soundcheck"))
+}
 
 /// A service with data, and the recording of what happens to it.
 pub(crate) struct Rehearsal {
     pub(crate) catalogue: Catalogue,
     pub(crate) clock: RunClock,
     pub(crate) recording: RecordingWriter,
-    pub(crate) service: RunningService,
-    pub(crate) stack: Box<dyn Stack>,
+    pub(crate) service: Arc<Restartable>,
+    pub(crate) watchdog: Watchdog,
+    pub(crate) namespace: String,
+    /// The instance that has taken over.
+    second: Option<RunningService>,
+    place: Place,
     config: ServiceConfig,
     program: Program,
     folder: tempfile::TempDir,
@@ -34,6 +127,7 @@ pub(crate) struct Rehearsal {
 
 /// How large the house is, and what differs from the service's defaults.
 pub(crate) struct House<'a> {
+    pub(crate) n_schedules: u64,
     pub(crate) seats_per_schedule: u64,
     pub(crate) capacity: u32,
     pub(crate) active_ttl: Duration,
@@ -43,6 +137,7 @@ pub(crate) struct House<'a> {
 impl Default for House<'_> {
     fn default() -> Self {
         Self {
+            n_schedules: 2,
             seats_per_schedule: 40,
             capacity: 12,
             active_ttl: Duration::from_secs(30),
@@ -52,21 +147,23 @@ impl Default for House<'_> {
 }
 
 impl Rehearsal {
-    pub(crate) async fn start(house: House<'_>) -> Self {
+    /// `None` when this stack cannot be had here, which has been said then.
+    pub(crate) async fn start(choice: StackChoice, house: House<'_>) -> Option<Self> {
+        static NAMESPACES: AtomicU32 = AtomicU32::new(0);
+        let place = Place::open(choice).await?;
+        let namespace = format!("rehearsal_{}", NAMESPACES.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::tempdir().unwrap();
-        let program = Program::tool(env!("CARGO_BIN_EXE_soundcheck"));
-        let mut options = StackOptions::from_env(StackChoice::Embedded).unwrap();
-        options.program = PathBuf::from(env!("CARGO_BIN_EXE_soundcheck"));
-        let stack = open(&options).await.unwrap();
-        let mut config = ServiceConfig::new(NAMESPACE, &stack.service_endpoints(NAMESPACE));
+        let program = Program::tool(tool());
+        let watchdog = Watchdog::start(&tool()).unwrap();
+        let mut config = ServiceConfig::new(&namespace, &place.stack().service_endpoints(&namespace));
         config
             .set("hold.ttl", "1s")
             .set(
                 "queue.active_ttl",
                 humantime::format_duration(house.active_ttl).to_string(),
             )
+            .set("queue.capacity", house.capacity.to_string())
             .set("sweep.interval", "200ms");
-        config.set("queue.capacity", house.capacity.to_string());
         for (key, value) in house.settings {
             config.set(key, *value);
         }
@@ -77,15 +174,15 @@ impl Rehearsal {
             seed: 7,
             n_users: 500,
             n_concerts: 1,
-            n_schedules_per_concert: 2,
+            n_schedules_per_concert: house.n_schedules,
             n_seats_per_schedule: house.seats_per_schedule,
             skew: None,
         };
         let catalogue_path = folder.path().join("catalogue.json");
         program.seed(&config_path, &spec, &catalogue_path).await.unwrap();
-        let service = RunningService::launch(&program, &config, folder.path(), "service", None)
-            .await
-            .unwrap();
+        let root = folder.path().to_owned();
+        let launched = Restartable::launch(program.clone(), config.clone(), root, "service", watchdog.clone());
+        let service = Arc::new(launched.await.unwrap());
 
         let clock = RunClock::start();
         let mut manifest = Manifest::new("run", environment::tool(), 7, Environment::default(), clock.anchor());
@@ -103,16 +200,19 @@ impl Rehearsal {
             ..Variant::named("service")
         });
         let recording = RecordingWriter::create(&folder.path().join("run"), &manifest).unwrap();
-        Self {
+        Some(Self {
             catalogue: Catalogue::load(&catalogue_path).unwrap(),
             clock,
             recording,
             service,
-            stack,
+            watchdog,
+            namespace,
+            second: None,
+            place,
             config,
             program,
             folder,
-        }
+        })
     }
 
     /// Journeys of these kinds, in equal shares.
@@ -126,8 +226,18 @@ impl Rehearsal {
         scenario
     }
 
-    /// Sends the load, and waits for the last answer.
-    pub(crate) async fn load(&self, scenario: ScenarioConfig, nonce: u64) {
+    pub(crate) fn stack(&self) -> &dyn Stack {
+        self.place.stack()
+    }
+
+    /// Where the service listens.
+    pub(crate) fn base_url(&self) -> String {
+        let second = self.second.as_ref().map(RunningService::base_url);
+        second.unwrap_or_else(|| self.service.base_url().to_owned())
+    }
+
+    /// Sends the load, and waits for the last answer. `handle` watches it and may end it.
+    pub(crate) async fn load(&self, scenario: ScenarioConfig, nonce: u64, handle: LoadHandle) {
         let selector = Arc::new(Selector::new(0));
         let variants = vec!["service".to_owned()];
         let recorder = Arc::new(Recorder::new(
@@ -137,7 +247,7 @@ impl Rehearsal {
             self.clock,
         ));
         let target = Target {
-            address: self.service.base_url(),
+            address: self.base_url(),
             part: self.catalogue.whole(),
         };
         let plan = LoadPlan {
@@ -147,16 +257,17 @@ impl Rehearsal {
             first_variant: 0,
         };
         let history = Some(self.recording.history());
-        drive(plan, &[target], selector, recorder, history, LoadHandle::new())
+        drive(plan, &[target], selector, recorder, history, handle)
             .await
             .unwrap();
     }
 
     /// Starts a second instance of the service and stops the first one in the orderly way: a rolling restart.
     pub(crate) async fn roll(&mut self) {
-        let next = RunningService::launch(&self.program, &self.config, self.folder.path(), "second", None);
-        let before = std::mem::replace(&mut self.service, next.await.unwrap());
-        before.stop(Duration::from_secs(10)).await.unwrap();
+        let (folder, watchdog) = (self.folder.path(), Some(&self.watchdog));
+        let next = RunningService::launch(&self.program, &self.config, folder, "second", watchdog);
+        self.second = Some(next.await.unwrap());
+        self.service.stop(STOP_WITHIN).await.unwrap();
     }
 
     /// Writes an event that the ledger needs to know of.
@@ -166,6 +277,12 @@ impl Rehearsal {
 
     /// Waits for the events, lists the dead letters, reads the final state, closes the recording and judges it.
     pub(crate) async fn judge(self) -> LedgerReport {
+        let (recording, _folder) = self.close().await;
+        ledger::verify(&recording).unwrap()
+    }
+
+    /// The same without the judgement. The recording is gone with its folder.
+    pub(crate) async fn close(self) -> (Recording, tempfile::TempDir) {
         self.drain().await;
         let listed = self.dead_letters().await;
         self.event(What::DeadLetters { variant: 0, listed });
@@ -182,9 +299,12 @@ impl Rehearsal {
             error: None,
         });
         self.recording.close().unwrap();
-        self.service.stop(Duration::from_secs(10)).await.unwrap();
-        self.stack.close().await.unwrap();
-        ledger::verify(&Recording::open(&self.folder.path().join("run")).unwrap()).unwrap()
+        if let Some(second) = self.second {
+            second.stop(STOP_WITHIN).await.unwrap();
+        }
+        self.service.stop(STOP_WITHIN).await.unwrap();
+        self.place.leave(&self.namespace).await;
+        (Recording::open(&self.folder.path().join("run")).unwrap(), self.folder)
     }
 
     /// Until every payment has its ticket, or the time for it is over; and until every hold has expired and was swept.
@@ -197,7 +317,7 @@ impl Rehearsal {
             if (pending == 0 && waited >= swept) || waited > DRAIN_WITHIN {
                 break pending;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         };
         self.event(What::Drained {
             variant: 0,
@@ -258,4 +378,17 @@ pub(crate) fn broken(report: &LedgerReport) -> Vec<(Invariant, String)> {
         .broken()
         .map(|(_, finding)| (finding.invariant, reason(&finding.verdict)))
         .collect()
+}
+
+/// These invariants were put to the test and held, and no other was broken.
+pub(crate) fn assert_held(report: &LedgerReport, invariants: &[Invariant]) {
+    assert_eq!(broken(report), [], "{report:#?}");
+    for variant in &report.variants {
+        for invariant in invariants {
+            let mut findings = variant.findings.iter();
+            let finding = findings.find(|finding| finding.invariant == *invariant).unwrap();
+            assert_eq!(finding.verdict, Verdict::Valid, "{finding:?}");
+        }
+        assert_eq!(variant.doubts, [] as [String; 0]);
+    }
 }
