@@ -161,7 +161,7 @@ impl Booking {
         if let Ok(Some(schedule)) = self.store.schedule_of(seat).await {
             self.invalidate(schedule).await;
             // The window of the defect, wide enough for a reader to come into it on any machine.
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         true
     }

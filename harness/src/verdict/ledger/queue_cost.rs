@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::counted::{Counted, Page};
 use super::end::End;
 use super::finding::{Evidence, Judgement};
-use crate::analysis::series::value_at;
+use crate::analysis::series::Point;
+use crate::units::Nanos;
 
 /// At most so many wait in a short queue, at least so many in a long one.
 const SHORT: f64 = 100.0;
@@ -19,8 +20,8 @@ const FEWEST_WINDOWS: usize = 3;
 const FEWEST_CALLS: f64 = 20.0;
 /// Slower than this is more than a logarithm and noise.
 const FACTOR: f64 = 5.0;
-/// How old the length of the queue may be.
-const FRESH: Duration = Duration::from_millis(1_500);
+/// How far from a window the length of the queue may be known.
+const NEAR: Duration = Duration::from_secs(10);
 /// Commands that run a script, as Redis names them.
 const SCRIPTS: [&str; 3] = ["evalsha", "eval", "fcall"];
 
@@ -91,14 +92,30 @@ fn windows(counted: &Counted<'_>) -> Result<Vec<Window>, &'static str> {
         .filter_map(|now| {
             let grown = |column: &[f64]| Some(column.get(now)? - column.get(now - 1)?);
             let (calls, seconds) = (grown(&calls)?, grown(&seconds)?);
-            let length = |at: usize| value_at(&waiting, scrapes[at], FRESH);
-            let (before, after) = (length(now - 1)?, length(now)?);
-            (calls >= FEWEST_CALLS && seconds >= 0.0).then(|| Window {
-                waiting: (before.min(after), before.max(after)),
+            (calls >= FEWEST_CALLS && seconds >= 0.0).then_some(Window {
+                waiting: lengths(&waiting, scrapes[now - 1], scrapes[now])?,
                 seconds_per_call: seconds / calls,
             })
         })
         .collect())
+}
+
+/// The least and the greatest length between two moments and at the readings around them. `None` where a reading is
+/// missing.
+fn lengths(waiting: &[Point], from: Nanos, until: Nanos) -> Option<(f64, f64)> {
+    let first = waiting.partition_point(|point| point.at <= from).checked_sub(1)?;
+    let last = waiting.partition_point(|point| point.at < until);
+    let (before, after) = (waiting.get(first)?.at, waiting.get(last)?.at);
+    if from.since(before) > NEAR || after.since(until) > NEAR {
+        return None;
+    }
+    let mut range: Option<(f64, f64)> = None;
+    for point in waiting.get(first..=last)? {
+        let length = point.reading.value()?;
+        let (low, high) = range.unwrap_or((length, length));
+        range = Some((low.min(length), high.max(length)));
+    }
+    range
 }
 
 /// The sum over all commands that run scripts, at each scrape.

@@ -80,3 +80,19 @@ fn the_plan_of_the_executed_statement_convicts_and_that_of_another_does_not() {
     planned(Some("d1"), LOOKUP).acquits(WHICH);
     planned(None, SCAN).is_idle(WHICH, "nobody saw");
 }
+
+#[test]
+fn the_steps_of_sqlite_are_understood() {
+    let steps = |access: &str| {
+        planned(
+            Some("d1"),
+            &format!("-> QUERY PLAN\n    -> {access}\n    -> USE TEMP B-TREE FOR ORDER BY\n"),
+        )
+    };
+    steps("SEARCH seats USING INDEX seats_by_schedule_status (schedule_id=? AND status=?)").acquits(WHICH);
+    steps("SEARCH seats USING INDEX seats_by_status_schedule (status=? AND schedule_id=?)").acquits(WHICH);
+    steps("SCAN seats").convicts(WHICH, "no index leads the executed seat map", &[]);
+    steps("SCAN seats USING COVERING INDEX seats_covering").convicts(WHICH, "SCAN seats", &[]);
+    steps("SEARCH seats USING INDEX seats_by_status_schedule (status=?)").convicts(WHICH, "(status=?)", &[]);
+    steps("SCAN schedules").is_idle(WHICH, "nobody saw");
+}

@@ -39,6 +39,7 @@ fn queued(mode: &str, seconds: &[(f64, f64)]) -> Case {
     case
 }
 
+/// What is counted in a second shows at the next scrape.
 const SHORT: [(f64, f64); 5] = [(40.0, 30.0), (50.0, 35.0), (50.0, 200.0), (60.0, 31.0), (60.0, 30.0)];
 
 fn then(long: [(f64, f64); 5]) -> Vec<(f64, f64)> {
