@@ -15,7 +15,7 @@ use soundcheck::recording::history::{Code, OpKind, Settled, State, Uid};
 use soundcheck::stack::StackChoice;
 use soundcheck::verdict::ledger::Invariant;
 
-use crate::support::rehearsal::{House, Rehearsal, STACKS, broken};
+use crate::support::rehearsal::{House, Rehearsal, broken};
 
 fn load(kinds: &[JourneyKind], rate: f64, think_ms: u64) -> ScenarioConfig {
     let mut scenario = Rehearsal::scenario(kinds, rate, Duration::from_millis(1_500));
@@ -42,53 +42,76 @@ async fn is_caught(rehearsal: Rehearsal, expected: Invariant) {
     );
 }
 
-/// On each stack that can be had here: this house under this load breaks this invariant.
-async fn is_caught_on_each_stack(
-    house: impl Fn() -> House<'static>,
-    load: impl Fn() -> ScenarioConfig,
-    expected: Invariant,
-) {
-    for stack in STACKS {
-        let Some(rehearsal) = Rehearsal::start(stack, house()).await else {
-            continue;
-        };
-        rehearsal.load(load(), 1, LoadHandle::new()).await;
+/// This house under this load breaks this invariant.
+async fn is_caught_under(stack: StackChoice, house: House<'static>, load: ScenarioConfig, expected: Invariant) {
+    if let Some(rehearsal) = Rehearsal::start(stack, house).await {
+        rehearsal.load(load, 1, LoadHandle::new()).await;
         is_caught(rehearsal, expected).await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d1_a_queue_that_admits_everybody() {
-    let crowded = || House {
+/// Each defect on each stack.
+macro_rules! on_each_stack {
+    ($($defect:ident),+ $(,)?) => {
+        mod embedded {
+            use soundcheck::stack::StackChoice::Embedded;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $defect() {
+                super::$defect(Embedded).await;
+            })+
+        }
+
+        mod on_containers {
+            use soundcheck::stack::StackChoice::Containers;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $defect() {
+                super::$defect(Containers).await;
+            })+
+        }
+    };
+}
+
+on_each_stack!(
+    d1_a_queue_that_admits_everybody,
+    d2_a_token_that_never_expires,
+    d3_a_seat_that_is_never_released,
+    d4_a_cancellation_that_completes_the_payment,
+    d5_payments_at_once_that_all_debit,
+    d6_a_payment_that_races_the_expiry,
+    d11_a_queue_that_loses_people,
+    d14_contention_that_becomes_a_server_error,
+    d15_a_restart_that_wipes_the_queue,
+    d16_a_consumer_that_swallows_errors,
+);
+
+async fn d1_a_queue_that_admits_everybody(stack: StackChoice) {
+    let crowded = House {
         capacity: 3,
         ..house(&[("mutants", "D1")])
     };
-    is_caught_on_each_stack(crowded, || load(&[Browse], 60.0, 200), Invariant::Queue).await;
+    is_caught_under(stack, crowded, load(&[Browse], 60.0, 200), Invariant::Queue).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d2_a_token_that_never_expires() {
-    let brief = || House {
+async fn d2_a_token_that_never_expires(stack: StackChoice) {
+    let brief = House {
         active_ttl: Duration::from_secs(1),
         ..house(&[("mutants", "D2")])
     };
-    let patient = || ScenarioConfig {
+    let patient = ScenarioConfig {
         poll: Duration::from_secs(3),
         ..load(&[Position], 5.0, 0)
     };
-    is_caught_on_each_stack(brief, patient, Invariant::Queue).await;
+    is_caught_under(stack, brief, patient, Invariant::Queue).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d3_a_seat_that_is_never_released() {
-    let load = || load(&[Abandon, HoldCycle], 30.0, 0);
-    is_caught_on_each_stack(|| house(&[("mutants", "D3")]), load, Invariant::NoOrphans).await;
+async fn d3_a_seat_that_is_never_released(stack: StackChoice) {
+    let load = load(&[Abandon, HoldCycle], 30.0, 0);
+    is_caught_under(stack, house(&[("mutants", "D3")]), load, Invariant::NoOrphans).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d4_a_cancellation_that_completes_the_payment() {
-    let load = || load(&[HoldCycle], 30.0, 0);
-    is_caught_on_each_stack(|| house(&[("mutants", "D4")]), load, Invariant::Money).await;
+async fn d4_a_cancellation_that_completes_the_payment(stack: StackChoice) {
+    let load = load(&[HoldCycle], 30.0, 0);
+    is_caught_under(stack, house(&[("mutants", "D4")]), load, Invariant::Money).await;
 }
 
 /// One user who pays eight times at once, each time under a key of its own.
@@ -136,47 +159,41 @@ async fn pay_at_once(rehearsal: &Rehearsal) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d5_payments_at_once_that_all_debit() {
-    for stack in STACKS {
-        let Some(rehearsal) = Rehearsal::start(stack, house(&[("mutants", "D5")])).await else {
-            continue;
-        };
-        pay_at_once(&rehearsal).await;
-        is_caught(rehearsal, Invariant::Money).await;
+async fn d5_payments_at_once_that_all_debit(stack: StackChoice) {
+    let Some(rehearsal) = Rehearsal::start(stack, house(&[("mutants", "D5")])).await else {
+        return;
+    };
+    pay_at_once(&rehearsal).await;
+    is_caught(rehearsal, Invariant::Money).await;
 
-        let sound = Rehearsal::start(stack, House::default()).await.unwrap();
-        pay_at_once(&sound).await;
-        assert_eq!(broken(&sound.judge().await), [], "eight payments at once are no defect");
-    }
+    let sound = Rehearsal::start(stack, House::default()).await.unwrap();
+    pay_at_once(&sound).await;
+    assert_eq!(broken(&sound.judge().await), [], "eight payments at once are no defect");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d6_a_payment_that_races_the_expiry() {
-    let roomy = || House {
+async fn d6_a_payment_that_races_the_expiry(stack: StackChoice) {
+    let roomy = House {
         capacity: 200,
         ..house(&[("mutants", "D6")])
     };
-    is_caught_on_each_stack(roomy, || load(&[Book], 40.0, 1_400), Invariant::Expiry).await;
+    is_caught_under(stack, roomy, load(&[Book], 40.0, 1_400), Invariant::Expiry).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d11_a_queue_that_loses_people() {
-    let crowded = || House {
+async fn d11_a_queue_that_loses_people(stack: StackChoice) {
+    let crowded = House {
         capacity: 4,
         ..house(&[("mutants", "D11")])
     };
-    is_caught_on_each_stack(crowded, || load(&[Browse], 60.0, 50), Invariant::Queue).await;
+    is_caught_under(stack, crowded, load(&[Browse], 60.0, 50), Invariant::Queue).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d14_contention_that_becomes_a_server_error() {
-    let contended = || House {
+async fn d14_contention_that_becomes_a_server_error(stack: StackChoice) {
+    let contended = House {
         seats_per_schedule: 2,
         capacity: 100,
         ..house(&[("mutants", "D14"), ("locking", "optimistic")])
     };
-    is_caught_on_each_stack(contended, || load(&[HoldCycle], 150.0, 0), Invariant::Contention).await;
+    is_caught_under(stack, contended, load(&[HoldCycle], 150.0, 0), Invariant::Contention).await;
 }
 
 /// Five people, of whom one is let in, look at their places before and after a rolling restart.
@@ -239,17 +256,14 @@ async fn ask(
     answer
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d15_a_restart_that_wipes_the_queue() {
-    for stack in STACKS {
-        let Some(rehearsal) = restarted(stack, &[("mutants", "D15")]).await else {
-            continue;
-        };
-        is_caught(rehearsal, Invariant::Queue).await;
+async fn d15_a_restart_that_wipes_the_queue(stack: StackChoice) {
+    let Some(rehearsal) = restarted(stack, &[("mutants", "D15")]).await else {
+        return;
+    };
+    is_caught(rehearsal, Invariant::Queue).await;
 
-        let report = restarted(stack, &[]).await.unwrap().judge().await;
-        assert_eq!(broken(&report), [], "a rolling restart is no defect: {report:#?}");
-    }
+    let report = restarted(stack, &[]).await.unwrap().judge().await;
+    assert_eq!(broken(&report), [], "a rolling restart is no defect: {report:#?}");
 }
 
 const POISON: &str = "no event at all";
@@ -271,19 +285,16 @@ async fn poisoned(stack: StackChoice, settings: &'static [(&'static str, &'stati
     Some(rehearsal)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d16_a_consumer_that_swallows_errors() {
-    for stack in STACKS {
-        let Some(rehearsal) = poisoned(stack, &[("mutants", "D16")]).await else {
-            continue;
-        };
-        is_caught(rehearsal, Invariant::Outbox).await;
+async fn d16_a_consumer_that_swallows_errors(stack: StackChoice) {
+    let Some(rehearsal) = poisoned(stack, &[("mutants", "D16")]).await else {
+        return;
+    };
+    is_caught(rehearsal, Invariant::Outbox).await;
 
-        let report = poisoned(stack, &[]).await.unwrap().judge().await;
-        assert_eq!(
-            broken(&report),
-            [],
-            "poison in the dead letters is no defect: {report:#?}"
-        );
-    }
+    let report = poisoned(stack, &[]).await.unwrap().judge().await;
+    assert_eq!(
+        broken(&report),
+        [],
+        "poison in the dead letters is no defect: {report:#?}"
+    );
 }

@@ -19,10 +19,7 @@ use soundcheck::watchdog::Watchdog;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
-use super::containers::local_image;
-
-/// The stacks on which everything must hold. The first one is always there.
-pub(crate) const STACKS: [StackChoice; 2] = [StackChoice::Embedded, StackChoice::Containers];
+use super::containers::can_open_a_stack;
 
 const HOLD_TTL: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(1_500);
@@ -74,12 +71,8 @@ struct Shared {
 async fn shared_containers() -> Option<&'static dyn Stack> {
     static SHARED: OnceCell<Option<Shared>> = OnceCell::const_new();
     let start = async || {
-        for (variable, candidates) in [
-            ("SOUNDCHECK_MYSQL_IMAGE", ["mysql:9.7", "soundcheck/mysql:9.7"]),
-            ("SOUNDCHECK_REDIS_IMAGE", ["redis:8", "soundcheck/redis:8"]),
-            ("SOUNDCHECK_KAFKA_IMAGE", ["apache/kafka:4.3.0", "soundcheck/kafka:4"]),
-        ] {
-            local_image(variable, &candidates).await?;
+        if !can_open_a_stack().await {
+            return None;
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
