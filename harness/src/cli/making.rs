@@ -78,10 +78,10 @@ pub(super) async fn each(
             if dir.exists() {
                 progress.note(&format!("what was measured is kept in {}", dir.display()));
             }
+            made.failure = Some(failure);
             if !has_load(&dir) {
                 continue;
             }
-            made.failure = Some(failure);
         }
         progress.step(format!("{}: writing the report", kind.name()), steps::REPORT);
         match render(&dir) {

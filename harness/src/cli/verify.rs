@@ -229,7 +229,7 @@ mod tests {
           I2  valid      every balance is what it began with, plus charges, minus payments (3 users)
           I5  unknown    the queue keeps its order, its capacity and everyone in it
               nobody looked
-          I8  not tried  the seat map is never staler than promised
+          I8  not tried  the seat map shows a seat once, and never one that is gone for longer than promised
               nobody looked
           doubt: no fault was seen
         invalid: an invariant is broken

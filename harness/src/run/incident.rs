@@ -302,8 +302,12 @@ impl Drill<'_> {
             cutter.abort();
         }
         write_cut(self.recording, &recorder)?;
-        broken?;
-        let outcome = outcome?;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            // What broke the drill broke its load as well.
+            Err(error) => return Err(broken.err().unwrap_or_else(|| error.into())),
+        };
+        // Also of what was cut short: whoever ends a drill early still has its books.
         for (account, counts) in &outcome.books {
             self.event(What::Accounting {
                 variant: account.variant,
@@ -320,7 +324,7 @@ impl Drill<'_> {
                 self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
             }
         }
-        Ok(())
+        broken
     }
 
     /// Warm-up, before, fault, after, each at its moment of the schedule.

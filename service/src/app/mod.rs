@@ -8,4 +8,5 @@ mod background;
 mod build;
 pub mod start;
 
+pub use crate::adapters::redis_connection::InvalidUrl as InvalidRedisUrl;
 pub use start::{App, StartError};

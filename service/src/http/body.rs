@@ -1,5 +1,7 @@
 //! Bodies: bounded, JSON, with every malformation told apart from a refusal.
 
+use std::time::{Duration, Instant};
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
@@ -16,6 +18,8 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How much of a body that is too large is taken off the wire before the answer. A client that is still sending when
 /// the connection closes would see a reset and not the answer.
 const MAX_DRAIN_BYTES: usize = 8 * 1024 * 1024;
+/// And for how long: a client that stops in the middle gets its answer before the request's deadline.
+const MAX_DRAIN: Duration = Duration::from_millis(500);
 
 /// A JSON body of type `T`.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +52,16 @@ async fn read(body: Body) -> Result<Vec<u8>, Problem> {
     let mut stream = body.into_data_stream();
     let mut kept = Vec::new();
     let mut n_seen = 0;
-    while let Some(chunk) = stream.next().await {
+    let mut too_large_since: Option<Instant> = None;
+    loop {
+        let chunk = match too_large_since {
+            None => stream.next().await,
+            Some(since) => {
+                let left = MAX_DRAIN.saturating_sub(since.elapsed());
+                tokio::time::timeout(left, stream.next()).await.unwrap_or_default()
+            }
+        };
+        let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|error| {
             Problem::new(
                 StatusCode::BAD_REQUEST,
@@ -62,6 +75,8 @@ async fn read(body: Body) -> Result<Vec<u8>, Problem> {
         }
         if n_seen <= MAX_BODY_BYTES {
             kept.extend_from_slice(&chunk);
+        } else {
+            too_large_since.get_or_insert_with(Instant::now);
         }
     }
     if n_seen > MAX_BODY_BYTES {
