@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use soundcheck::config::JourneyKind::{Abandon, HoldCycle, SeatMap};
+use soundcheck::config::ScenarioConfig;
 use soundcheck::verdict::ledger::{Invariant, LedgerReport};
 
 use crate::support::redis_server::RedisServer;
@@ -51,18 +52,23 @@ async fn d8_a_cache_that_takes_sold_out_for_missing() {
     is_clean(&sold_out(None).await, Invariant::Cache);
 }
 
-/// Holds among many reads; when it is over, the maps are read once more. Entries live for longer than the run. Users choose
-/// evenly, so that few are refused: whoever is makes the cache forget as well, and so repairs it.
+/// Holds among many reads, which go on for longer; when it is over, the maps are read once more. Entries live for longer
+/// than the run. Users choose evenly, so that few are refused: whoever is makes the cache forget as well, and so repairs it.
 async fn read_among_holds(defect: Option<&str>) -> LedgerReport {
     let house = House {
         dates: 4,
         settings: &[("cache.ttl", "1h")],
         ..House::default()
     };
-    let mut trial = Trial::start(house, defect).await;
-    let mut scenario = constant(300.0, 2 * SECOND, &[(Abandon, 12.0), (SeatMap, 88.0)]);
-    (scenario.skew.schedules, scenario.skew.seats) = (0.0, 0.0);
-    trial.load(scenario, 1).await;
+    let trial = Trial::start(house, defect).await;
+    let evenly = |mut scenario: ScenarioConfig| {
+        (scenario.skew.schedules, scenario.skew.seats) = (0.0, 0.0);
+        scenario
+    };
+    futures::join!(
+        trial.drive(evenly(constant(30.0, SECOND, &[(Abandon, 100.0)])), 1),
+        trial.drive(evenly(constant(200.0, 3 * SECOND, &[(SeatMap, 100.0)])), 2),
+    );
     trial.read_settled().await;
     trial.judge().await
 }

@@ -156,6 +156,12 @@ impl Trial {
 
     /// Sends load, waits for the last answer, and looks at the counters.
     pub(crate) async fn load(&mut self, scenario: ScenarioConfig, nonce: u64) {
+        self.drive(scenario, nonce).await;
+        self.look().await;
+    }
+
+    /// Sends load and waits for the last answer.
+    pub(crate) async fn drive(&self, scenario: ScenarioConfig, nonce: u64) {
         let selector = Arc::new(Selector::new(0));
         let recorder = Arc::new(Recorder::new(
             vec![NAME.to_owned()],
@@ -172,7 +178,6 @@ impl Trial {
         let history = Some(self.recording.history());
         let outcome = drive(plan, &[self.target()], selector, recorder, history, LoadHandle::new()).await;
         assert!(outcome.unwrap().total.ok > 0, "nothing succeeded");
-        self.look().await;
     }
 
     /// Scrapes everything.

@@ -1,6 +1,5 @@
 //! The defects that break the books, each switched on alone in the service under test, and the invariant that notices,
-//! on either stack.
-//! Defects of speed and of the cache are the business of metrics, and not of the ledger.
+//! on either stack. Those that break no book show in what was read or counted: see `it_counters`.
 
 use std::time::Duration;
 
