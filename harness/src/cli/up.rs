@@ -1,7 +1,7 @@
 //! `soundcheck up`: keeps a stack and the service running, and prints where they are.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,8 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
 }
 
 async fn start(args: &Args, is_quiet: bool) -> Result<Up, Failure> {
-    let mut options = args.stack.options(progress_lines(is_quiet))?;
+    let lines = Lines { is_quiet };
+    let mut options = args.stack.options(lines.observer())?;
     if !args.only.is_empty() {
         options.components.clone_from(&args.only);
     }
@@ -112,7 +113,7 @@ async fn start(args: &Args, is_quiet: bool) -> Result<Up, Failure> {
     let service = if args.no_service {
         None
     } else {
-        Some(start_service(args, stack.as_ref(), folder.path(), &options.program, &watchdog).await?)
+        Some(start_service(args, stack.as_ref(), folder.path(), &options.program, &watchdog, lines).await?)
     };
     Ok(Up {
         service,
@@ -129,6 +130,7 @@ async fn start_service(
     folder: &std::path::Path,
     program: &std::path::Path,
     watchdog: &Watchdog,
+    lines: Lines,
 ) -> Result<RunningService, Failure> {
     const N_SEATS_PER_SCHEDULE: u64 = 100;
     const N_SCHEDULES_PER_CONCERT: u64 = 10;
@@ -144,7 +146,8 @@ async fn start_service(
     let config_path = folder.join("commands.yaml");
     config.write(&config_path)?;
     // What is wrong with a setting shows here first.
-    program.migrate(&config_path).await.or_exit(Exit::Usage)?;
+    let migrated = lines.stage("migrating", "migrated", program.migrate(&config_path));
+    migrated.await.or_exit(Exit::Usage)?;
     let n_schedules = args.seats.div_ceil(N_SEATS_PER_SCHEDULE);
     let spec = SeedSpec {
         seed: args.seed,
@@ -154,10 +157,12 @@ async fn start_service(
         n_seats_per_schedule: N_SEATS_PER_SCHEDULE,
         skew: None,
     };
-    program
-        .seed(&config_path, &spec, &folder.join("catalogue.json"))
-        .await?;
-    Ok(RunningService::launch(&program, &config, folder, "service", Some(watchdog)).await?)
+    let catalogue = folder.join("catalogue.json");
+    let seeding = format!("seeding {} seats", spec.n_seats());
+    let seeded = program.seed(&config_path, &spec, &catalogue);
+    lines.stage(&seeding, "seeded", seeded).await?;
+    let launched = RunningService::launch(&program, &config, folder, "service", Some(watchdog));
+    Ok(lines.stage("starting", "ready", launched).await?)
 }
 
 #[expect(clippy::print_stdout, reason = "terminal output")]
@@ -192,14 +197,36 @@ fn print_urls(args: &Args, stack: &dyn Stack, service: Option<&RunningService>) 
     Ok(())
 }
 
-/// Tells what happens on standard error, a line an event.
-#[expect(clippy::print_stderr, reason = "terminal output")]
-fn progress_lines(is_quiet: bool) -> Observer {
-    Observer::new(move |event| {
-        if !is_quiet {
-            eprintln!("{event}");
+/// Tells what happens on standard error: a line when something begins, and one when it is done, with its time.
+#[derive(Clone, Copy, Debug)]
+struct Lines {
+    is_quiet: bool,
+}
+
+impl Lines {
+    /// For the stack's own events.
+    fn observer(self) -> Observer {
+        Observer::new(move |event| self.say(&event.to_string()))
+    }
+
+    /// Carries out one step of the service's start.
+    async fn stage<T, E>(self, doing: &str, done: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let started = Instant::now();
+        self.say(&format!("service: {doing}"));
+        let result = work.await?;
+        self.say(&format!(
+            "service: {done} after {:.1} s",
+            started.elapsed().as_secs_f64()
+        ));
+        Ok(result)
+    }
+
+    #[expect(clippy::print_stderr, reason = "terminal output")]
+    fn say(self, line: &str) {
+        if !self.is_quiet {
+            eprintln!("{line}");
         }
-    })
+    }
 }
 
 /// A file that tells `soundcheck down` of this process, for as long as it runs.

@@ -33,7 +33,7 @@ const HARNESS: &[Layer] = &[
     layer("daemon", &[]),
     layer("spawning", &[]),
     layer("watchdog", &["daemon", "spawning"]),
-    layer("stack", &["daemon", "spawning", "watchdog"]),
+    layer("stack", &["daemon", "spawning", "units", "watchdog"]),
     layer("target", &["daemon", "spawning", "stack", "units", "watchdog"]),
     layer("fault", &["daemon", "plan", "stack", "target", "units", "watchdog"]),
     layer("load", &["config", "recording", "units"]),

@@ -58,7 +58,8 @@ pub(crate) async fn can_open_a_stack() -> bool {
     true
 }
 
-fn skip<T>(why: &str) -> Option<T> {
+/// Says once that nothing is checked, and why; a failure where containers are required.
+pub(crate) fn skip<T>(why: &str) -> Option<T> {
     static SAID: Once = Once::new();
     let is_required =
         std::env::var("SOUNDCHECK_REQUIRE").is_ok_and(|list| list.split(',').any(|it| it == "containers"));
