@@ -5,16 +5,25 @@
 #[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "../support/containers.rs"]
 mod containers;
+mod doctor;
 mod embedded;
+mod pulls;
 mod refusals;
 mod servers;
+mod stand_ins;
 
 use std::path::PathBuf;
 
 use soundcheck::stack::{Component, StackChoice, StackOptions};
 
 /// What needs containers.
-const IN_CONTAINERS: &[&str] = &["servers"];
+const IN_CONTAINERS: &[&str] = &[
+    "doctor::with_a_daemon_and_without_an_image_it_says_how_to_get_it",
+    "doctor::with_daemon_and_images_it_names_them",
+    "pulls",
+    "servers",
+    "stand_ins",
+];
 
 /// Options that start the real tool as the watchdog: this binary is none.
 fn options(choice: StackChoice, components: &[Component]) -> StackOptions {
