@@ -13,6 +13,3 @@ mod polling;
 mod recorded;
 mod redis;
 mod sqlite;
-
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["mysql", "redis"];

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use soundcheck::daemon::Daemon;
 use soundcheck::stack::Component;
 
-use crate::containers::{can_open_a_stack, local_image};
+use crate::containers::{can_open_a_stack, image_of};
 
 const NOWHERE: (&str, &str) = ("DOCKER_HOST", "unix:///nowhere/docker.sock");
 
@@ -97,7 +97,7 @@ async fn with_daemon_and_images_it_names_them() {
     let version = Daemon::connect().await.unwrap().version().to_owned();
     assert!(daemon["found"].as_str().unwrap().contains(&version), "{daemon}");
     for component in Component::ALL {
-        let image = local_image(component).await.unwrap();
+        let image = image_of(component).await.unwrap();
         let finding = finding(&diagnosis, &format!("image for {component}"));
         let expected = format!("{}:{}", image.name, image.tag);
         assert_eq!((&finding["state"], &finding["found"]), (&json!("ok"), &json!(expected)));

@@ -16,15 +16,6 @@ use std::path::PathBuf;
 
 use soundcheck::stack::{Component, StackChoice, StackOptions};
 
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &[
-    "doctor::with_a_daemon_and_without_an_image_it_says_how_to_get_it",
-    "doctor::with_daemon_and_images_it_names_them",
-    "pulls",
-    "servers",
-    "stand_ins",
-];
-
 /// Options that start the real tool as the watchdog: this binary is none.
 fn options(choice: StackChoice, components: &[Component]) -> StackOptions {
     StackOptions {

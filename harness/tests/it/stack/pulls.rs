@@ -16,7 +16,7 @@ use soundcheck::daemon::Daemon;
 use soundcheck::stack::Component;
 use testcontainers::bollard::query_parameters::RemoveImageOptions;
 
-use crate::containers::{local_image, skip};
+use crate::containers::{image_of, skip};
 
 const REPOSITORY: &str = "soundcheck-test/halting";
 /// Of the layer's only file.
@@ -216,7 +216,7 @@ fn archive(text: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pull_tells_how_much_has_arrived_and_how_long_it_took() {
-    if local_image(Component::Redis).await.is_none() {
+    if image_of(Component::Redis).await.is_none() {
         return;
     }
     let registry = Registry::start();

@@ -16,7 +16,7 @@ use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt as _};
 
-use crate::containers::{LocalImage, local_image};
+use crate::containers::{LocalImage, image_of};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -66,7 +66,7 @@ const NO_SUCH_RIGHT_ON_TABLE: u16 = 1142;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql_makes_the_accounts_and_the_database_that_it_is_told() {
-    let Some(image) = local_image(Component::Database).await else {
+    let Some(image) = image_of(Component::Database).await else {
         return;
     };
     let ready = WaitFor::message_on_stderr("X Plugin ready for connections. Bind-address:");
@@ -155,7 +155,7 @@ async fn ended(image: &LocalImage, variables: &[&str]) -> (i64, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql_refuses_what_would_leave_it_open_or_in_doubt() {
-    let Some(image) = local_image(Component::Database).await else {
+    let Some(image) = image_of(Component::Database).await else {
         return;
     };
     let (status, said) = ended(&image, &["MYSQL_DATABASE=a"]).await;
@@ -187,7 +187,7 @@ async fn mysql_refuses_what_would_leave_it_open_or_in_doubt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kafka_joins_the_cluster_that_it_is_told() {
     const CLUSTER: &str = "Aqie4ZheT-6iV9ooB0xiuA";
-    let Some(image) = local_image(Component::Kafka).await else {
+    let Some(image) = image_of(Component::Kafka).await else {
         return;
     };
     let (request, port) = published(&image, 9092, WaitFor::message_on_stdout("Kafka Server started"));

@@ -14,10 +14,7 @@ use serde_json::Value;
 use soundcheck::stack::Component;
 use tempfile::TempDir;
 
-use containers::{can_open_a_stack, local_image};
-
-/// Tests that need containers.
-const IN_CONTAINERS: &[&str] = &["on_containers_each_part_is_told_of_and_down_removes_it"];
+use containers::{can_open_a_stack, image_of};
 
 /// A run of `up` that no other knows of: notes for `down` lie in a folder of its own.
 struct Up {
@@ -147,7 +144,7 @@ async fn on_containers_each_part_is_told_of_and_down_removes_it() {
 
     let lines = up.down();
     for component in Component::ALL {
-        let image = local_image(component).await.unwrap();
+        let image = image_of(component).await.unwrap();
         let starting = format!("starting {}:{}", image.name, image.tag);
         check_steps(&lines, component.name(), &[(&starting, "ready")]);
     }
