@@ -193,8 +193,7 @@ async fn look_for_prometheus(daemon: &Daemon) -> Finding {
             remedy: None,
         };
     }
-    let remedy =
-        Some("soundcheck images build prometheus; without it alert rules are evaluated by the tool".to_owned());
+    let remedy = Some("soundcheck images build prometheus; only docker-compose.yml runs it".to_owned());
     Finding {
         subject,
         state: State::Limited,

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,8 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
 
 async fn start(args: &Args, is_quiet: bool) -> Result<Up, Failure> {
     let settings = settings(args)?;
-    let mut options = args.stack.options(progress_lines(is_quiet))?;
+    let lines = Lines { is_quiet };
+    let mut options = args.stack.options(lines.observer())?;
     if !args.only.is_empty() {
         options.components.clone_from(&args.only);
     }
@@ -112,7 +113,18 @@ async fn start(args: &Args, is_quiet: bool) -> Result<Up, Failure> {
         None
     } else {
         let program = Program::tool(&options.program);
-        Some(start_service(args, &settings, stack.as_ref(), folder.path(), &program, &watchdog).await?)
+        Some(
+            start_service(
+                args,
+                &settings,
+                stack.as_ref(),
+                folder.path(),
+                &program,
+                &watchdog,
+                lines,
+            )
+            .await?,
+        )
     };
     Ok(Up {
         service,
@@ -141,6 +153,7 @@ async fn start_service(
     folder: &Path,
     program: &Program,
     watchdog: &Watchdog,
+    lines: Lines,
 ) -> Result<RunningService, Failure> {
     const N_SEATS_PER_SCHEDULE: u64 = 100;
     const N_SCHEDULES_PER_CONCERT: u64 = 10;
@@ -156,10 +169,8 @@ async fn start_service(
         }
         failure
     };
-    program
-        .migrate(&config_path)
-        .await
-        .map_err(|error| refused(Failure::of_target(error)))?;
+    let migrated = lines.stage("migrating", "migrated", program.migrate(&config_path));
+    migrated.await.map_err(|error| refused(Failure::of_target(error)))?;
     let n_schedules = args.seats.div_ceil(N_SEATS_PER_SCHEDULE);
     let spec = SeedSpec {
         seed: args.seed,
@@ -169,11 +180,16 @@ async fn start_service(
         n_seats_per_schedule: N_SEATS_PER_SCHEDULE,
         skew: None,
     };
-    program
-        .seed(&config_path, &spec, &folder.join("catalogue.json"))
+    let catalogue = folder.join("catalogue.json");
+    let seeding = format!("seeding {} seats", spec.n_seats());
+    let seeded = program.seed(&config_path, &spec, &catalogue);
+    lines
+        .stage(&seeding, "seeded", seeded)
         .await
         .map_err(Failure::of_target)?;
-    RunningService::launch(program, &config, folder, "service", Some(watchdog))
+    let launched = RunningService::launch(program, &config, folder, "service", Some(watchdog));
+    lines
+        .stage("starting", "ready", launched)
         .await
         .map_err(|error| refused(Failure::of_target(error)))
 }
@@ -211,14 +227,36 @@ fn print_urls(args: &Args, stack: &dyn Stack, service: Option<&RunningService>) 
     ))
 }
 
-/// Tells what happens on standard error, a line an event.
-#[expect(clippy::print_stderr, reason = "terminal output")]
-fn progress_lines(is_quiet: bool) -> Observer {
-    Observer::new(move |event| {
-        if !is_quiet {
-            eprintln!("{event}");
+/// Tells what happens on standard error: a line when something begins, and one when it is done, with its time.
+#[derive(Clone, Copy, Debug)]
+struct Lines {
+    is_quiet: bool,
+}
+
+impl Lines {
+    /// For the stack's own events.
+    fn observer(self) -> Observer {
+        Observer::new(move |event| self.say(&event.to_string()))
+    }
+
+    /// Carries out one step of the service's start.
+    async fn stage<T, E>(self, doing: &str, done: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let started = Instant::now();
+        self.say(&format!("service: {doing}"));
+        let result = work.await?;
+        self.say(&format!(
+            "service: {done} after {:.1} s",
+            started.elapsed().as_secs_f64()
+        ));
+        Ok(result)
+    }
+
+    #[expect(clippy::print_stderr, reason = "terminal output")]
+    fn say(self, line: &str) {
+        if !self.is_quiet {
+            eprintln!("{line}");
         }
-    })
+    }
 }
 
 /// A file that tells `soundcheck down` of this process, for as long as it runs.

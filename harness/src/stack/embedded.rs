@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use rdkafka::ClientConfig;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::component::{Component, Endpoints, EngineInfo, StackKind};
 use super::contract::{ContainerHandle, Stack};
 use super::error::StackError;
-use super::options::StackOptions;
+use super::options::{StackEvent, StackOptions};
 use crate::spawning;
 use crate::watchdog::undo::FOLDER_PREFIX;
 use crate::watchdog::{Entry, Undo, Watchdog};
@@ -116,6 +116,16 @@ impl Embedded {
     /// The temporary folder cannot be made, or the library refuses.
     pub async fn start(options: &StackOptions) -> Result<Self, StackError> {
         let watchdog = Watchdog::start(&options.program)?;
+        let starting = |component, what: &str| {
+            let what = format!("{what}, in its place");
+            options.observer.tell(&StackEvent::Starting { component, what });
+            Instant::now()
+        };
+        let ready = |component, since: Instant| {
+            let took = since.elapsed();
+            options.observer.tell(&StackEvent::Ready { component, took });
+        };
+        let since = starting(Component::Database, "SQLite");
         let folder = tempfile::Builder::new()
             .prefix(FOLDER_PREFIX)
             .tempdir()
@@ -126,12 +136,16 @@ impl Embedded {
         let undo = watchdog.register(Undo::RemoveFolder {
             path: folder.path().to_owned(),
         })?;
+        let sqlite_version = sqlite_version().await?;
+        ready(Component::Database, since);
         let broker = if options.wants(Component::Kafka) {
-            let started = MockBroker::start();
-            Some(started.map_err(|source| StackError::Embedded {
+            let since = starting(Component::Kafka, "librdkafka's mock cluster");
+            let broker = MockBroker::start().map_err(|source| StackError::Embedded {
                 what: "broker",
                 source: source.into(),
-            })?)
+            })?;
+            ready(Component::Kafka, since);
+            Some(broker)
         } else {
             None
         };
@@ -142,7 +156,7 @@ impl Embedded {
             image: None,
             image_digest: None,
         };
-        let mut engines = vec![engine(Component::Database, "SQLite", sqlite_version().await?)];
+        let mut engines = vec![engine(Component::Database, "SQLite", sqlite_version)];
         if broker.is_some() {
             let (_, version) = rdkafka::util::get_rdkafka_version();
             engines.push(engine(Component::Kafka, "librdkafka mock cluster", version));

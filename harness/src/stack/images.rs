@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use testcontainers::bollard::query_parameters::CreateImageOptions;
 use tokio::time::Instant;
 
 use super::component::Component;
 use super::error::StackError;
-use super::options::{ImageOverrides, Observer, StackEvent};
+use super::options::{ImageOverrides, Observer};
+use super::pull::pull;
 use crate::daemon::Daemon;
 use crate::daemon::builder::StandIn;
 
@@ -55,11 +54,7 @@ pub async fn resolve(
         }
     }
     let wanted = candidates[0];
-    observer.tell(&StackEvent::Pulling {
-        component,
-        image: wanted.to_owned(),
-    });
-    let pulled = tokio::time::timeout_at(deadline, pull(daemon, wanted)).await;
+    let pulled = tokio::time::timeout_at(deadline, pull(daemon, component, wanted, observer)).await;
     let why = match pulled {
         Ok(Ok(())) => match local(daemon, wanted).await {
             Some(image) => return Ok(image),
@@ -94,23 +89,4 @@ pub async fn local(daemon: &Daemon, name: &str) -> Option<LocalImage> {
         name: name.to_owned(),
         digest,
     })
-}
-
-async fn pull(daemon: &Daemon, name: &str) -> Result<(), testcontainers::bollard::errors::Error> {
-    // Without a tag the daemon would fetch every one there is.
-    let has_tag = name.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
-    let image = if has_tag {
-        name.to_owned()
-    } else {
-        format!("{name}:latest")
-    };
-    let options = CreateImageOptions {
-        from_image: Some(image),
-        ..CreateImageOptions::default()
-    };
-    let mut progress = Box::pin(daemon.api().create_image(Some(options), None, None));
-    while let Some(step) = progress.next().await {
-        step?;
-    }
-    Ok(())
 }

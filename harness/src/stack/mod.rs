@@ -17,6 +17,7 @@ pub mod embedded;
 pub mod external;
 
 mod namespace;
+mod pull;
 mod recipes;
 
 pub use component::{Component, Endpoints, EngineInfo, StackKind};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::component::{Component, StackKind};
 use super::ports::Ports;
+use crate::units::Bytes;
 
 /// Which stack was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, clap::ValueEnum)]
@@ -122,6 +123,18 @@ pub enum StackEvent {
     Swept { names: Vec<String> },
     /// An image is not local.
     Pulling { component: Component, image: String },
+    /// How much of it has arrived, of what is known to come; more may become known.
+    Fetched {
+        component: Component,
+        fetched: Bytes,
+        known: Bytes,
+    },
+    /// It is local now.
+    Pulled {
+        component: Component,
+        image: String,
+        took: Duration,
+    },
     /// A component is starting, or being probed.
     Starting { component: Component, what: String },
     /// It answers.
@@ -134,6 +147,18 @@ impl fmt::Display for StackEvent {
             Self::Chosen { kind, why } => write!(f, "stack {kind}: {why}"),
             Self::Swept { names } => write!(f, "removed what a dead run had left: {}", names.join(", ")),
             Self::Pulling { component, image } => write!(f, "{component}: pulling {image}"),
+            Self::Fetched {
+                component,
+                fetched,
+                known,
+            } => {
+                let megabytes = |bytes: &Bytes| bytes.0 as f64 / 1e6;
+                let (fetched, known) = (megabytes(fetched), megabytes(known));
+                write!(f, "{component}: {fetched:.1} MB of {known:.1} MB pulled")
+            }
+            Self::Pulled { component, image, took } => {
+                write!(f, "{component}: pulled {image} after {:.1} s", took.as_secs_f64())
+            }
             Self::Starting { component, what } => write!(f, "{component}: starting {what}"),
             Self::Ready { component, took } => write!(f, "{component}: ready after {:.1} s", took.as_secs_f64()),
         }

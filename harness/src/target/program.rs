@@ -102,6 +102,13 @@ pub struct SeedSpec {
     pub skew: Option<f64>,
 }
 
+impl SeedSpec {
+    /// Seats of all dates.
+    pub const fn n_seats(&self) -> u64 {
+        self.n_concerts * self.n_schedules_per_concert * self.n_seats_per_schedule
+    }
+}
+
 impl ServiceConfig {
     /// The keys that every service on these endpoints needs.
     pub fn new(namespace: &str, endpoints: &Endpoints) -> Self {

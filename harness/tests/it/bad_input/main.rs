@@ -16,9 +16,3 @@ mod space;
 mod tool;
 mod usage;
 mod yaml;
-
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &[
-    "servers::an_image_that_is_not_to_be_had_is_named",
-    "space::containers_are_removed_when_the_disk_of_their_recording_is_full",
-];

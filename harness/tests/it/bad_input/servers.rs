@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use serde_json::Value;
 use soundcheck::stack::ports;
 
-use crate::containers::local_image;
+use crate::containers::image_of;
 use crate::tool::{Said, Site};
 use soundcheck::stack::Component;
 
@@ -265,7 +265,7 @@ fn no_container_daemon_ends_with_what_was_tried_and_what_to_do() {
 /// An image that was asked for by name is not replaced by another.
 #[tokio::test]
 async fn an_image_that_is_not_to_be_had_is_named() {
-    if local_image(Component::Redis).await.is_none() {
+    if image_of(Component::Redis).await.is_none() {
         return;
     }
     let site = Site::new();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use containers::local_image;
+use containers::image_of;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use soundcheck::daemon::{Daemon, Owner, ProcessId, sweep};
@@ -19,16 +19,6 @@ use soundcheck::stack::{self, Component, StackChoice, StackOptions};
 use soundcheck::watchdog::{Undo, Watchdog};
 use testcontainers::bollard::models::ContainerCreateBody;
 use testcontainers::bollard::query_parameters::{CreateContainerOptions, ListContainersOptions};
-
-/// Tests that need containers.
-const IN_CONTAINERS: &[&str] = &[
-    "a_panic_leaves_no_containers",
-    "ctrl_c_in_the_middle_of_the_start_removes_everything_before_the_end",
-    "ctrl_c_removes_everything_before_the_end",
-    "sigkill_in_the_middle_of_the_start_leaves_no_containers",
-    "sigkill_leaves_no_containers",
-    "the_sweep_takes_what_dead_owners_left_and_nothing_else",
-];
 
 const WITHIN: Duration = Duration::from_secs(60);
 const POLL_EVERY: Duration = Duration::from_millis(20);
@@ -38,7 +28,7 @@ fn tool() -> &'static Path {
 }
 
 async fn has_redis() -> bool {
-    local_image(Component::Redis).await.is_some()
+    image_of(Component::Redis).await.is_some()
 }
 
 /// `soundcheck up` with Redis alone, which starts fastest.
@@ -186,7 +176,7 @@ async fn the_sweep_takes_what_dead_owners_left_and_nothing_else() {
         return;
     }
     let daemon = Daemon::connect().await.unwrap();
-    let image = local_image(Component::Redis).await.unwrap();
+    let image = image_of(Component::Redis).await.unwrap();
     let image = format!("{}:{}", image.name, image.tag);
     let mut gone = Command::new("true").spawn().unwrap();
     gone.wait().unwrap();

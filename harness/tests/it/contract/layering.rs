@@ -34,7 +34,7 @@ const HARNESS: &[Layer] = &[
     layer("daemon", &[]),
     layer("spawning", &[]),
     layer("watchdog", &["daemon", "spawning"]),
-    layer("stack", &["causes", "daemon", "spawning", "watchdog"]),
+    layer("stack", &["causes", "daemon", "spawning", "units", "watchdog"]),
     layer("target", &["daemon", "spawning", "stack", "units", "watchdog"]),
     layer("fault", &["daemon", "plan", "stack", "target", "units", "watchdog"]),
     layer("load", &["config", "recording", "units"]),

@@ -11,10 +11,3 @@ mod cache;
 mod index;
 mod queue;
 mod trial;
-
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &[
-    "cache::d17_a_check_that_borrows_a_connection",
-    "index::d13_a_cast_that_no_index_serves",
-    "queue::d10_a_rank_by_reading_the_whole_line",
-];

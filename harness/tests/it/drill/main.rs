@@ -19,9 +19,6 @@ use soundcheck::recording::{Recording, What};
 use soundcheck::verdict::ledger::{self, Overall};
 use tokio::sync::Mutex;
 
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["external", "own_containers", "readiness"];
-
 /// Held while a report is made: two at once on two cores would measure each other.
 static MEASURING: Mutex<()> = Mutex::const_new(());
 

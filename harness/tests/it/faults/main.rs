@@ -19,9 +19,6 @@ use soundcheck::fault::Fault;
 use soundcheck::stack::{Component, StackChoice, StackOptions};
 use soundcheck::watchdog::Watchdog;
 
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["servers"];
-
 /// Longer than anything here takes on a busy machine.
 const WITHIN: Duration = Duration::from_secs(60);
 /// How long a broken component is asked before it counts as broken.

@@ -13,6 +13,3 @@ mod dead_letters;
 mod outage;
 mod sharing;
 mod world;
-
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["dead_letters", "outage", "sharing"];

@@ -8,9 +8,3 @@ mod support;
 
 mod clean;
 mod defects;
-
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &[
-    "clean::ten_runs_without_a_defect_raise_no_alarm_on_containers",
-    "defects::on_containers",
-];

@@ -16,9 +16,6 @@ use std::sync::{Arc, Weak};
 use support::redis_server::RedisServer;
 use tokio::sync::Mutex;
 
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["cache", "lock", "queue", "queue_defects", "queue_model"];
-
 static SERVER: Mutex<Weak<RedisServer>> = Mutex::const_new(Weak::new());
 
 /// The server of this binary, which ends with the last test that holds it. Each test has a namespace of its own.

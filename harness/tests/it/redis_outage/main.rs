@@ -23,13 +23,6 @@ use booking_service::ports::{Lookup, SeatMapCache, Standing, Unavailable, Waitin
 use bytes::Bytes;
 use support::redis_server::{PATIENT, RedisServer, namespace};
 
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &[
-    "a_paused_redis_is_unavailable_in_time_and_usable_after",
-    "a_restarted_redis_is_refused_at_once_and_found_again",
-    "behind_the_breaker_an_outage_costs_little_and_no_change_is_lost",
-];
-
 const NOW: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 const TIMEOUT: Duration = Duration::from_millis(200);
 /// What a busy machine may add to a time-out.

@@ -17,8 +17,5 @@ mod steps;
 
 use tokio::sync::Mutex;
 
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["evidence::every_report_on_containers_holds_its_evidence"];
-
 /// Held while something is measured: two at once on two cores would measure each other.
 static MEASURING: Mutex<()> = Mutex::const_new(());

@@ -14,6 +14,3 @@ mod recorded;
 mod redis;
 mod sqlite;
 mod wall_clock;
-
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["mysql", "redis"];

@@ -11,6 +11,3 @@ mod app;
 mod booking;
 mod data;
 mod queue;
-
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["booking", "data", "queue"];

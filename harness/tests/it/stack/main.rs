@@ -5,17 +5,17 @@
 #[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "../support/containers.rs"]
 mod containers;
+mod doctor;
 mod embedded;
 mod ports_in_use;
+mod pulls;
 mod refusals;
 mod servers;
+mod stand_ins;
 
 use std::path::PathBuf;
 
 use soundcheck::stack::{Component, StackChoice, StackOptions};
-
-/// What needs containers.
-const IN_CONTAINERS: &[&str] = &["ports_in_use", "servers"];
 
 /// Options that start the real tool as the watchdog: this binary is none.
 fn options(choice: StackChoice, components: &[Component]) -> StackOptions {

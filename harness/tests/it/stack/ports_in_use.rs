@@ -7,7 +7,7 @@ use soundcheck::stack::component::address_of;
 use soundcheck::stack::ports::{Ports, choose};
 use soundcheck::stack::{self, Component, StackChoice, StackError, StackOptions};
 
-use crate::containers::local_image;
+use crate::containers::image_of;
 use crate::options;
 
 /// Options for Redis alone, whose ports are these, and after them any that is free.
@@ -26,7 +26,7 @@ fn port(stack: &dyn stack::Stack) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_costs_an_attempt_and_no_more() {
-    if local_image(Component::Redis).await.is_none() {
+    if image_of(Component::Redis).await.is_none() {
         return;
     }
     let of_a_process = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -134,19 +134,3 @@ fn no_server_ends_with_6() {
     ];
     check_exit_6(&arguments, "", &[&url, "nothing listens there"]);
 }
-
-/// Without a daemon `auto` says so, and takes what needs none.
-#[tokio::test]
-async fn doctor_works_without_a_daemon() {
-    let output = Command::new(env!("CARGO_BIN_EXE_soundcheck"))
-        .args(["doctor", "--json"])
-        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
-        .output()
-        .unwrap();
-    assert!(output.status.success());
-    let diagnosis: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(diagnosis["stacks"], serde_json::json!(["embedded"]));
-    let daemon = &diagnosis["findings"][0];
-    assert_eq!(daemon["state"], "missing");
-    assert!(daemon["remedy"].is_string());
-}

@@ -8,7 +8,7 @@ use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 use tokio::runtime::Runtime;
 
-use super::containers::local_image;
+use super::containers::image_of;
 
 /// A running broker.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct KafkaServer {
 impl KafkaServer {
     /// Starts a broker; `None` when there can be none here, which has been said then.
     pub(crate) async fn start() -> Option<Self> {
-        let image = local_image(Component::Kafka).await?;
+        let image = image_of(Component::Kafka).await?;
         // Chosen here: the broker tells it to its clients, and it stays the same when the broker is stopped.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let runtime = tokio::runtime::Builder::new_multi_thread()

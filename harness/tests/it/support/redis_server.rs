@@ -10,7 +10,7 @@ use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 use tokio::runtime::Runtime;
 
-use super::containers::local_image;
+use super::containers::image_of;
 
 /// Generous: these tests share two cores with others.
 pub(crate) const PATIENT: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     /// Starts a server; `None` when there can be none here, which has been said then.
     pub(crate) async fn start() -> Option<Self> {
-        let image = local_image(Component::Redis).await?;
+        let image = image_of(Component::Redis).await?;
         // Chosen here and not by the daemon, so that it stays the same when the container is stopped and started.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let runtime = tokio::runtime::Builder::new_multi_thread()
