@@ -1,5 +1,8 @@
 //! The description of the interface, OpenAPI 3.1. Each handler describes itself; here they are listed.
 
+use std::sync::OnceLock;
+
+use bytes::Bytes;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
@@ -92,10 +95,16 @@ fn meaning(status: &str) -> &'static str {
     }
 }
 
-/// The description as JSON.
+static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+
+/// The description as JSON, made when it is first asked for.
 ///
 /// # Errors
 /// When it cannot be serialised.
-pub fn document() -> Result<String, serde_json::Error> {
-    Description::openapi().to_json()
+pub fn document() -> Result<Bytes, serde_json::Error> {
+    if let Some(document) = DOCUMENT.get() {
+        return Ok(document.clone());
+    }
+    let document = Description::openapi().to_json()?;
+    Ok(DOCUMENT.get_or_init(|| document.into()).clone())
 }

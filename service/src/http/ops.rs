@@ -89,8 +89,8 @@ pub async fn metrics(State(state): State<Arc<HttpState>>) -> Result<Response, Pr
     (status = 200, content_type = "application/json"),
 ))]
 pub async fn openapi() -> Result<Response, Problem> {
-    let text = super::openapi::document().map_err(|error| Failure::Internal(Box::new(error)))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+    let document = super::openapi::document().map_err(|error| Failure::Internal(Box::new(error)))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
 /// A known path with another method.

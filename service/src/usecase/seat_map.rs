@@ -87,10 +87,10 @@ impl Booking {
     /// When the token is not admitted, there is no such date, or the database is away. A cache that is away is passed
     /// by.
     pub async fn seat_map(self: &Arc<Self>, token: QueueToken, schedule: ScheduleId) -> Result<Bytes, Failure> {
-        let (served, n_borrowed) = counting_connections(async {
+        let (served, n_borrowed) = counting_connections(Box::pin(async {
             self.require_admission_to_read(token).await?;
             self.find_seat_map(schedule).await
-        })
+        }))
         .await;
         let (body, answered) = served?;
         if answered == Answered::Cache {

@@ -51,8 +51,7 @@ async fn shown(run: impl AsyncFnOnce(&Bench<'_>, &Path)) -> Steps {
     run(&bench, &folder.path().join("recording")).await;
     drop(bench);
     stack.close().await.unwrap();
-    let steps = steps.lock().unwrap().clone();
-    steps
+    steps.lock().unwrap().clone()
 }
 
 #[track_caller]
