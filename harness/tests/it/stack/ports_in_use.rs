@@ -12,7 +12,8 @@ use crate::options;
 
 /// Options for Redis alone, whose ports are these, and after them any that is free.
 fn on_ports(ports: &[u16]) -> StackOptions {
-    let ports = Mutex::new(ports.to_vec().into_iter());
+    let ports: Vec<u16> = ports.to_vec();
+    let ports = Mutex::new(ports.into_iter());
     StackOptions {
         ports: Ports::new(move || ports.lock().unwrap().next().map_or_else(choose, Ok)),
         ..options(StackChoice::Containers, &[Component::Redis])
