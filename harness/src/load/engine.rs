@@ -117,6 +117,9 @@ pub async fn drive(
     history: Option<HistorySink>,
     handle: LoadHandle,
 ) -> Result<LoadOutcome, LoadError> {
+    // Whoever gives this up half way leaves no load behind, and nobody waits for the beginning of a load that could not be
+    // set up.
+    let _ends = (handle.soft.clone().drop_guard(), handle.hard.clone().drop_guard());
     let first = targets.first().ok_or(LoadError::NoTarget)?;
     let clock = recorder.clock();
     let scenario = plan.scenario.clone();
@@ -128,8 +131,6 @@ pub async fn drive(
     let schedule = Schedule::new(&scenario.stages, scenario.arrivals, plan.seed);
     let length = schedule.length();
     let no_more = handle.soft.child_token();
-    // Whoever gives this up half way leaves no load behind.
-    let _ends = (handle.soft.clone().drop_guard(), handle.hard.clone().drop_guard());
     let arrivals = Arrivals::new(schedule, scenario.max_late, clock, no_more.clone()).map_err(LoadError::Timer)?;
     let attack = Arc::new(Attack {
         gate: Barrier::new(scenario.users as usize),

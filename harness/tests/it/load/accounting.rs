@@ -265,10 +265,14 @@ async fn a_load_that_cannot_be_set_up_says_why() {
     let clock = RunClock::start();
     let stub = Stub::start(Duration::ZERO, clock);
     let refused = |scenario, address: String| async move {
-        let error = try_run(address, scenario, clock, LoadHandle::new())
+        let handle = LoadHandle::new();
+        let error = try_run(address, scenario, clock, handle.clone())
             .await
             .err()
             .expect("should be refused");
+        // Whoever waits for its beginning is told that there will be none.
+        let begun = tokio::time::timeout(Duration::from_secs(5), handle.begun()).await;
+        assert_eq!(begun, Ok(None));
         let LoadError::Prepare(error) = error else {
             panic!("{error}")
         };
