@@ -109,7 +109,7 @@ pub(super) async fn record_size(
     let direct = bench.stack.direct_endpoints(&arm.namespace);
     let size = match direct.database_url.strip_prefix("sqlite://") {
         Some(file) => match SqlitePlans::open(Path::new(file)).await {
-            Ok(mut plans) => plans.index_bytes(TABLE).await,
+            Ok(mut plans) => plans.index_bytes(TABLE).await.map(Some),
             Err(error) => Err(error),
         },
         None => match MySqlPlans::new(&direct.database_url, &arm.namespace) {

@@ -110,20 +110,20 @@ impl SqlitePlans {
         Ok(row.map(Parameter::Integer))
     }
 
-    /// Bytes of the pages that a table's indexes take; `None` when it has none.
+    /// Bytes of the pages that a table's indexes take; 0 when it has none.
     ///
     /// # Errors
     /// When SQLite was built without its table of pages.
-    pub async fn index_bytes(&mut self, table: &str) -> Result<Option<u64>, ScrapeError> {
-        let select = "SELECT SUM(pgsize) FROM dbstat WHERE name IN \
+    pub async fn index_bytes(&mut self, table: &str) -> Result<u64, ScrapeError> {
+        let select = "SELECT COALESCE(SUM(pgsize), 0) FROM dbstat WHERE name IN \
             (SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?)";
-        let bytes: Option<i64> = sqlx::query_scalar(select)
+        let bytes: i64 = sqlx::query_scalar(select)
             .bind(table)
             .persistent(false)
             .fetch_one(&mut self.connection)
             .await
             .map_err(asking("the size of indexes"))?;
-        Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
+        Ok(bytes.unsigned_abs())
     }
 
     async fn run(&mut self, statement: &str, parameters: &[Parameter]) -> Result<(u64, u64), ScrapeError> {
