@@ -22,6 +22,22 @@ impl ProcessId {
         })
     }
 
+    /// Whether every thread of it is stopped. SIGSTOP is on its way for a while: one thread takes it, and tells the rest
+    /// when it next runs.
+    pub fn is_stopped(self) -> bool {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.pid)) else {
+            return false;
+        };
+        self.is_alive()
+            && threads.flatten().all(|thread| {
+                // A thread that ends meanwhile does nothing any more.
+                std::fs::read_to_string(thread.path().join("stat"))
+                    .ok()
+                    .and_then(|text| Stat::parse(&text))
+                    .is_none_or(|stat| stat.is_stopped || stat.is_dead)
+            })
+    }
+
     /// Whether it still runs. A zombie does not: it waits for its parent alone.
     pub fn is_alive(self) -> bool {
         Stat::read(self.pid).is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_dead)
@@ -31,6 +47,7 @@ impl ProcessId {
 /// What `/proc/PID/stat` says.
 struct Stat {
     is_dead: bool,
+    is_stopped: bool,
     start_ticks: u64,
 }
 
@@ -48,6 +65,7 @@ impl Stat {
         let start_ticks = fields.nth(18)?.parse().ok()?;
         Some(Self {
             is_dead: matches!(state, "Z" | "X" | "x"),
+            is_stopped: matches!(state, "T" | "t"),
             start_ticks,
         })
     }
@@ -146,6 +164,31 @@ mod tests {
         let mut other = Owner::me().unwrap();
         other.boot_id = "another".into();
         assert!(!other.is_alive().unwrap(), "the machine was restarted");
+    }
+
+    #[test]
+    fn a_process_is_stopped_between_two_signals() {
+        use rustix::process::{Pid, Signal, kill_process};
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let process = ProcessId::of(child.id()).unwrap();
+        let pid = Pid::from_child(&child);
+        let until = |is_stopped| {
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+            while process.is_stopped() != is_stopped {
+                assert!(std::time::Instant::now() < deadline, "not {is_stopped} in time");
+                std::thread::yield_now();
+            }
+        };
+        assert!(!process.is_stopped());
+        kill_process(pid, Signal::STOP).unwrap();
+        until(true);
+        kill_process(pid, Signal::CONT).unwrap();
+        until(false);
+        kill_process(pid, Signal::STOP).unwrap();
+        until(true);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!process.is_stopped(), "what has ended is not stopped");
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Fault for ServiceFault {
                     let what = "freeze the service";
                     let process = service.process().await.map_err(failed(what))?;
                     let undo = watchdog.register(Undo::Continue { process })?;
-                    service.signal(Signal::STOP).await.map_err(failed(what))?;
+                    service.freeze().await.map_err(failed(what))?;
                     Box::new(Frozen { service, undo }) as Box<dyn Injected>
                 }
                 ServiceTrouble::Kill => {

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::process::{RunningService, Stopped};
 use super::program::{Program, ServiceConfig, TargetError};
 use crate::daemon::ProcessId;
 use crate::stack::ports;
 use crate::watchdog::Watchdog;
+
+/// From the signal to the last thread's stop, on a busy machine.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
+const ASK_EVERY: Duration = Duration::from_millis(1);
 
 /// A place for one service process at a time.
 #[derive(Debug)]
@@ -84,6 +89,27 @@ impl Restartable {
             .as_ref()
             .ok_or(TargetError::NotRunning)?
             .signal(signal)
+    }
+
+    /// Stops the process where it is, and returns when nothing of it runs any more.
+    ///
+    /// # Errors
+    /// None runs, the kernel refuses, or it does not stop in time; then it runs on.
+    pub async fn freeze(&self) -> Result<(), TargetError> {
+        self.signal(Signal::STOP).await?;
+        let process = self.process().await?;
+        let deadline = Instant::now() + STOPS_WITHIN;
+        while !process.is_stopped() {
+            if Instant::now() >= deadline {
+                self.signal(Signal::CONT).await?;
+                return Err(TargetError::TooSlow {
+                    command: "SIGSTOP".to_owned(),
+                    within: STOPS_WITHIN,
+                });
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Kills the process, as a crash would.

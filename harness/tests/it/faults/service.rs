@@ -25,7 +25,12 @@ async fn the_service_freezes_and_dies_and_comes_back() {
     let place = Restartable::launch(program, config, folder.path().to_owned(), "service", watchdog);
     let service = Arc::new(place.await.unwrap());
     let url = format!("{}/health/live", service.base_url());
-    let client = reqwest::Client::builder().timeout(SHORTLY).build().unwrap();
+    // Each request connects: on a connection kept from before, a killed server is one that hung up.
+    let client = reqwest::Client::builder()
+        .timeout(SHORTLY)
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap();
 
     let freeze = ServiceFault {
         service: Arc::clone(&service),
