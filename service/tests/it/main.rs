@@ -13,3 +13,4 @@ mod operation;
 mod process;
 mod queue;
 pub mod scenarios;
+mod spawning;
