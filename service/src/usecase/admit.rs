@@ -241,7 +241,11 @@ impl Booking {
                 .dependency_errors
                 .with_label_values(&[error.dependency])
                 .inc();
-            error.into()
+            let failure = Failure::from(error);
+            if matches!(failure, Failure::Overloaded) {
+                self.metrics.http_shed.with_label_values(&["pool"]).inc();
+            }
+            failure
         })
     }
 }

@@ -81,6 +81,10 @@ impl From<StoreError> for Failure {
 
 impl From<Unavailable> for Failure {
     fn from(error: Unavailable) -> Self {
+        // The queue of SQLite waits for the same connection as everything else: that none came free is an overload.
+        if matches!(error.source.downcast_ref(), Some(StoreError::PoolTimeout(_))) {
+            return Self::Overloaded;
+        }
         Self::Unavailable {
             dependency: error.dependency,
             source: error.source,

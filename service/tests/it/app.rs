@@ -50,6 +50,8 @@ impl TestApp {
             "token.secret=only for these tests",
             "listen=127.0.0.1:0",
             "logging.level=off",
+            // Patient: a shared machine may pause for longer than a person would wait.
+            "resilience.request_timeout=15s",
             &url,
         ];
         let settings: Vec<String> = fixed

@@ -120,7 +120,7 @@ async fn money_is_conserved_over_10_000_random_operations() {
         n_seats: 250,
         skew: 0.0,
     };
-    let app = TestApp::with(shape, &["resilience.request_timeout=20s"]).await;
+    let app = TestApp::with(shape, &[]).await;
     let books = money::conservation(&app.client, &app.users, &app.schedules, 10_000, 32).await;
     let audit = app.audit().await;
     audit::paid_for_exactly(&audit, &books.paid);

@@ -16,3 +16,4 @@ mod operation;
 mod process;
 mod queue;
 pub mod scenarios;
+mod spawning;

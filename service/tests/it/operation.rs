@@ -169,6 +169,21 @@ async fn a_locked_database_fails_requests_and_recovers() {
     for answer in &answers {
         assert!([503, 504].contains(&answer.status), "{answer:?}");
     }
+    // So does the waiting room, which is in the same file; who found no free connection is told that it is an overload.
+    let entries = join_all((0..20).map(|n| client.enter(&app.users[1 + n % 9]))).await;
+    for answer in &entries {
+        assert!(
+            matches!(
+                (answer.status, answer.code()),
+                (503, "overloaded") | (504, "unavailable" | "deadline")
+            ),
+            "{answer:?}"
+        );
+    }
+    assert!(
+        entries.iter().any(|answer| answer.code() == "overloaded"),
+        "{entries:?}"
+    );
     // Readers of the file go on.
     client.seats(&token, &app.schedules[0]).await.expect(200, "");
     sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();

@@ -3,8 +3,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,6 +11,7 @@ use tempfile::TempDir;
 use crate::app::of_kind;
 use crate::scenarios::Client;
 use crate::scenarios::client::fresh_key;
+use crate::spawning::spawn;
 
 /// A folder with a configuration, a database and a catalogue.
 pub(crate) struct Site {
@@ -77,7 +76,7 @@ impl Site {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        spawn(&mut self.command(arguments)).wait_with_output().unwrap()
     }
 
     fn succeed(&self, arguments: &[&str]) -> Vec<u8> {
@@ -100,7 +99,7 @@ impl Site {
         let mut command = self.command(&["serve"]);
         command.stderr(Stdio::inherit());
         prepare(&mut command);
-        let mut child = command.spawn().unwrap();
+        let mut child = spawn(&mut command);
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
@@ -157,7 +156,8 @@ impl Process {
 
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+        let mut kill = spawn(Command::new("kill").args([name, &pid]));
+        assert!(kill.wait().unwrap().success());
     }
 }
 
@@ -333,136 +333,4 @@ async fn a_deadline_during_the_work_is_told_as_such_and_the_key_gives_the_answer
         .await
         .expect(200, "");
     assert_eq!(of_kind(&site.audit(), "reservation").count(), 1);
-}
-
-/// Killed ten times under load: no seat sold twice, no money lost, no event lost, and nothing that was acknowledged is
-/// forgotten.
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_kills_under_load_lose_nothing() {
-    let site = Site::seeded("400");
-    let (users, schedule) = (Arc::new(site.users()), site.schedule());
-    let acknowledged = Arc::new(std::sync::Mutex::new(Vec::new()));
-    for round in 0..10 {
-        let process = site.start(|command| {
-            command.args(["--set", "hold.ttl=1s", "--set", "sweep.interval=20ms"]);
-        });
-        let n_done = Arc::new(AtomicUsize::new(0));
-        let workers: Vec<_> = (0..8)
-            .map(|worker| {
-                let (client, users, schedule) = (process.client.clone(), users.clone(), schedule.clone());
-                let (n_done, acknowledged) = (n_done.clone(), acknowledged.clone());
-                tokio::spawn(async move {
-                    for n in 0.. {
-                        let user = &users[(worker * 5 + n + round) % users.len()];
-                        let Some(paid) = visit(&client, user, &schedule, worker).await else {
-                            return;
-                        };
-                        n_done.fetch_add(1, Ordering::SeqCst);
-                        if let Some(reservation) = paid {
-                            acknowledged.lock().unwrap().push(reservation);
-                        }
-                    }
-                })
-            })
-            .collect();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while n_done.load(Ordering::SeqCst) < 12 {
-            assert!(Instant::now() < deadline, "no progress in round {round}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        process.signal("-KILL");
-        for worker in workers {
-            worker.await.unwrap();
-        }
-    }
-    let audit = site.audit();
-    let acknowledged = acknowledged.lock().unwrap().clone();
-    assert!(
-        acknowledged.len() >= 20,
-        "{} payments are too few to mean anything",
-        acknowledged.len()
-    );
-    check_ledger(&audit, &acknowledged);
-}
-
-/// One visit; `None` when the service has gone, the reservation when it was paid.
-async fn visit(client: &Client, user: &str, schedule: &str, worker: usize) -> Option<Option<String>> {
-    let post = |path: &str, token: &str, body: Value| {
-        let request = client.http().post(client.url(path)).header("queue-token", token);
-        request.header("idempotency-key", fresh_key()).json(&body)
-    };
-    async fn json(request: reqwest::RequestBuilder) -> Option<Value> {
-        request.send().await.ok()?.json().await.ok()
-    }
-    let entered = json(post("/v1/queue/tokens", "", serde_json::json!({ "user_id": user }))).await?;
-    let token = entered["token"].as_str()?;
-    let map = client
-        .http()
-        .get(client.url(&format!("/v1/schedules/{schedule}/seats")));
-    let map = json(map.header("queue-token", token)).await?;
-    let seats = map["seats"].as_array()?;
-    // Two workers each reach for the same seats, so that some are refused.
-    let Some(seat) = seats.get(worker / 2 * 7 % seats.len().max(1)) else {
-        return Some(None);
-    };
-    let held = json(post(
-        "/v1/reservations",
-        token,
-        serde_json::json!({ "seat_id": seat["seat_id"] }),
-    ))
-    .await?;
-    let Some(reservation) = held["reservation_id"].as_str() else {
-        return Some(None);
-    };
-    let paid = json(post(
-        "/v1/payments",
-        token,
-        serde_json::json!({ "reservation_id": reservation }),
-    ))
-    .await?;
-    Some(paid["paid_at"].is_string().then(|| reservation.to_owned()))
-}
-
-fn check_ledger(audit: &[Value], acknowledged: &[String]) {
-    let field = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
-    let mut paid: Vec<String> = of_kind(audit, "reservation")
-        .filter(|line| line["status"] == "paid")
-        .map(|line| field(line, "reservation_id"))
-        .collect();
-    paid.sort();
-    for reservation in acknowledged {
-        assert!(
-            paid.binary_search(reservation).is_ok(),
-            "{reservation} was acknowledged and is not paid"
-        );
-    }
-    for (kind, status) in [
-        ("seat", Some("sold")),
-        ("payment", Some("completed")),
-        ("ledger", None),
-        ("outbox", None),
-    ] {
-        let lines = of_kind(audit, kind).filter(|line| status.is_none_or(|status| line["status"] == status));
-        let mut owners: Vec<String> = lines.map(|line| field(line, "reservation_id")).collect();
-        owners.sort();
-        assert_eq!(owners, paid, "one {kind} for each paid reservation");
-    }
-    for user in of_kind(audit, "user") {
-        let spent: i64 = of_kind(audit, "ledger")
-            .filter(|line| line["user_id"] == user["user_id"])
-            .map(|line| line["amount"].as_i64().unwrap())
-            .sum();
-        assert_eq!(
-            user["initial"].as_i64().unwrap() - spent,
-            user["balance"].as_i64().unwrap()
-        );
-    }
-    for seat in of_kind(audit, "seat").filter(|line| line["status"] == "held") {
-        let owner = of_kind(audit, "reservation").find(|line| line["reservation_id"] == seat["reservation_id"]);
-        assert_eq!(
-            owner.unwrap()["status"],
-            "pending",
-            "a held seat belongs to a pending reservation"
-        );
-    }
 }

@@ -73,8 +73,17 @@ fn dead_letters(end: &End<'_>) -> Option<Evidence> {
     let listed = end.harness.dead_letters.as_ref()?;
     let mut planted: Vec<&str> = end.harness.planted.iter().map(String::as_str).collect();
     planted.sort_unstable();
-    let mut found: Vec<&str> = listed.iter().map(|letter| letter.key.as_str()).collect();
-    found.sort_unstable();
+    let mut letters: Vec<(&str, Option<&str>)> = listed
+        .iter()
+        .map(|letter| (letter.key.as_str(), letter.source.as_deref()))
+        .collect();
+    letters.sort_unstable();
+    if !end.harness.faults.is_empty() {
+        // A consumer that dies between writing a dead letter and committing its offset leaves it to the next one, which
+        // writes it again: the same record of the same source.
+        letters.dedup_by(|again, first| again.1.is_some() && again == first);
+    }
+    let found: Vec<&str> = letters.iter().map(|(key, _)| *key).collect();
     let row = |key: &str| {
         let letter = listed.iter().find(|letter| letter.key == key)?;
         Some(format!(

@@ -1,6 +1,7 @@
 //! Services in this process on the servers of this binary, visitors who book, and what must hold in the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -69,6 +70,7 @@ async fn servers() -> Option<Arc<Servers>> {
 
 /// A seeded namespace, and everybody's turn on the servers.
 pub(crate) struct World {
+    pub(crate) namespace: String,
     pub(crate) topics: Topics,
     settings: Vec<String>,
     users: Vec<String>,
@@ -114,6 +116,7 @@ impl World {
         let schedules = catalogue.concerts.iter().flat_map(|concert| &concert.schedules);
         Some(Self {
             topics: Topics::new(&namespace),
+            namespace,
             users: catalogue.users.iter().map(ToString::to_string).collect(),
             schedules: schedules.map(|schedule| schedule.schedule_id.to_string()).collect(),
             settings,
@@ -125,6 +128,22 @@ impl World {
 
     pub(crate) fn brokers(&self) -> String {
         self.servers.kafka.brokers()
+    }
+
+    /// Runs `dlt list` or `dlt replay` of the real tool, and returns the dead letters that it tells of.
+    pub(crate) async fn dlt(&self, action: &str) -> Vec<Value> {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_soundcheck"));
+        command.args(["dlt", action]).stdin(Stdio::null()).kill_on_drop(true);
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        let output = tokio::time::timeout(DEADLINE, command.output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let summary = lines.pop().unwrap();
+        assert_eq!(summary["dead_letters"], lines.len());
+        lines
     }
 
     pub(crate) async fn start(&self) -> Instance {
@@ -208,6 +227,10 @@ impl World {
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let parsed = lines.map(|line| serde_json::from_slice::<Value>(line).unwrap());
         parsed.filter(|line| line["kind"] == kind).collect()
+    }
+
+    pub(crate) async fn n_tickets(&self) -> usize {
+        self.lines("ticket").await.len()
     }
 
     /// Waits until every committed event is published and has its ticket.

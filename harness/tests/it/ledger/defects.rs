@@ -3,13 +3,11 @@
 
 use std::time::Duration;
 
-use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::{Value, json};
 use soundcheck::config::JourneyKind::{Abandon, Book, Browse, HoldCycle, Position};
 use soundcheck::config::{JourneyKind, ScenarioConfig};
 use soundcheck::load::LoadHandle;
 use soundcheck::recording::Operation;
-use soundcheck::recording::event::What;
 use soundcheck::recording::history::{Code, OpKind, Settled, State, Uid};
 use soundcheck::stack::StackChoice;
 use soundcheck::verdict::ledger::Invariant;
@@ -268,21 +266,10 @@ async fn d15_a_restart_that_wipes_the_queue(stack: StackChoice) {
     assert_eq!(broken(&report), [], "a rolling restart is no defect: {report:#?}");
 }
 
-const POISON: &str = "no event at all";
-
 /// A message that no consumer can read, among real ones.
 async fn poisoned(stack: StackChoice, settings: &'static [(&'static str, &'static str)]) -> Option<Rehearsal> {
     let rehearsal = Rehearsal::start(stack, house(settings)).await?;
-    let brokers = rehearsal.stack().direct_endpoints(&rehearsal.namespace).kafka_brokers;
-    let mut config = rdkafka::ClientConfig::new();
-    let producer: FutureProducer = config.set("bootstrap.servers", brokers.unwrap()).create().unwrap();
-    let topic = format!("{}.payments", rehearsal.namespace);
-    let record = FutureRecord::to(&topic).key("anything").payload(POISON);
-    producer.send(record, Duration::from_secs(10)).await.unwrap();
-    rehearsal.event(What::Planted {
-        variant: 0,
-        key: POISON.to_owned(),
-    });
+    rehearsal.plant("no event at all").await;
     rehearsal.load(load(&[Book], 30.0, 0), 1, LoadHandle::new()).await;
     Some(rehearsal)
 }

@@ -35,6 +35,13 @@ const IN_CONTAINERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "it_losses",
+        &[
+            "broker::ten_seconds_without_the_broker_lose_nothing_on_containers",
+            "kills::ten_kills_under_load_lose_nothing_on_containers",
+        ],
+    ),
+    (
         "it_report",
         &["evidence::every_report_on_containers_holds_its_evidence"],
     ),

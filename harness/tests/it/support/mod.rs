@@ -10,3 +10,4 @@ pub(crate) mod kafka_server;
 pub(crate) mod mysql_server;
 pub(crate) mod redis_server;
 pub(crate) mod rehearsal;
+pub(crate) mod stage;

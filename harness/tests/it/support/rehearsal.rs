@@ -1,25 +1,24 @@
 //! A short run of the real service under load on either stack: recorded, drained, audited and judged.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use soundcheck::config::{JourneyKind, ScenarioConfig};
 use soundcheck::load::{Catalogue, Keep, LoadHandle, LoadPlan, Recorder, Selector, Target, drive};
 use soundcheck::recording::event::{DeadLetter, What};
 use soundcheck::recording::model::{Environment, Manifest, Rules, Variant};
 use soundcheck::recording::{Recording, RecordingWriter, RunClock, environment};
-use soundcheck::stack::{Stack, StackChoice, StackOptions, open};
+use soundcheck::stack::{Stack, StackChoice};
 use soundcheck::target::{Program, Restartable, RunningService, SeedSpec, ServiceConfig};
 use soundcheck::units::{Nanos, Percent, RatePerSec};
 use soundcheck::verdict::ledger::{self, Invariant, LedgerReport, Verdict};
 use soundcheck::watchdog::Watchdog;
-use tokio::runtime::Runtime;
-use tokio::sync::OnceCell;
 
-use super::containers::can_open_a_stack;
+use super::stage::{Place, tool};
 
 const HOLD_TTL: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(1_500);
@@ -27,80 +26,6 @@ const GRACE: Duration = Duration::from_millis(1_500);
 const DRAIN_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// Where a rehearsal takes place.
-#[derive(Debug)]
-enum Place {
-    Own(Box<dyn Stack>),
-    /// Started once a binary. What a test leaves there is its namespace, which it removes.
-    Shared(&'static dyn Stack),
-}
-
-impl Place {
-    /// `None` when there can be no containers here, which has been said then.
-    async fn open(choice: StackChoice) -> Option<Self> {
-        if choice == StackChoice::Containers {
-            return shared_containers().await.map(Self::Shared);
-        }
-        Some(Self::Own(open(&options(choice)).await.unwrap()))
-    }
-
-    fn stack(&self) -> &dyn Stack {
-        match self {
-            Self::Own(stack) => stack.as_ref(),
-            Self::Shared(stack) => *stack,
-        }
-    }
-
-    async fn leave(self, namespace: &str) {
-        match self {
-            Self::Own(stack) => stack.close().await.unwrap(),
-            Self::Shared(stack) => stack.remove_namespace(namespace).await.unwrap(),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Shared {
-    stack: Box<dyn Stack>,
-    /// Each test has a runtime of its own, which ends with it; the stack outlives them.
-    _runtime: Runtime,
-}
-
-/// The containers of this binary. They are never closed: whenever this process ends, its watchdog removes them.
-async fn shared_containers() -> Option<&'static dyn Stack> {
-    static SHARED: OnceCell<Option<Shared>> = OnceCell::const_new();
-    let start = async || {
-        if !can_open_a_stack().await {
-            return None;
-        }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let opened = runtime.spawn(async { open(&options(StackChoice::Containers)).await });
-        let stack = opened.await.unwrap().unwrap();
-        Some(Shared {
-            stack,
-            _runtime: runtime,
-        })
-    };
-    let shared = SHARED.get_or_init(start).await;
-    shared.as_ref().map(|shared| shared.stack.as_ref())
-}
-
-/// With the real tool as the watchdog: a test binary is none.
-fn options(choice: StackChoice) -> StackOptions {
-    StackOptions {
-        program: tool(),
-        ..StackOptions::from_env(choice).unwrap()
-    }
-}
-
-pub(crate) fn tool() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_soundcheck"))
-}
 
 /// A service with data, and the recording of what happens to it.
 pub(crate) struct Rehearsal {
@@ -229,8 +154,9 @@ impl Rehearsal {
         second.unwrap_or_else(|| self.service.base_url().to_owned())
     }
 
-    /// Sends the load, and waits for the last answer. `handle` watches it and may end it.
-    pub(crate) async fn load(&self, scenario: ScenarioConfig, nonce: u64, handle: LoadHandle) {
+    /// Sends the load, and waits for the last answer. `handle` watches it and may end it. Returns what went wrong, and how
+    /// often.
+    pub(crate) async fn load(&self, scenario: ScenarioConfig, nonce: u64, handle: LoadHandle) -> Vec<String> {
         let selector = Arc::new(Selector::new(0));
         let variants = vec!["service".to_owned()];
         let recorder = Arc::new(Recorder::new(
@@ -250,9 +176,29 @@ impl Rehearsal {
             first_variant: 0,
         };
         let history = Some(self.recording.history());
-        drive(plan, &[target], selector, recorder, history, handle)
+        drive(plan, &[target], selector, Arc::clone(&recorder), history, handle)
             .await
             .unwrap();
+        let causes = recorder
+            .causes()
+            .into_iter()
+            .filter(|(cause, _)| !cause.outcome.is_served());
+        causes
+            .map(|(cause, count)| format!("{} {}: {} ({count} times)", cause.endpoint, cause.outcome, cause.text))
+            .collect()
+    }
+
+    /// Sends the consumer a message that it cannot read, as somebody else's producer would.
+    pub(crate) async fn plant(&self, text: &str) {
+        let brokers = self.stack().direct_endpoints(&self.namespace).kafka_brokers.unwrap();
+        let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+        let topic = format!("{}.payments", self.namespace);
+        let record = FutureRecord::to(&topic).key("anything").payload(text);
+        producer.send(record, STOP_WITHIN).await.unwrap();
+        self.event(What::Planted {
+            variant: 0,
+            key: text.to_owned(),
+        });
     }
 
     /// Starts a second instance of the service and stops the first one in the orderly way: a rolling restart.

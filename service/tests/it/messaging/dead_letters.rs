@@ -1,8 +1,11 @@
 //! Records that cannot be applied: given up with their cause, while the rest flows on; listed and sent again.
 
+use std::collections::BTreeSet;
+
 use booking_service::domain::{EventId, PaymentCompleted, ReservationId};
 use booking_service::messaging::dead_letter;
 use rdkafka::Message as _;
+use serde_json::Value;
 
 use super::world::{World, until};
 
@@ -109,10 +112,10 @@ async fn a_passing_failure_of_the_handler_is_healed_by_a_retry() {
     instance.stop().await;
 }
 
+/// Through the real executable, as a person at a terminal would.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dead_letters_are_replayed_once() {
+async fn dead_letters_are_replayed_once_and_end_in_tickets() {
     let world = World::new("dead_replay").await;
-    let brokers = world.cluster.bootstrap_servers();
     fail::cfg("dead_replay/consumer-handler", "return").unwrap();
     let instance = world.start(&["events.retry_attempts=1"]).await;
     let events = world.pay_many(&instance, 6, 2).await;
@@ -120,15 +123,24 @@ async fn dead_letters_are_replayed_once() {
     assert_eq!(world.n_tickets().await, 0);
 
     fail::cfg("dead_replay/consumer-handler", "off").unwrap();
-    let sent = dead_letter::replay(&brokers, &world.topics).await.unwrap();
-    assert_eq!(sent.len(), 6);
+    let sent = world.dlt("replay").await;
+    let told = |letters: &[Value]| -> BTreeSet<String> {
+        let ids = letters
+            .iter()
+            .map(|letter| letter["event_id"].as_str().unwrap().to_owned());
+        ids.collect()
+    };
+    assert_eq!(
+        told(&sent),
+        events.iter().map(|event| event.event.to_string()).collect()
+    );
     world.until_drained(6).await;
     world.assert_exactly_once(&events).await;
 
-    assert_eq!(dead_letter::replay(&brokers, &world.topics).await.unwrap().len(), 0);
-    let letters = dead_letter::list(&brokers, &world.topics).await.unwrap();
-    assert_eq!(letters.len(), 6);
-    assert!(letters.iter().all(|letter| letter.replayed));
+    assert_eq!(world.dlt("replay").await, [] as [Value; 0]);
+    let letters = world.dlt("list").await;
+    assert_eq!(told(&letters), told(&sent));
+    assert!(letters.iter().all(|letter| letter["replayed"] == true));
     instance.stop().await;
 }
 

@@ -11,7 +11,7 @@ async fn a_broker_that_is_away_delays_events_and_loses_none() {
     let mut events = world.pay_many(&instance, 20, 4).await;
     world.until_drained(20).await;
 
-    world.cluster.broker_down(-1).unwrap();
+    world.broker_down();
     events.extend(world.pay_many(&instance, 60, 4).await);
     until("the backlog shows", async || {
         instance.metrics.outbox_pending.get() == 60 && instance.metrics.outbox_oldest_age.get() > 0.0
@@ -29,7 +29,7 @@ async fn a_broker_that_is_away_delays_events_and_loses_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_starts_while_the_broker_is_away() {
     let world = World::new("fault_broker_start").await;
-    world.cluster.broker_down(-1).unwrap();
+    world.broker_down();
     let instance = world.start(&[]).await;
     let events = world.pay_many(&instance, 5, 2).await;
     assert_eq!(world.n_unpublished().await, 5);
@@ -99,7 +99,7 @@ async fn a_stop_while_the_broker_is_away_ends_in_time_and_loses_nothing() {
     let instance = world.start(&[]).await;
     let mut events = world.pay_many(&instance, 10, 3).await;
     world.until_drained(10).await;
-    world.cluster.broker_down(-1).unwrap();
+    world.broker_down();
     events.extend(world.pay_many(&instance, 10, 3).await);
     let began = Instant::now();
     instance.stop().await;

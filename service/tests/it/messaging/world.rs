@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -26,7 +27,10 @@ use rdkafka::message::OwnedMessage;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+
+use crate::spawning::{spawn, while_quiet};
 
 /// How long any condition of these tests may take on a busy machine.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
@@ -97,7 +101,7 @@ impl World {
         world
     }
 
-    pub(super) fn config(&self, extra: &[&str]) -> Config {
+    fn settings(&self, extra: &[&str]) -> Vec<String> {
         let mut flags = vec![
             format!("namespace={}", self.namespace),
             format!(
@@ -109,7 +113,41 @@ impl World {
             "events.retry_backoff=20ms".to_owned(),
         ];
         flags.extend(extra.iter().map(|flag| (*flag).to_owned()));
-        Config::from_source(Source::new().flags(&flags)).unwrap()
+        flags
+    }
+
+    pub(super) fn config(&self, extra: &[&str]) -> Config {
+        Config::from_source(Source::new().flags(&self.settings(extra))).unwrap()
+    }
+
+    pub(super) fn broker_down(&self) {
+        while_quiet(|| self.cluster.broker_down(-1).unwrap());
+    }
+
+    /// Runs `dlt list` or `dlt replay` of the real executable, and returns the dead letters that it tells of.
+    pub(super) async fn dlt(&self, action: &str) -> Vec<Value> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_booking-service"));
+        command.args(["dlt", action]);
+        let brokers = format!("kafka.brokers={}", self.cluster.bootstrap_servers());
+        for setting in self.settings(&[&brokers]) {
+            command.args(["--set", &setting]);
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let run = tokio::task::spawn_blocking(move || spawn(&mut command).wait_with_output().unwrap());
+        let output = run.await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let summary = lines.pop().unwrap();
+        let done = if action == "replay" { "replayed" } else { "listed" };
+        assert_eq!(
+            summary,
+            serde_json::json!({ "summary": done, "dead_letters": lines.len() })
+        );
+        lines
     }
 
     pub(super) async fn start(&self, extra: &[&str]) -> Instance {

@@ -40,6 +40,21 @@ fn dead_letters_are_the_planted_poison() {
     with(&["poison"], vec![]).convicts(WHICH, "not among the dead letters", &[]);
     with(&[], vec![letter("event")]).convicts(WHICH, "nobody made it fail", &[]);
     with(&["poison"], vec![letter("poison"), letter("poison")]).convicts(WHICH, "twice", &[]);
+    // After a fault the same record may have been given up twice, and no two records once each.
+    let mut shaken = with(&["poison"], vec![letter("poison"), letter("poison")]);
+    shaken.harness.faults.push(FaultWindow {
+        name: "service-kill".to_owned(),
+        target: "service at http://127.0.0.1:1".to_owned(),
+        from: ms(0),
+        until: Some(ms(10_000)),
+    });
+    shaken.acquits(WHICH);
+    let elsewhere = DeadLetter {
+        source: Some("payments/0/18".to_owned()),
+        ..letter("poison")
+    };
+    shaken.harness.dead_letters = Some(vec![letter("poison"), elsewhere]);
+    shaken.convicts(WHICH, "twice", &[]);
     let bare = DeadLetter {
         cause: None,
         ..letter("poison")
