@@ -231,7 +231,7 @@ fn what_is_missing_or_in_the_way_is_named_with_its_remedy() {
     );
     assert!(!Path::new("/nowhere").exists());
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let audit = site.command(&["audit"]).stdout(full).output().unwrap();
+    let audit = spawn(site.command(&["audit"]).stdout(full)).wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&audit.stderr);
     assert_eq!(audit.status.code(), Some(2), "{said}");
     assert!(
