@@ -66,3 +66,66 @@ pub fn ways(set: &SeriesSet, fault: Option<FaultWindow>) -> Vec<Way> {
 fn last(points: Option<&Vec<Point>>) -> Option<f64> {
     values(points?).last().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::units::Nanos;
+
+    /// Scrapes at the seconds given, each with the bytes to the service so far; a second without them is a gap.
+    fn recorded(scrapes: &[(u64, Option<u64>)]) -> SeriesSet {
+        let define = |id: u32, name: &str, labels: &str| {
+            format!(
+                r#"{{"kind":"define","series":{{"id":{id},"source":"{SOURCE}","name":"{name}","labels":{labels},"kind":"counter"}}}}"#
+            )
+        };
+        let mut lines = vec![
+            define(0, CONNECTIONS, r#"{"server":"MySQL"}"#),
+            define(1, BYTES, r#"{"server":"MySQL","direction":"to-service"}"#),
+        ];
+        lines.extend(scrapes.iter().map(|(second, bytes)| {
+            let t = second * 1_000_000_000;
+            match bytes {
+                Some(bytes) => {
+                    format!(r#"{{"kind":"scrape","t":{t},"source":"{SOURCE}","changed":[[0,2.0],[1,{bytes}.0]]}}"#)
+                }
+                None => format!(r#"{{"kind":"gap","t":{t},"source":"{SOURCE}","reason":"late"}}"#),
+            }
+        }));
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        SeriesSet::parse(Path::new("series.ndjson"), text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_went_through_is_told_and_what_is_not_known_is_not() {
+        let second = |n: u64| Nanos(n * 1_000_000_000);
+        let fault = FaultWindow {
+            injected: second(3),
+            healed: second(5),
+        };
+        let seen = [
+            (1, Some(100)),
+            (2, Some(400)),
+            (3, Some(500)),
+            (4, Some(505)),
+            (5, Some(510)),
+            (6, Some(900)),
+        ];
+        let [way] = &ways(&recorded(&seen), Some(fault))[..] else {
+            panic!("one server");
+        };
+        assert_eq!((way.server.as_str(), way.connections), ("MySQL", Some(2.0)));
+        assert_eq!(
+            (way.bytes_to_service, way.bytes_to_service_during),
+            (Some(900.0), Some(10.0))
+        );
+        assert_eq!(way.bytes_to_server, None, "nobody counted these");
+
+        let torn = [(1, Some(100)), (3, None), (5, Some(510)), (6, Some(900))];
+        assert_eq!(ways(&recorded(&torn), Some(fault))[0].bytes_to_service_during, None);
+        assert_eq!(ways(&recorded(&seen), None)[0].bytes_to_service_during, None);
+        assert_eq!(ways(&SeriesSet::default(), Some(fault)), []);
+    }
+}

@@ -15,12 +15,13 @@ struct Gone {
     part: StackError,
 }
 
-/// The failure that an error of a run is. Where the error itself does not tell, the servers are asked whether they are
-/// still there: without them no other answer would be the truth.
+/// The failure that an error of a run is. Unless the error names a server itself, all are asked whether they are still
+/// there: without them no other answer would be the whole truth.
 pub(super) async fn failure(stack: &dyn Stack, error: RunError) -> Failure {
     let shown = error.to_string();
+    let names_it = matches!(error, RunError::Stack(_));
     let failure = Failure::of_run(error);
-    if !matches!(failure.exit, Exit::Bug | Exit::Unknown) {
+    if names_it || !matches!(failure.exit, Exit::Bug | Exit::Unknown | Exit::NoStack) {
         return failure;
     }
     match away(stack).await {

@@ -89,7 +89,7 @@ pub enum FaultError {
     #[error("cannot inject a fault without a watchdog")]
     Watchdog(#[from] WatchdogError),
     /// It was healed and is still broken.
-    #[error("{target} does not work after it was healed")]
+    #[error("{target} does not work after it was healed; look at it, or start it anew, before the next run")]
     StillBroken {
         target: String,
         #[source]

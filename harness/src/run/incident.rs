@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::arm::{LiveArm, STALENESS};
 use super::bench::{self, Bench};
 use super::clocks;
+use super::drain;
 use super::error::RunError;
 use super::ways::{self, WaySource};
 use crate::analysis::experiment::service_source;
@@ -23,11 +24,11 @@ use crate::plan::{IncidentPlan, offered_fact};
 use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
 use crate::recording::model::{DataFacts, Rules, Variant};
 use crate::recording::{RecordingWriter, RunClock};
+use crate::scrape::Poller;
 use crate::scrape::poll::Schedule;
 use crate::scrape::process::{MachineSource, ProcessSource};
 use crate::scrape::redis::RedisSource;
 use crate::scrape::service::ServiceSource;
-use crate::scrape::{Poller, Source as _};
 use crate::units::{Nanos, Percent, RatePerSec};
 
 /// The only variant.
@@ -35,8 +36,6 @@ const NAME: &str = "service";
 const CAPACITY: u32 = 2_000;
 /// Short enough that a journey cut off by the fault gives its place back within the drill.
 const ACTIVE_TTL: Duration = Duration::from_secs(20);
-/// How long the outbox and the consumer may take after the last payment.
-const DRAIN: Duration = Duration::from_secs(30);
 const PROBE_USERS: u32 = 16;
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -59,7 +58,7 @@ pub async fn incident(
             hold_ttl_ms: Some(u64::try_from(HOLD_TTL.as_millis()).unwrap_or(u64::MAX)),
             active_ttl_ms: Some(u64::try_from(ACTIVE_TTL.as_millis()).unwrap_or(u64::MAX)),
             grace_ms: Some(u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX)),
-            drain_ms: Some(u64::try_from(DRAIN.as_millis()).unwrap_or(u64::MAX)),
+            drain_ms: Some(u64::try_from(drain::WITHIN.as_millis()).unwrap_or(u64::MAX)),
             staleness_ms: u64::try_from(STALENESS.as_millis()).ok(),
             outbox: Some(true),
         },
@@ -82,17 +81,18 @@ pub async fn incident(
     Ok(dir.to_owned())
 }
 
-struct Drill<'a> {
-    bench: &'a Bench<'a>,
-    plan: &'a IncidentPlan,
-    recording: &'a RecordingWriter,
-    clock: RunClock,
+/// A drill under way.
+pub(super) struct Drill<'a> {
+    pub(super) bench: &'a Bench<'a>,
+    pub(super) plan: &'a IncidentPlan,
+    pub(super) recording: &'a RecordingWriter,
+    pub(super) clock: RunClock,
     /// Ends the drill early: somebody asked for that, or nothing can be recorded any more.
     stop: CancellationToken,
 }
 
 impl Drill<'_> {
-    fn event(&self, what: What) -> Result<(), RunError> {
+    pub(super) fn event(&self, what: What) -> Result<(), RunError> {
         Ok(self.recording.event(self.clock.now(), what)?)
     }
 
@@ -377,7 +377,7 @@ impl Drill<'_> {
         self.wait(due.plus(Duration::from_millis(plan.after_ms))).await
     }
 
-    async fn wait(&self, until: Nanos) -> Result<(), RunError> {
+    pub(super) async fn wait(&self, until: Nanos) -> Result<(), RunError> {
         tokio::select! {
             () = tokio::time::sleep_until(self.clock.instant(until).into()) => Ok(()),
             () = self.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
@@ -395,59 +395,12 @@ impl Drill<'_> {
         Ok(())
     }
 
-    /// Waits until every payment's event has had its effect and every hold that was left has expired and been swept.
-    async fn drain(&self, arm: &LiveArm) -> Result<(), RunError> {
-        self.bench.observer.step(
-            "incident: waiting for outbox and holds to end",
-            self.plan.drain_estimate(),
-        );
-        let began = self.clock.now();
-        let swept = began.plus(HOLD_TTL).plus(GRACE);
-        let mut metrics = ServiceSource::new(&format!("{}/metrics", arm.base_url().unwrap_or_default()))?;
-        let pending = loop {
-            let pending = metrics
-                .scrape()
-                .await
-                .ok()
-                .and_then(|samples| still_under_way(&samples));
-            let waited = self.clock.now().since(began);
-            if (pending == Some(0.0) && self.clock.now() >= swept) || waited > DRAIN {
-                break pending;
-            }
-            self.wait(self.clock.now().plus(Duration::from_millis(200))).await?;
-        };
-        self.event(What::Drained {
-            variant: 0,
-            pending: pending.map(|pending| pending as u64),
-            waited: Nanos::from_duration(self.clock.now().since(began)),
-        })
-    }
-
     fn failed(&self, source: crate::fault::FaultError) -> RunError {
         RunError::Fault {
             fault: self.plan.fault.name().to_owned(),
             source: Box::new(source),
         }
     }
-}
-
-/// Events committed and not yet handled. The consumer's own lag would not do: until it has joined its group it knows of
-/// none. `None` while a counter is missing, which is not "nothing".
-fn still_under_way(samples: &[crate::scrape::Sample]) -> Option<f64> {
-    let sum = |name: &str, labels: &[(&str, &str)]| {
-        let matching = samples.iter().filter(|sample| {
-            sample.name == name
-                && labels
-                    .iter()
-                    .all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value))
-        });
-        matching.map(|sample| sample.value).reduce(|a, b| a + b)
-    };
-    let pending = sum("booking_outbox_pending", &[])?;
-    let published = sum("booking_outbox_published_total", &[])?;
-    // A counter with labels appears with its first event.
-    let handled = sum("booking_consumer_messages_total", &[("topic", "main")]).unwrap_or(0.0);
-    Some(pending + (published - handled).max(0.0))
 }
 
 fn seconds(length: Duration) -> String {

@@ -5,6 +5,7 @@
 pub mod arm;
 pub mod bench;
 mod clocks;
+mod drain;
 mod edges;
 pub mod error;
 pub mod experiment;

@@ -61,11 +61,11 @@ async fn check_paused(app: &App, container: &ContainerAsync<GenericImage>, away:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_needed_and_paused_makes_the_service_unready_until_it_goes_on() {
+    let _alone = MEASURING.lock().await;
     let (mysql, redis) = futures::join!(MySqlServer::start(), RedisServer::start());
     let (Some(mysql), Some(redis)) = (mysql, redis) else {
         return;
     };
-    let _alone = MEASURING.lock().await;
     let database = format!("database.url={}", mysql.url());
     let redis_url = format!("redis.url={}", redis.url());
     let app = start(&[&database, &redis_url, "locking=redis-lock"]).await;

@@ -10,6 +10,9 @@ use tokio::runtime::Runtime;
 
 use super::containers::image_of;
 
+/// Long enough for a machine on which others build.
+const STARTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(180);
+
 /// A running broker.
 #[derive(Debug)]
 pub(crate) struct KafkaServer {
@@ -36,6 +39,7 @@ impl KafkaServer {
                 let mut image = GenericImage::new(image.name, image.tag)
                     .with_exposed_port(9092.tcp())
                     .with_wait_for(WaitFor::message_on_stdout("Kafka Server started"))
+                    .with_startup_timeout(STARTS_WITHIN)
                     .with_mapped_port(port, 9092.tcp())
                     // For this machine alone.
                     .with_host_config_modifier(|config| {

@@ -10,6 +10,9 @@ use tokio::runtime::Runtime;
 
 use super::containers::image_of;
 
+/// Long enough for a machine on which others build.
+const STARTS_WITHIN: std::time::Duration = std::time::Duration::from_secs(180);
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct MySqlServer {
@@ -39,6 +42,7 @@ impl MySqlServer {
                         "X Plugin ready for connections. Bind-address:",
                     ))
                     .with_env_var("MYSQL_ALLOW_EMPTY_PASSWORD", "1")
+                    .with_startup_timeout(STARTS_WITHIN)
                     .with_mapped_port(port, 3306.tcp())
                     // Without a password, so for this machine alone.
                     .with_host_config_modifier(|config| {

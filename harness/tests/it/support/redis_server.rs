@@ -15,6 +15,9 @@ use super::containers::image_of;
 /// Generous: these tests share two cores with others.
 pub(crate) const PATIENT: Duration = Duration::from_secs(20);
 
+/// Long enough for a machine on which others build.
+const STARTS_WITHIN: Duration = Duration::from_secs(180);
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct RedisServer {
@@ -41,6 +44,7 @@ impl RedisServer {
                 GenericImage::new(image.name, image.tag)
                     .with_exposed_port(6379.tcp())
                     .with_wait_for(WaitFor::message_on_stdout("Ready to accept connections"))
+                    .with_startup_timeout(STARTS_WITHIN)
                     .with_mapped_port(port, 6379.tcp())
                     // Without a password, so for this machine alone.
                     .with_host_config_modifier(|config| {

@@ -1,0 +1,65 @@
+//! The end of a drill's load: what it has left under way comes to its end before the books are read.
+
+use std::time::Duration;
+
+use super::arm::LiveArm;
+use super::error::RunError;
+use super::incident::Drill;
+use crate::plan::incident::{GRACE, HOLD_TTL};
+use crate::recording::event::What;
+use crate::scrape::service::ServiceSource;
+use crate::scrape::{Sample, Source as _};
+use crate::units::Nanos;
+
+/// How long the outbox and the consumer may take after the last payment.
+pub(super) const WITHIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+impl Drill<'_> {
+    /// Waits until every payment's event has had its effect and every hold that was left has expired and been swept.
+    pub(super) async fn drain(&self, arm: &LiveArm) -> Result<(), RunError> {
+        self.bench.observer.step(
+            "incident: waiting for outbox and holds to end",
+            self.plan.drain_estimate(),
+        );
+        let began = self.clock.now();
+        let swept = began.plus(HOLD_TTL).plus(GRACE);
+        let mut metrics = ServiceSource::new(&format!("{}/metrics", arm.base_url().unwrap_or_default()))?;
+        let pending = loop {
+            let pending = metrics
+                .scrape()
+                .await
+                .ok()
+                .and_then(|samples| still_under_way(&samples));
+            let waited = self.clock.now().since(began);
+            if (pending == Some(0.0) && self.clock.now() >= swept) || waited > WITHIN {
+                break pending;
+            }
+            self.wait(self.clock.now().plus(LOOK_AGAIN)).await?;
+        };
+        self.event(What::Drained {
+            variant: 0,
+            pending: pending.map(|pending| pending as u64),
+            waited: Nanos::from_duration(self.clock.now().since(began)),
+        })
+    }
+}
+
+/// Events committed and not yet handled. The consumer's own lag would not do: until it has joined its group it knows of
+/// none. `None` while a counter is missing, which is not "nothing".
+fn still_under_way(samples: &[Sample]) -> Option<f64> {
+    let sum = |name: &str, labels: &[(&str, &str)]| {
+        let matching = samples.iter().filter(|sample| {
+            sample.name == name
+                && labels
+                    .iter()
+                    .all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value))
+        });
+        matching.map(|sample| sample.value).reduce(|a, b| a + b)
+    };
+    let pending = sum("booking_outbox_pending", &[])?;
+    let published = sum("booking_outbox_published_total", &[])?;
+    // A counter with labels appears with its first event.
+    let handled = sum("booking_consumer_messages_total", &[("topic", "main")]).unwrap_or(0.0);
+    Some(pending + (published - handled).max(0.0))
+}
