@@ -8,9 +8,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::redis_connection::InvalidUrl;
 use crate::admin::Misuse;
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::config::{Config, ConfigError, Source, keys};
 use crate::messaging::dead_letter::DeadLetterError;
 use crate::store::StoreError;
@@ -108,7 +107,7 @@ fn is_misuse(cause: Cause<'_>) -> bool {
     matches!(cause.downcast_ref(), Some(StoreError::Schema(_)))
         || cause.is::<ConfigError>()
         || cause.is::<Misuse>()
-        || cause.is::<InvalidUrl>()
+        || matches!(cause.downcast_ref(), Some(StartError::Redis(_)))
         || cause.is::<std::io::Error>()
 }
 

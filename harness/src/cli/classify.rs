@@ -1,6 +1,7 @@
 //! Which exit code an error of the layers below leads to. What is not named here is a bug until somebody names it.
 
 use super::exit::{Exit, Failure};
+use crate::load::LoadError;
 use crate::recording::RecordError;
 use crate::report::ReportError;
 use crate::run::RunError;
@@ -67,7 +68,9 @@ fn run(error: &RunError) -> Exit {
         RunError::Stack(error) => stack(error),
         RunError::Target { source, .. } => target(source),
         RunError::Record(error) | RunError::Poll(PollError::Record { source: error, .. }) => record(error),
-        RunError::File { .. } | RunError::NothingBorne { .. } => Exit::Unknown,
+        RunError::Load(LoadError::Limit(_)) => Exit::Usage,
+        // What the service does not bear says nothing about the tool.
+        RunError::Load(LoadError::Prepare(_)) | RunError::File { .. } | RunError::NothingBorne { .. } => Exit::Unknown,
         _ => Exit::Bug,
     }
 }

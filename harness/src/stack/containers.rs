@@ -22,6 +22,7 @@ use super::namespace;
 use super::options::{Observer, StackEvent, StackOptions};
 use super::recipes::{self, HostPorts};
 use super::{ports, probe};
+use crate::causes;
 use crate::daemon::{Daemon, sweep};
 use crate::watchdog::{Entry, Undo, Watchdog};
 
@@ -180,8 +181,8 @@ impl Recipe<'_> {
                     return Err(StackError::Start {
                         component,
                         image: image.name.clone(),
+                        why: causes::chain(&error),
                         log: if log.is_empty() { "(empty)".to_owned() } else { log },
-                        source: Box::new(error),
                     });
                 }
             }

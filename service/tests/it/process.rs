@@ -234,7 +234,10 @@ fn what_is_missing_or_in_the_way_is_named_with_its_remedy() {
     let audit = site.command(&["audit"]).stdout(full).output().unwrap();
     let said = String::from_utf8_lossy(&audit.stderr);
     assert_eq!(audit.status.code(), Some(2), "{said}");
-    assert!(said.contains("cannot write the audit: No space left on device"), "{said}");
+    assert!(
+        said.contains("cannot write the audit: No space left on device"),
+        "{said}"
+    );
 }
 
 #[test]
