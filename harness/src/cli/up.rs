@@ -162,7 +162,7 @@ async fn start_service(
         config.set(key, *value);
     }
     let config_path = folder.join("commands.yaml");
-    config.write(&config_path)?;
+    config.write(&config_path).map_err(Failure::of_target)?;
     let refused = |mut failure: Failure| {
         if failure.exit == Exit::Usage && !settings.is_empty() {
             failure.error = failure.error.context("the service refuses what --set says");

@@ -278,7 +278,7 @@ fn take_out(value: &mut Value, path: &[Step]) -> bool {
     });
     parent
         .and_then(Value::as_mapping_mut)
-        .is_some_and(|map| map.remove(key.as_str()).is_some())
+        .is_some_and(|map| map.shift_remove(key.as_str()).is_some())
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ use super::options::{Observer, StackEvent, StackOptions};
 use super::ports::Ports;
 use super::probe;
 use super::recipes::{self, HostPorts};
+use crate::causes;
 use crate::daemon::{Daemon, sweep};
 use crate::watchdog::{Entry, Undo, Watchdog};
 
@@ -183,8 +184,8 @@ impl Recipe<'_> {
                     return Err(StackError::Start {
                         component,
                         image: image.name.clone(),
+                        why: causes::chain(&error),
                         log: if log.is_empty() { "(empty)".to_owned() } else { log },
-                        source: Box::new(error),
                     });
                 }
             }

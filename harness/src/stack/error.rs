@@ -34,13 +34,15 @@ pub enum StackError {
         why: String,
     },
     /// A container did not come up.
-    #[error("{component} did not start from {image}; the end of its log:\n{log}")]
+    #[error(
+        "{component} did not start from {image} ({why}); see whether this machine has memory and time enough for it, or \
+         name another with --image {component}=NAME; the end of its log:\n{log}"
+    )]
     Start {
         component: Component,
         image: String,
+        why: String,
         log: String,
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Something answers, or does not, in a way that is no working component.
     #[error("{component} at {address}: {what}")]

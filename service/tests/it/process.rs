@@ -10,7 +10,6 @@ use tempfile::TempDir;
 
 use crate::app::of_kind;
 use crate::scenarios::Client;
-use crate::scenarios::client::fresh_key;
 use crate::spawning::spawn;
 
 /// A folder with a configuration, a database and a catalogue.

@@ -107,7 +107,8 @@ fn namespace() -> Option<&'static [&'static str]> {
         let found = [AS_ROOT, AS_ANYBODY].into_iter().find(works);
         if found.is_none() {
             let is_root = rustix::process::getuid().is_root();
-            let is_required = std::env::var("SOUNDCHECK_REQUIRE").is_ok_and(|list| list.contains("containers"));
+            let is_required =
+                std::env::var("SOUNDCHECK_REQUIRE").is_ok_and(|list| list.split(',').any(|it| it == "containers"));
             assert!(
                 !(is_root && is_required),
                 "SOUNDCHECK_REQUIRE, but root cannot mount a disk here"

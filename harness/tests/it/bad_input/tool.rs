@@ -25,6 +25,7 @@ pub(crate) struct Site {
 /// What a command said, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Said {
+    pub(crate) pid: u32,
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -112,8 +113,11 @@ impl Site {
         // Files, since a process that is left behind would keep a pipe open for ever.
         let [out, err] = ["stdout", "stderr"].map(|name| self.output(name));
         command.stdout(stdout).stderr(File::create(&err).unwrap());
-        let status = ended(command.spawn().unwrap());
+        let child = command.spawn().unwrap();
+        let pid = child.id();
+        let status = ended(child);
         let said = Said {
+            pid,
             code: status.code(),
             stdout: fs::read_to_string(&out).unwrap_or_default(),
             stderr: fs::read_to_string(&err).unwrap(),

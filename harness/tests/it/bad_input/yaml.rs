@@ -4,7 +4,9 @@ use std::fs;
 
 use soundcheck::config::ScenarioConfig;
 
-use crate::tool::Site;
+use crate::containers::can_open_a_stack;
+use crate::daemon::containers_of;
+use crate::tool::{Said, Site};
 
 /// Six errors, each of another sort.
 const SERVICE: &str = "\
@@ -79,25 +81,34 @@ fn what_is_no_file_of_keys_is_named() {
         .fails(2, &["cannot read nowhere.yaml"]);
 }
 
-#[test]
-fn a_setting_that_the_service_refuses_ends_what_was_brought_up_for_it() {
-    let site = Site::new();
-    let arguments = [
-        "up",
-        "--stack",
-        "embedded",
-        "--set",
-        "lockin=none",
-        "--set",
-        "cache.ttl=5",
-    ];
-    site.run(&arguments).fails(
+/// `up` with settings that only the service can judge, which it does when its stack is there.
+#[track_caller]
+fn up(stack: &str) -> Said {
+    let settings = ["--set", "lockin=none", "--set", "cache.ttl=5"];
+    let said = Site::new().run(&[&["up", "--stack", stack], &settings[..]].concat());
+    said.fails(
         2,
         &[
+            "the service refuses what --set says",
             "unknown key `lockin`; did you mean `locking`?",
             "`cache.ttl` must be a duration with a unit",
         ],
     );
+    said
+}
+
+#[test]
+fn a_setting_that_the_service_refuses_ends_what_was_brought_up_for_it() {
+    up("embedded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_the_service_refuses_leaves_no_containers() {
+    if can_open_a_stack().await {
+        let said = up("containers");
+        said.tells(&["mysql: ready", "redis: ready", "kafka: ready"]);
+        assert_eq!(containers_of(said.pid).await, [] as [String; 0]);
+    }
 }
 
 #[test]

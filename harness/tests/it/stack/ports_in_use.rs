@@ -49,9 +49,9 @@ async fn a_port_that_is_taken_costs_an_attempt_and_no_more() {
 
     // There are not endlessly many attempts, and the last one says what was in the way.
     let error = stack::open(&on_ports(&[taken[0]; 8])).await.unwrap_err();
-    let StackError::Start { source, .. } = &error else {
+    let StackError::Start { why, .. } = &error else {
         panic!("{error:?}")
     };
-    assert!(source.to_string().contains("in use"), "{source}");
+    assert!(why.contains("in use"), "{why}");
     of_a_container.close().await.unwrap();
 }
