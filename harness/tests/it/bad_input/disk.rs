@@ -21,8 +21,16 @@ if [ -n "$DISK_READ_ONLY" ]; then
   mount -o remount,ro "$DISK"
 fi
 code=0
-"$@" & echo $! > "$DISK_PID"
-wait $! || code=$?
+"$@" & command=$!
+echo $command > "$DISK_PID"
+if [ -n "$DISK_FULL_AFTER" ]; then
+  # Until the command has written some blocks there, or has ended, which its caller bounds.
+  until find "$DISK" -path "$DISK/$DISK_FULL_AFTER" -size +7 | grep -q . || ! kill -0 $command 2>/dev/null; do
+    sleep 0.02
+  done
+  head -c 1G /dev/zero > "$DISK/filler" 2>/dev/null || true
+fi
+wait $command || code=$?
 cp -a "$DISK/." "$DISK_AFTER"
 exit $code
 "#;
@@ -32,6 +40,8 @@ exit $code
 pub(crate) struct Disk {
     pub(crate) size_kib: u32,
     pub(crate) is_full: bool,
+    /// A pattern: the disk is filled as soon as there are some KiB in such a file; empty for never.
+    pub(crate) is_full_after: &'static str,
     pub(crate) is_read_only: bool,
 }
 
@@ -78,6 +88,7 @@ impl Disk {
             .env("DISK_OPTIONS", format!("size={}k", self.size_kib))
             .env("DISK_BEFORE", before.unwrap_or(&empty))
             .env("DISK_FULL", flag(self.is_full))
+            .env("DISK_FULL_AFTER", self.is_full_after)
             .env("DISK_READ_ONLY", flag(self.is_read_only))
             .env("DISK_AFTER", &after)
             .env("DISK_PID", &pid);

@@ -11,14 +11,19 @@ use soundcheck::run::{self, Bench, Moment, Observer};
 use soundcheck::stack::{self, StackChoice, StackOptions};
 use soundcheck::target::Program;
 use soundcheck::watchdog::Watchdog;
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::MEASURING;
+use crate::contents::{self, check_cache};
+use crate::evidence::{check_again, soundcheck};
+
+const RECORDING: &str = "recording";
 
 type Steps = Vec<(String, Duration)>;
 
-/// Runs something on an embedded stack, and returns the steps that it showed.
-async fn shown(run: impl AsyncFnOnce(&Bench<'_>, &Path)) -> Steps {
+/// Runs something on an embedded stack, and returns the steps that it showed and the folder with its recording.
+async fn shown(run: impl AsyncFnOnce(&Bench<'_>, &Path)) -> (Steps, TempDir) {
     let _alone = MEASURING.lock().await;
     let program = PathBuf::from(env!("CARGO_BIN_EXE_soundcheck"));
     let options = StackOptions {
@@ -48,10 +53,11 @@ async fn shown(run: impl AsyncFnOnce(&Bench<'_>, &Path)) -> Steps {
         command: Vec::new(),
         profile: None,
     };
-    run(&bench, &folder.path().join("recording")).await;
+    run(&bench, &folder.path().join(RECORDING)).await;
     drop(bench);
     stack.close().await.unwrap();
-    steps.lock().unwrap().clone()
+    let steps = steps.lock().unwrap().clone();
+    (steps, folder)
 }
 
 #[track_caller]
@@ -65,23 +71,25 @@ fn check(steps: &Steps, estimate: Duration) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_experiment_shows_the_steps_that_it_was_estimated_by() {
-    let mut plan = spec::cache(Engine::Sqlite, Profile::Smoke, 1);
-    // The shortest that is allowed.
-    for group in &mut plan.groups {
-        group.design.slice_ms = 750;
-    }
-    let steps = shown(async |bench, dir| {
+    let plan = spec::cache(Engine::Sqlite, Profile::Smoke, 1);
+    let (steps, folder) = shown(async |bench, dir| {
         run::experiment(bench, &plan, dir).await.unwrap();
     })
     .await;
     check(&steps, plan.estimate());
+
+    let recording = folder.path().join(RECORDING);
+    let rendered = soundcheck(&["render", recording.to_str().unwrap()]);
+    assert_eq!(rendered.status.code(), Some(0), "{rendered:?}");
+    check_cache(&recording, contents::Engine::Sqlite);
+    check_again(&recording, "cache");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_shows_the_steps_that_it_was_estimated_by() {
     let mut edges = Edges::default();
     let mut expected = Duration::ZERO;
-    let steps = shown(async |bench, dir| {
+    let (steps, _folder) = shown(async |bench, dir| {
         let mut plan = incident::plan(drill::usual(bench.stack), Profile::Smoke, 1);
         (plan.before_ms, plan.fault_ms, plan.after_ms) = (1_000, 1_000, 2_000);
         expected = plan.estimate();
