@@ -17,6 +17,7 @@
 //! | [`chart`] | figures as SVG |
 //! | [`report`] | the document model and its renderers |
 //! | [`daemon`] | the container daemon: reaching it, stand-in images, whose container is whose |
+//! | [`namespace`] | removes from servers what a run left under its name |
 //! | [`watchdog`] | undoes what a run did to the machine, when the run dies |
 //! | [`spawning`] | keeps the birth of child processes apart from what it would disturb |
 //! | [`stack`] | where MySQL, Redis and Kafka come from |
@@ -39,6 +40,7 @@ pub mod daemon;
 pub mod fault;
 pub mod format;
 pub mod load;
+pub mod namespace;
 pub mod plan;
 pub mod recording;
 pub mod report;

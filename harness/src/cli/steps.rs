@@ -32,3 +32,26 @@ fn of_kind(kind: Kind, engine: Engine, args: &Args) -> Duration {
         Kind::Incident => plan::incident::plan(DrillFault::MysqlPause, args.profile, args.seed).estimate(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        report: Args,
+    }
+
+    /// Six minutes are promised; half a minute is left for machines on which steps take longer than on ours.
+    #[test]
+    fn the_usual_report_fits_its_six_minutes_on_every_stack() {
+        let args = Command::parse_from(["report"]).report;
+        for engine in [Engine::MySql, Engine::Sqlite] {
+            let time = STACK + after_the_stack_is_known(&[Kind::Cache, Kind::Index, Kind::Incident], engine, &args);
+            assert!(time <= Duration::from_secs(330), "{engine:?}: {time:?}");
+        }
+    }
+}

@@ -13,7 +13,8 @@ use super::scratch::Scratch;
 use super::stack_args::StackArgs;
 use super::stdout;
 use crate::daemon::ProcessId;
-use crate::stack::{self, Component, Observer, Stack};
+use crate::namespace;
+use crate::stack::{self, Component, NamespaceGuard, Observer, Stack};
 use crate::target::{Program, RunningService, SeedSpec, ServiceConfig};
 use crate::watchdog::Watchdog;
 
@@ -70,6 +71,7 @@ struct Urls {
 /// What [`start`] has started; the service goes first.
 struct Up {
     service: Option<RunningService>,
+    namespace: Option<NamespaceGuard>,
     stack: Box<dyn Stack>,
     folder: Scratch,
     _note: RunningNote,
@@ -93,6 +95,9 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     if let Some(service) = up.service {
         service.stop(DRAIN_WITHIN).await?;
     }
+    if let Some(namespace) = up.namespace {
+        namespace.remove(up.stack.as_ref()).await.map_err(Failure::of_stack)?;
+    }
     up.stack.close().await.map_err(Failure::of_stack)?;
     up.folder.close()?;
     Ok(Exit::Pass)
@@ -109,29 +114,47 @@ async fn start(args: &Args, is_quiet: bool) -> Result<Up, Failure> {
     let stack = stack::open(&options).await.map_err(Failure::of_stack)?;
     let watchdog = Watchdog::start(&options.program)?;
     let folder = Scratch::new(&watchdog)?;
-    let service = if args.no_service {
-        None
+    let (service, namespace) = if args.no_service {
+        (None, None)
     } else {
+        check_unused(stack.as_ref(), &args.namespace).await?;
+        let namespace = NamespaceGuard::new(stack.as_ref(), &args.namespace, &watchdog).map_err(Failure::of_stack)?;
         let program = Program::tool(&options.program);
-        Some(
-            start_service(
-                args,
-                &settings,
-                stack.as_ref(),
-                folder.path(),
-                &program,
-                &watchdog,
-                lines,
-            )
-            .await?,
-        )
+        let service = start_service(
+            args,
+            &settings,
+            stack.as_ref(),
+            folder.path(),
+            &program,
+            &watchdog,
+            lines,
+        );
+        (Some(service.await?), Some(namespace))
     };
     Ok(Up {
         service,
+        namespace,
         stack,
         folder,
         _note: note,
     })
+}
+
+/// What is there already belongs to somebody, and would be removed at the end.
+async fn check_unused(stack: &dyn Stack, namespace: &str) -> Result<(), Failure> {
+    let Some(mysql) = stack.direct_endpoints(namespace).servers().mysql else {
+        return Ok(());
+    };
+    let is_used = namespace::has_schema(&mysql, namespace).await;
+    if is_used.map_err(|error| Failure::of_stack(error.into()))? {
+        let error = anyhow::anyhow!(
+            "{} has a schema {namespace} already, which is not ours to use and to remove; choose another with --namespace, \
+             or drop it",
+            stack::component::without_password(&mysql)
+        );
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    Ok(())
 }
 
 /// `--set`, in parts; what their keys and values mean is the service's to say.

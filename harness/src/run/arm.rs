@@ -11,7 +11,7 @@ use crate::load::{Catalogue, Target};
 use crate::plan::Dataset;
 use crate::recording::event::{DeadLetter, NoteLevel, What};
 use crate::recording::{RecordingWriter, RunClock};
-use crate::stack::Endpoints;
+use crate::stack::{Endpoints, NamespaceGuard};
 use crate::target::{RunningService, SeedSpec, ServiceConfig, TargetError};
 use crate::units::Nanos;
 
@@ -25,7 +25,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct LiveArm {
     pub(super) name: String,
     pub(super) place: u16,
-    pub(super) namespace: String,
+    namespace: NamespaceGuard,
     config: ServiceConfig,
     config_path: PathBuf,
     catalogue: Catalogue,
@@ -52,12 +52,13 @@ impl LiveArm {
             source,
         };
         let namespace = bench.namespace(clock, place);
-        let mut direct = bench.stack.direct_endpoints(&namespace);
+        let namespace = NamespaceGuard::new(bench.stack, &namespace, bench.watchdog)?;
+        let mut direct = bench.stack.direct_endpoints(namespace.name());
         if endpoints.is_none() {
             direct.kafka_brokers = None;
         }
-        let mut config = ServiceConfig::new(&namespace, endpoints.unwrap_or(&direct));
-        let mut commands = ServiceConfig::new(&namespace, &direct);
+        let mut config = ServiceConfig::new(namespace.name(), endpoints.unwrap_or(&direct));
+        let mut commands = ServiceConfig::new(namespace.name(), &direct);
         for (key, value) in settings {
             config.set(key, value);
             commands.set(key, value);
@@ -155,6 +156,19 @@ impl LiveArm {
                 .map_err(|source| self.failed(source)),
             None => Ok(()),
         }
+    }
+
+    /// The schema, and the prefix of keys and topics, that it uses.
+    pub(super) fn namespace(&self) -> &str {
+        self.namespace.name()
+    }
+
+    /// Removes its data, which has been read.
+    ///
+    /// # Errors
+    /// When a server refuses.
+    pub(super) async fn remove(self, bench: &Bench<'_>) -> Result<(), RunError> {
+        Ok(self.namespace.remove(bench.stack).await?)
     }
 
     /// Where it listens; `None` while it does not run.

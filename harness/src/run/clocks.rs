@@ -24,7 +24,7 @@ pub(super) async fn compare(
     recording: &RecordingWriter,
     clock: RunClock,
 ) -> Result<(), RunError> {
-    let direct = bench.stack.direct_endpoints(&arm.namespace);
+    let direct = bench.stack.direct_endpoints(arm.namespace());
     let metrics_url = format!("{}/metrics", arm.base_url().unwrap_or_default());
     let service = within(wall_clock::of_service(&metrics_url, clock)).await;
     let mut found = vec![("the service", service)];

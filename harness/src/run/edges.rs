@@ -29,11 +29,11 @@ impl EdgeReader {
     /// When an address cannot be understood.
     pub(super) fn new(bench: &Bench<'_>, arm: &LiveArm) -> Result<Self, RunError> {
         let base = arm.base_url().unwrap_or_default();
-        let direct = bench.stack.direct_endpoints(&arm.namespace);
+        let direct = bench.stack.direct_endpoints(arm.namespace());
         let digests = if direct.is_sqlite() {
             None
         } else {
-            Some(MySqlSource::new(&direct.database_url, &[&arm.namespace])?)
+            Some(MySqlSource::new(&direct.database_url, &[arm.namespace()])?)
         };
         Ok(Self {
             source: edge_source(&arm.name),

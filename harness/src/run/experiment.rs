@@ -159,9 +159,9 @@ impl Run<'_> {
         }
         measured?;
         observer.step(self.label(group, "reading the final state"), FINAL_STATE);
-        for arm in &arms {
+        for arm in arms {
             arm.audit(self.bench, self.recording, self.clock).await?;
-            self.bench.stack.remove_namespace(&arm.namespace).await?;
+            arm.remove(self.bench).await?;
         }
         Ok(())
     }

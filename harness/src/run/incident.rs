@@ -161,7 +161,7 @@ impl Drill<'_> {
         observer.step("incident: reading the final state", FINAL_STATE);
         arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
         arm.audit(self.bench, self.recording, self.clock).await?;
-        Ok(self.bench.stack.remove_namespace(&arm.namespace).await?)
+        arm.remove(self.bench).await
     }
 
     fn poller(&self, arm: &LiveArm) -> Result<Poller, RunError> {
@@ -170,17 +170,17 @@ impl Drill<'_> {
         poller.watch("machine", MachineSource);
         let base = arm.base_url().unwrap_or_default();
         poller.watch(&service_source(NAME), ServiceSource::new(&format!("{base}/metrics"))?);
-        let direct = self.bench.stack.direct_endpoints(&arm.namespace);
+        let direct = self.bench.stack.direct_endpoints(arm.namespace());
         if let Some(url) = &direct.redis_url {
             poller.watch("redis", RedisSource::new(url)?);
         }
         if !direct.is_sqlite() {
-            let source = crate::scrape::mysql::MySqlSource::new(&direct.database_url, &[&arm.namespace])?;
+            let source = crate::scrape::mysql::MySqlSource::new(&direct.database_url, &[arm.namespace()])?;
             poller.watch("mysql", source);
         }
         if let Some(brokers) = &direct.kafka_brokers {
-            let topic = format!("{}.payments", arm.namespace);
-            let group = format!("{}.tickets", arm.namespace);
+            let topic = format!("{}.payments", arm.namespace());
+            let group = format!("{}.tickets", arm.namespace());
             poller.watch(
                 "kafka",
                 crate::scrape::kafka::KafkaSource::new(brokers, &group, &[&topic])?,
@@ -340,7 +340,7 @@ impl Drill<'_> {
             format!("incident: {}", plan.fault.words()),
             Duration::from_millis(plan.fault_ms),
         );
-        let fault = fault::drill::of(plan.fault, self.bench.stack, edges, &arm.namespace)
+        let fault = fault::drill::of(plan.fault, self.bench.stack, edges, arm.namespace())
             .map_err(|source| self.failed(source))?;
         let step = |step: FaultStep, detail: Option<String>| {
             self.event(What::Fault {

@@ -48,11 +48,11 @@ pub(super) async fn record(
     recording: &RecordingWriter,
     clock: RunClock,
 ) -> Result<(), RunError> {
-    let direct = bench.stack.direct_endpoints(&arm.namespace);
+    let direct = bench.stack.direct_endpoints(arm.namespace());
     let seen = match direct.database_url.strip_prefix("sqlite://") {
         Some(file) => sqlite(Path::new(file), arm).await,
         // Watching statements switches the server's general log on and empties it: only where the server is ours.
-        None if bench.stack.kind() == StackKind::Containers => mysql(&direct.database_url, &arm.namespace).await,
+        None if bench.stack.kind() == StackKind::Containers => mysql(&direct.database_url, arm.namespace()).await,
         None => Ok(None),
     };
     match seen {
@@ -106,13 +106,13 @@ pub(super) async fn record_size(
     recording: &RecordingWriter,
     clock: RunClock,
 ) -> Result<(), RunError> {
-    let direct = bench.stack.direct_endpoints(&arm.namespace);
+    let direct = bench.stack.direct_endpoints(arm.namespace());
     let size = match direct.database_url.strip_prefix("sqlite://") {
         Some(file) => match SqlitePlans::open(Path::new(file)).await {
             Ok(mut plans) => plans.index_bytes(TABLE).await.map(Some),
             Err(error) => Err(error),
         },
-        None => match MySqlPlans::new(&direct.database_url, &arm.namespace) {
+        None => match MySqlPlans::new(&direct.database_url, arm.namespace()) {
             Ok(plans) => plans.index_bytes(TABLE).await,
             Err(error) => Err(error),
         },

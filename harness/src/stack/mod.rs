@@ -23,5 +23,6 @@ mod recipes;
 pub use component::{Component, Endpoints, EngineInfo, StackKind};
 pub use contract::{ContainerHandle, Stack};
 pub use error::StackError;
+pub use namespace::NamespaceGuard;
 pub use open::open;
 pub use options::{Observer, StackChoice, StackEvent, StackOptions};

@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use crate::daemon::{Daemon, ProcessId, sweep};
+use crate::namespace::{self, NamespaceError, Servers};
 
 /// Folders whose names begin otherwise are never removed, whatever the list says.
 pub const FOLDER_PREFIX: &str = "soundcheck-";
@@ -22,6 +23,8 @@ pub enum Undo {
     KillGroup { leader: ProcessId },
     /// Let a process that we stopped go on.
     Continue { process: ProcessId },
+    /// Remove what a namespace of ours left on servers that are not.
+    RemoveNamespace { servers: Servers, namespace: String },
     /// Remove a temporary folder of ours.
     RemoveFolder { path: PathBuf },
 }
@@ -35,6 +38,9 @@ pub enum UndoError {
     /// Containers stay.
     #[error("cannot remove the containers")]
     Sweep(#[from] sweep::SweepError),
+    /// A namespace stays.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
     /// A container stays paused or stopped.
     #[error("cannot resume container {container}; resume it with: docker unpause {container}")]
     Resume {
@@ -78,6 +84,7 @@ impl Undo {
                         source,
                     })
             }
+            Self::RemoveNamespace { servers, namespace } => Ok(namespace::remove(servers, namespace).await?),
             Self::KillGroup { leader } => signal(*leader, |pid| kill_process_group(pid, Signal::KILL)),
             Self::Continue { process } => signal(*process, |pid| kill_process(pid, Signal::CONT)),
             Self::RemoveFolder { path } => remove_folder(path.clone()),

@@ -1,15 +1,16 @@
 //! Opens the pools, migrates, and checks that the schema is there.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection as _, Database, MySqlPool, Pool, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection as _, Database, MySqlPool, Pool, SqlStr, SqlitePool};
 
 use super::{Engine, StoreError};
 use crate::config::{self, Config, Mutants};
@@ -18,8 +19,19 @@ use crate::metrics::Metrics;
 /// From the connection to the answer of the first statement.
 const GREETED_WITHIN: Duration = Duration::from_secs(10);
 
-static MYSQL_MIGRATIONS: Migrator = sqlx::migrate!("migrations/mysql");
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MYSQL_MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations([(1, "schema", include_str!("../../migrations/mysql/0001_schema.sql"))]));
+static SQLITE_MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations([(1, "schema", include_str!("../../migrations/sqlite/0001_schema.sql"))]));
+
+/// By hand and not by sqlx's macro, which would compile every driver, and the TLS below it, a second time for the compiler.
+fn migrations<const N: usize>(files: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let migration = |(version, description, text)| {
+        let sql = SqlStr::from_static(text);
+        Migration::new(version, Cow::Borrowed(description), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(files.map(migration).into())
+}
 
 tokio::task_local! {
     /// Connections borrowed so far by work whose connections are counted.
@@ -337,6 +349,30 @@ fn mysql_options(url: &str) -> Result<MySqlConnectOptions, StoreError> {
 mod tests {
     use super::*;
     use crate::config::Source;
+
+    #[test]
+    fn every_migration_in_the_folders_is_compiled_in() {
+        for (engine, migrator) in [("mysql", &MYSQL_MIGRATIONS), ("sqlite", &SQLITE_MIGRATIONS)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
+            let mut files: Vec<(String, String)> = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap())
+                .map(|entry| {
+                    let name = entry.file_name().into_string().unwrap();
+                    (name, std::fs::read_to_string(entry.path()).unwrap())
+                })
+                .collect();
+            files.sort();
+            let compiled: Vec<(String, String)> = migrator
+                .iter()
+                .map(|one| {
+                    let name = format!("{:04}_{}.sql", one.version, one.description);
+                    (name, one.sql.as_str().to_owned())
+                })
+                .collect();
+            assert_eq!(compiled, files, "{engine}");
+        }
+    }
 
     #[tokio::test]
     async fn migrates_once_and_checks_the_schema() {

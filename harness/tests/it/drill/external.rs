@@ -102,4 +102,9 @@ async fn when_a_server_goes_the_reports_before_are_summed_up_and_the_code_says_s
         "{overview}"
     );
     assert_eq!(tool.left_behind(), [] as [std::path::PathBuf; 0]);
+    // The server that stays keeps nothing of the report that ended early.
+    let client = redis::Client::open(servers.redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    assert_eq!(keys, [] as [String; 0]);
 }

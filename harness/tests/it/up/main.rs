@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../support/containers.rs"]
-mod containers;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod external;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +16,9 @@ use serde_json::Value;
 use soundcheck::stack::Component;
 use tempfile::TempDir;
 
-use containers::{can_open_a_stack, image_of};
+use support::containers::{can_open_a_stack, image_of};
+
+const NAMESPACE: &str = "up_test";
 
 /// A run of `up` that no other knows of: notes for `down` lie in a folder of its own.
 struct Up {
@@ -33,7 +37,7 @@ impl Up {
     fn start(arguments: &[&str]) -> Self {
         let runtime = tempfile::tempdir().unwrap();
         let mut child = tool(runtime.path())
-            .args(["up", "--json", "--seats", "200", "--namespace", "up_test"])
+            .args(["up", "--json", "--seats", "200", "--namespace", NAMESPACE])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
