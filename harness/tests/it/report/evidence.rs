@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use super::containers::can_open_a_stack;
 use super::contents::{Engine, check_cache, check_incident, check_index};
 use serde_json::Value;
+use soundcheck::recording::Recording;
 
 use super::MEASURING;
 
@@ -97,9 +98,22 @@ pub(crate) fn check_again(folder: &Path, kind: &str) {
     }
 }
 
+/// What was made before, by kind: a folder for each stack below the one that `SOUNDCHECK_SMOKE_REPORTS` names, as continuous
+/// integration makes them with the release build. `None` where there is none.
+fn made_before(stack: &str) -> Option<BTreeMap<String, PathBuf>> {
+    let folder = PathBuf::from(std::env::var_os("SOUNDCHECK_SMOKE_REPORTS")?).join(stack);
+    let recordings = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let by_kind = recordings.map(|entry| {
+        let path = entry.unwrap().path();
+        let kind = Recording::open(&path).unwrap().manifest().kind.clone();
+        (kind, path)
+    });
+    Some(by_kind.collect())
+}
+
 fn check(kinds: &[&str], stack: &str, engine: Engine) {
     let out = tempfile::tempdir().unwrap();
-    let folders = report(kinds, stack, out.path());
+    let folders = made_before(stack).unwrap_or_else(|| report(kinds, stack, out.path()));
     let overview = fs::read_to_string(folders["overview"].join("report.html")).unwrap();
     for &kind in kinds {
         let folder = &folders[kind];
