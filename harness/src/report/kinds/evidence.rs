@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::common;
 use super::context::Context;
+use crate::analysis::bootstrap::Interval;
 use crate::analysis::compare::{Slice, Tally};
 use crate::analysis::counter::increase_between;
 use crate::analysis::effect::Effect;
@@ -25,6 +26,8 @@ const GENERATOR: &str = "generator";
 const CPU_SECONDS: &str = "process_cpu_seconds_total";
 /// Halves of slices that differ by less are steady enough for ratios that are claimed to two digits.
 const STEADY_WITHIN: f64 = 0.1;
+/// A drift within slices that is a smaller part of the effect than this, both as logarithms, cannot have made the effect.
+const PART_OF_EFFECT: f64 = 0.25;
 /// Scrapes come once a second; one may be missing.
 const FRESH: std::time::Duration = std::time::Duration::from_millis(2_500);
 
@@ -56,7 +59,7 @@ pub(super) fn of_service_time(
             lag_p99: None,
             response_p99: None,
         }),
-        steadiness: steadiness(slices, &places, sides.endpoint),
+        steadiness: steadiness(slices, &places, sides.endpoint, steady_within(effect.interval.as_ref())),
         quantiles_from: Some(QuantilesFrom::Histograms),
         caches: Some((caches(context, sides.baseline.0), caches(context, sides.candidate.0))),
         ..Claim::about(Subject::ServiceTime)
@@ -159,8 +162,22 @@ fn generator_cpu(context: &Context<'_>, group: &Group) -> Option<Ratio> {
     (seconds > 0.0 && cores > 0.0).then(|| Ratio(busy / seconds / cores))
 }
 
+/// By how much the halves of slices may differ for this effect: as a share, so that 0.1 is 10 %.
+fn steady_within(interval: Option<&Interval>) -> f64 {
+    let least = interval.map_or(0.0, |interval| {
+        let (low, high) = (interval.low.ln(), interval.high.ln());
+        // No effect lies in an interval that holds 1.
+        if low * high > 0.0 {
+            low.abs().min(high.abs())
+        } else {
+            0.0
+        }
+    });
+    STEADY_WITHIN.max((PART_OF_EFFECT * least).exp_m1())
+}
+
 /// The worse of the two variants.
-fn steadiness(slices: &[Slice], places: &[u16], endpoint: Endpoint) -> Option<Steadiness> {
+fn steadiness(slices: &[Slice], places: &[u16], endpoint: Endpoint, within: f64) -> Option<Steadiness> {
     let of = |place: u16| {
         let own = slices.iter().filter(|slice| slice.variant == place);
         let halves: Vec<f64> = own
@@ -169,7 +186,7 @@ fn steadiness(slices: &[Slice], places: &[u16], endpoint: Endpoint) -> Option<St
                 _ => None,
             })
             .collect();
-        steady_slices(&halves, STEADY_WITHIN)
+        steady_slices(&halves, within)
     };
     let found: Vec<Steadiness> = places.iter().map(|place| of(*place)).collect();
     let is_steady = |steadiness: &Steadiness| matches!(steadiness, Steadiness::Steady { .. });
@@ -188,4 +205,27 @@ fn caches(context: &Context<'_>, place: u16) -> Caches {
         .iter()
         .any(|event| matches!(&event.what, What::Probe { variant, .. } if *variant == place) && Some(event.t) < first);
     if asked { Caches::Warm } else { Caches::Cold }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drift_is_held_against_an_effect_that_it_could_have_made_and_no_other() {
+        let within = |low: f64, high: f64| {
+            steady_within(Some(&Interval {
+                low,
+                high,
+                confidence: Ratio(0.95),
+            }))
+        };
+        assert_eq!(steady_within(None), 0.1);
+        // A tenth is always borne.
+        assert_eq!(within(0.9, 1.2), 0.1);
+        assert_eq!(within(0.85, 0.95), 0.1);
+        // From a quarter of the logarithm on: 0.41 is e to the -0.89, and e to the 0.22 is 1.25.
+        assert!((within(0.36, 0.41) - 0.25).abs() < 0.01);
+        assert!((within(1.0 / 0.41, 1.0 / 0.36) - 0.25).abs() < 0.01);
+    }
 }
