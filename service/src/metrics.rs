@@ -140,12 +140,13 @@ metrics! {
         "Seconds of one queue operation (enter, standing, leave, tick).";
 
     reservations: IntCounterVec = "booking_reservations_total" ["outcome"] NONE,
-        "Holds by outcome (held, seat_taken, conflict, replayed, mismatch, not_admitted, cancelled, expired).";
+        "Holds by outcome (held, seat_taken, conflict, replayed, mismatch, not_admitted, cancelled, expired, error), \
+         whether or not anybody waited for it.";
     payments: IntCounterVec = "booking_payments_total" ["outcome"] NONE,
         "Payments by outcome (paid, insufficient_balance, expired, already_paid, conflict, replayed, mismatch, \
-         not_admitted).";
+         not_admitted, error), whether or not anybody waited for it.";
     charges: IntCounterVec = "booking_charges_total" ["outcome"] NONE,
-        "Balance charges by outcome (charged, replayed, mismatch, refused).";
+        "Balance charges by outcome (charged, replayed, mismatch, refused), whether or not anybody waited for it.";
     seats_oversold: IntCounter = "booking_seats_oversold_total" [] NONE,
         "Reservations found by the sweeper to be paid for a seat that another reservation owns. Pages at once.";
     sweep_duration: Histogram = "booking_sweep_duration_seconds" [] LATENCY_BUCKETS_SECONDS,

@@ -23,22 +23,17 @@ impl Booking {
     /// When the key stands for another request, there is no such user, or the sum would be too large.
     pub async fn charge(self: &Arc<Self>, user: UserId, amount: Money, key: IdempotencyKey) -> Result<Charge, Failure> {
         let this = self.clone();
-        let result = self
-            .carry_through(async move { this.charge_through(user, amount, key).await })
-            .await;
-        let outcome = match &result {
-            Ok((_, replayed)) => {
-                if *replayed {
-                    "replayed"
-                } else {
-                    "charged"
-                }
-            }
-            Err(Failure::IdempotencyMismatch) => "mismatch",
-            Err(_) => "refused",
-        };
-        self.metrics.charges.with_label_values(&[outcome]).inc();
-        result.map(|(charge, _)| charge)
+        let change = async move { this.charge_through(user, amount, key).await };
+        let charged = self.carry_through(change, |metrics, result| {
+            let outcome = match result {
+                Ok((_, true)) => "replayed",
+                Ok((_, false)) => "charged",
+                Err(Failure::IdempotencyMismatch) => "mismatch",
+                Err(_) => "refused",
+            };
+            metrics.charges.with_label_values(&[outcome]).inc();
+        });
+        charged.await.map(|(charge, _)| charge)
     }
 
     async fn charge_through(

@@ -26,14 +26,15 @@ impl Booking {
     ) -> Result<Receipt, Failure> {
         let this = self.clone();
         let change = async move { this.pay_through(token, reservation, key, trace_parent).await };
-        let result = self.carry_through(change).await;
-        let outcome = match &result {
-            Ok((_, true)) => "replayed",
-            Ok((_, false)) => "paid",
-            Err(failure) => refusal_name(failure),
-        };
-        self.metrics.payments.with_label_values(&[outcome]).inc();
-        result.map(|(receipt, _)| receipt)
+        let paid = self.carry_through(change, |metrics, result| {
+            let outcome = match result {
+                Ok((_, true)) => "replayed",
+                Ok((_, false)) => "paid",
+                Err(failure) => refusal_name(failure),
+            };
+            metrics.payments.with_label_values(&[outcome]).inc();
+        });
+        paid.await.map(|(receipt, _)| receipt)
     }
 
     async fn pay_through(
