@@ -87,7 +87,7 @@ metrics! {
     http_request_duration: HistogramVec =
         "booking_http_request_duration_seconds" ["method", "route", "outcome"] LATENCY_BUCKETS_SECONDS,
         "Seconds from the first byte of a request to its answer, by matched route and outcome \
-         (ok, contended, not_admitted, refused, overloaded, error).";
+         (ok, contended, not_admitted, refused, overloaded, error), or to the moment that its client hung up (gone).";
     http_requests: IntCounterVec = "booking_http_requests_total" ["method", "route", "status"] NONE,
         "Requests answered, by matched route and status code.";
     http_in_flight: IntGauge = "booking_http_requests_in_flight" [] NONE, "Requests being worked on.";
