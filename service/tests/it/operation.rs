@@ -64,6 +64,42 @@ async fn the_info_series_names_every_switch() {
     assert_eq!(shown, expected);
 }
 
+/// What the cache can count is 0 before anything happened, and what it cannot count is missing: a share of nothing is
+/// none, and not 0.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cache_counts_from_0_and_only_what_can_be() {
+    let local = [
+        r#"booking_cache_loads_total{reason="miss"} 0"#,
+        r#"booking_cache_requests_total{layer="database",result="miss"} 0"#,
+        r#"booking_cache_requests_total{layer="local",result="hit"} 0"#,
+    ];
+    let refreshed = [
+        &[local[0], r#"booking_cache_loads_total{reason="refresh"} 0"#],
+        &local[1..],
+    ]
+    .concat();
+    for (settings, expected) in [
+        (
+            ["cache.mode=off", "cache.stampede=none"],
+            &[r#"booking_cache_loads_total{reason="off"} 0"#][..],
+        ),
+        (["cache.mode=local", "cache.stampede=single-flight"], &local),
+        (["cache.mode=local", "cache.stampede=early-refresh"], &refreshed),
+    ] {
+        let app = TestApp::small(&settings).await;
+        let metrics = app.client.metrics().await;
+        let shown: Vec<_> = metrics
+            .lines()
+            .filter(|line| {
+                ["booking_cache_loads_total{", "booking_cache_requests_total"]
+                    .iter()
+                    .any(|name| line.starts_with(name))
+            })
+            .collect();
+        assert_eq!(shown, expected, "{settings:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_is_continued_and_requests_have_names() {
     let app = TestApp::small(&[]).await;
