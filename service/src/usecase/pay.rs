@@ -51,8 +51,8 @@ impl Booking {
             },
             Err(refusal) => refusal,
         };
-        // An overload or a database that is away would only fail again.
-        if matches!(refusal, Failure::Overloaded | Failure::Unavailable { .. }) {
+        // The key is looked up whatever the refusal: also when only the waiting room is away.
+        if refusal.is_of_the_database() {
             return Err(refusal);
         }
         match self.seen("payment_by_key", self.store.payment_by_key(token.user, &key).await)? {

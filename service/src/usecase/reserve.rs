@@ -49,9 +49,9 @@ impl Booking {
             },
             Err(refusal) => refusal,
         };
-        // The key is looked up only now: a hold that succeeds pays nothing for it.
-        let seat_or_key_taken = matches!(refusal, Failure::SeatTaken | Failure::Internal(_));
-        if !seat_or_key_taken && !matches!(refusal, Failure::NotAdmitted | Failure::TokenGone | Failure::Conflict) {
+        // The key is looked up only now, so that a hold that succeeds pays nothing for it, and whatever the refusal: also
+        // when only the waiting room is away.
+        if refusal.is_of_the_database() {
             return Err(refusal);
         }
         let stored = self.store.reservation_by_key(token.user, &key).await;
