@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Booking, Failure};
 use crate::domain::{ChargeId, IdempotencyKey, Money, UserId};
-use crate::store::StoreError;
 use crate::store::accounts::{Charge, Charged};
 
 impl Booking {
@@ -51,14 +50,20 @@ impl Booking {
                 return Ok((charge, false));
             }
             Ok(Charged::Refused) => None,
-            Err(error @ StoreError::Duplicate(_)) => Some(error),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let refusal = Failure::from(error);
+                // The key is looked up whatever the refusal: also when the first request with it was in the way of this one.
+                if refusal.is_of_the_database() {
+                    return Err(refusal);
+                }
+                Some(refusal)
+            }
         };
         match self.seen("charge_by_key", self.store.charge_by_key(user, &key).await)? {
             Some(stored) if stored.same_request => Ok((stored.first, true)),
             Some(_) => Err(Failure::IdempotencyMismatch),
             None => match refusal {
-                Some(error) => Err(error.into()),
+                Some(refusal) => Err(refusal),
                 None => {
                     self.balance(user).await?;
                     Err(Failure::BalanceLimit)
