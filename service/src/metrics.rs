@@ -171,7 +171,8 @@ metrics! {
     consumer_lag_messages: IntGaugeVec = "booking_consumer_lag_messages" ["topic"] NONE,
         "Messages not yet consumed, by kind of topic (main, retry).";
     consumer_lag_seconds: GaugeVec = "booking_consumer_lag_seconds" ["topic"] NONE,
-        "Age of the oldest message not yet consumed, by kind of topic; 0 when there is none.";
+        "Age of the oldest fetched message not yet settled, the one being handled included, by kind of topic; 0 when \
+         there is none.";
     effect_lag: Histogram = "booking_effect_lag_seconds" [] LAG_BUCKETS_SECONDS,
         "Seconds from a payment's commit to its effect (the ticket).";
     dead_letters: IntCounterVec = "booking_dead_letters_total" ["cause"] NONE,
