@@ -1,4 +1,5 @@
-//! What is committed is answered again under its key, although the waiting room is away.
+//! A service on SQLite whose Redis goes: what is committed is answered again under its key, although the waiting room is
+//! away, and the metrics tell of the outage.
 
 use std::sync::Arc;
 
@@ -59,13 +60,18 @@ impl Visit {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn while_redis_is_away_a_key_has_its_answer_and_nothing_new_is_begun() {
-    let Some(server) = RedisServer::start().await else {
-        return;
-    };
+/// A service with its data.
+struct Service {
+    app: App,
+    client: Client,
+    users: Vec<String>,
+    schedule: String,
+    _folder: tempfile::TempDir,
+}
+
+async fn start(server: &RedisServer, extra: &[&str]) -> Service {
     let folder = tempfile::tempdir().unwrap();
-    let settings = [
+    let mut settings = vec![
         "token.secret=only for these tests".to_owned(),
         "listen=127.0.0.1:0".to_owned(),
         "logging.level=off".to_owned(),
@@ -75,6 +81,7 @@ async fn while_redis_is_away_a_key_has_its_answer_and_nothing_new_is_begun() {
         format!("redis.url={}", server.url()),
         format!("database.url=sqlite://{}", folder.path().join("booking.db").display()),
     ];
+    settings.extend(extra.iter().map(|setting| (*setting).to_owned()));
     let config = || Config::from_source(Source::new().flags(&settings)).unwrap();
     let store = Store::migrate(&config(), Arc::new(Metrics::new().unwrap()))
         .await
@@ -82,9 +89,68 @@ async fn while_redis_is_away_a_key_has_its_answer_and_nothing_new_is_begun() {
     let catalogue = seed::fill(&store, &SMALL).await.unwrap();
     store.close().await;
     let app = App::start(config()).await.unwrap();
-    let client = Client::new(&format!("http://{}", app.address()));
-    let schedule = catalogue.concerts[0].schedules[0].schedule_id.to_string();
-    let users: Vec<String> = catalogue.users.iter().map(ToString::to_string).collect();
+    Service {
+        client: Client::new(&format!("http://{}", app.address())),
+        users: catalogue.users.iter().map(ToString::to_string).collect(),
+        schedule: catalogue.concerts[0].schedules[0].schedule_id.to_string(),
+        app,
+        _folder: folder,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_tell_of_a_redis_that_is_away_and_back() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    // The waiting room is elsewhere, so that requests come as far as the cache and the locks.
+    let service = start(&server, &["queue.mode=sql", "cache.mode=redis", "locking=redis-lock"]).await;
+    let client = &service.client;
+    let token = client.admitted(&service.users[0]).await;
+    let mut seats = client.free_seats(&token, &service.schedule).await;
+    let lock_waits = |result: &'static str| client.metric("booking_lock_wait_seconds_count", result);
+    let breaker = || client.metric("booking_breaker_state", r#"dependency="redis""#);
+    let errors = || client.metric("booking_dependency_errors_total", r#"dependency="redis""#);
+    client
+        .hold(&token, &seats.remove(0), &fresh_key())
+        .await
+        .expect(201, "");
+    assert_eq!(lock_waits("acquired").await, Some(1.0));
+    assert_eq!((breaker().await, errors().await), (Some(0.0), None));
+
+    apply(Fault::Stop, &server).await;
+    let opens = || async {
+        assert_eq!(client.free_seats(&token, &service.schedule).await, seats);
+        breaker().await == Some(2.0)
+    };
+    client.until("the breaker opens", opens).await;
+    assert!(client.metric("booking_breaker_opened_total", "").await >= Some(1.0));
+    let refused = client.hold(&token, &seats[0], &fresh_key()).await;
+    refused.expect(503, "unavailable");
+    assert_eq!(lock_waits("error").await, Some(1.0));
+    assert!(errors().await >= Some(2.0));
+    apply(Fault::Start, &server).await;
+
+    let closes = || async {
+        assert_eq!(client.free_seats(&token, &service.schedule).await, seats);
+        breaker().await == Some(0.0)
+    };
+    client.until("the breaker closes", closes).await;
+    service.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_away_a_key_has_its_answer_and_nothing_new_is_begun() {
+    let Some(server) = RedisServer::start().await else {
+        return;
+    };
+    let Service {
+        app,
+        client,
+        users,
+        schedule,
+        _folder,
+    } = start(&server, &[]).await;
     let visit = Visit::pay(&client, &users[0], &schedule).await;
     let token = client.admitted(&users[1]).await;
 
