@@ -87,7 +87,7 @@ metrics! {
     http_request_duration: HistogramVec =
         "booking_http_request_duration_seconds" ["method", "route", "outcome"] LATENCY_BUCKETS_SECONDS,
         "Seconds from the first byte of a request to its answer, by matched route and outcome \
-         (ok, contended, not_admitted, refused, overloaded, error).";
+         (ok, contended, not_admitted, refused, overloaded, error), or to the moment that its client hung up (gone).";
     http_requests: IntCounterVec = "booking_http_requests_total" ["method", "route", "status"] NONE,
         "Requests answered, by matched route and status code.";
     http_in_flight: IntGauge = "booking_http_requests_in_flight" [] NONE, "Requests being worked on.";
@@ -140,12 +140,13 @@ metrics! {
         "Seconds of one queue operation (enter, standing, leave, tick).";
 
     reservations: IntCounterVec = "booking_reservations_total" ["outcome"] NONE,
-        "Holds by outcome (held, seat_taken, conflict, replayed, mismatch, not_admitted, cancelled, expired).";
+        "Holds by outcome (held, seat_taken, conflict, replayed, mismatch, not_admitted, cancelled, expired, error), \
+         whether or not anybody waited for it.";
     payments: IntCounterVec = "booking_payments_total" ["outcome"] NONE,
         "Payments by outcome (paid, insufficient_balance, expired, already_paid, conflict, replayed, mismatch, \
-         not_admitted).";
+         not_admitted, error), whether or not anybody waited for it.";
     charges: IntCounterVec = "booking_charges_total" ["outcome"] NONE,
-        "Balance charges by outcome (charged, replayed, mismatch, refused).";
+        "Balance charges by outcome (charged, replayed, mismatch, refused), whether or not anybody waited for it.";
     seats_oversold: IntCounter = "booking_seats_oversold_total" [] NONE,
         "Reservations found by the sweeper to be paid for a seat that another reservation owns. Pages at once.";
     sweep_duration: Histogram = "booking_sweep_duration_seconds" [] LATENCY_BUCKETS_SECONDS,
@@ -170,7 +171,8 @@ metrics! {
     consumer_lag_messages: IntGaugeVec = "booking_consumer_lag_messages" ["topic"] NONE,
         "Messages not yet consumed, by kind of topic (main, retry).";
     consumer_lag_seconds: GaugeVec = "booking_consumer_lag_seconds" ["topic"] NONE,
-        "Age of the oldest message not yet consumed, by kind of topic; 0 when there is none.";
+        "Age of the oldest fetched message not yet settled, the one being handled included, by kind of topic; 0 when \
+         there is none.";
     effect_lag: Histogram = "booking_effect_lag_seconds" [] LAG_BUCKETS_SECONDS,
         "Seconds from a payment's commit to its effect (the ticket).";
     dead_letters: IntCounterVec = "booking_dead_letters_total" ["cause"] NONE,

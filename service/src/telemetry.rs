@@ -144,9 +144,9 @@ pub struct RequestLine<'a> {
     pub method: &'static str,
     /// The matched route, so that lines can be counted by it.
     pub route: &'a str,
-    /// The status of the answer.
-    pub status: u16,
-    /// From the request's head to the answer's head.
+    /// The status of the answer; `None` when the client hung up before there was one.
+    pub status: Option<u16>,
+    /// From the request's head to the answer's head, or to the moment that the client was gone.
     pub duration: Duration,
     /// Also in the answer.
     pub request_id: &'a str,
@@ -163,7 +163,7 @@ pub struct RequestLine<'a> {
 }
 
 impl RequestLine<'_> {
-    /// Writes the line; a success only as often as `sample_ratio` says.
+    /// Writes the line; an answer that is no failure of the service's only as often as `sample_ratio` says.
     pub fn log(&self, sample_ratio: f64) {
         let duration_ms = self.duration.as_secs_f64() * 1e3;
         let Self {
@@ -178,7 +178,14 @@ impl RequestLine<'_> {
             ..
         } = *self;
         let body = self.body.as_deref();
-        if status >= 500 {
+        if status.is_none() {
+            // No failure of ours, and perhaps because of one: who waits too long hangs up.
+            tracing::info!(
+                target: "booking_service::request",
+                method, route, duration_ms, request_id, trace_id, headers, body,
+                "client gone before the answer"
+            );
+        } else if status.is_some_and(|status| status >= 500) {
             tracing::warn!(
                 target: "booking_service::request",
                 method, route, status, duration_ms, request_id, trace_id, code, cause, headers, body,

@@ -13,7 +13,7 @@ use crate::adapters::redis_lock::RedisLocks;
 use crate::adapters::redis_queue::{LineKind, QueueLimits, RedisQueue};
 use crate::adapters::sql_queue::SqlQueue;
 use crate::adapters::tiered_cache::TieredCache;
-use crate::config::{CacheMode, Config, Locking, QueueMode};
+use crate::config::{CacheMode, Config, Locking, QueueMode, Stampede};
 use crate::metrics::Metrics;
 use crate::ports::{SeatMapCache, WaitingQueue};
 use crate::store::Store;
@@ -79,6 +79,7 @@ pub(super) fn cache(
     redis: Option<&RedisConnection>,
     metrics: &Arc<Metrics>,
 ) -> Result<Option<Arc<dyn SeatMapCache>>, StartError> {
+    begin_cache_series(config, metrics);
     let ttl = config.cache.ttl;
     let local = |ttl| {
         let evictions = metrics.cache_evictions.clone();
@@ -112,6 +113,30 @@ pub(super) fn cache(
     #[cfg(feature = "mutants")]
     let cache: Arc<dyn SeatMapCache> = Arc::new(crate::adapters::mutants::MutantCache::new(cache, config.mutants));
     Ok(Some(cache))
+}
+
+/// Makes the series that this cache can count, so that what has not happened yet is 0, and what cannot happen is missing.
+fn begin_cache_series(config: &Config, metrics: &Metrics) {
+    let loads = |reason: &str| drop(metrics.cache_loads.with_label_values(&[reason]));
+    let (layers, can_fail): (&[&str], bool) = match config.cache.mode {
+        CacheMode::Off => return loads("off"),
+        CacheMode::Local => (&["local"], false),
+        CacheMode::Redis => (&["redis"], true),
+        // Without its shared layer it carries on with the local one.
+        CacheMode::Tiered => (&["local", "redis"], false),
+    };
+    for layer in layers {
+        metrics.cache_requests.with_label_values(&[layer, "hit"]);
+        if can_fail {
+            metrics.cache_requests.with_label_values(&[layer, "error"]);
+            loads("cache_error");
+        }
+    }
+    metrics.cache_requests.with_label_values(&["database", "miss"]);
+    loads("miss");
+    if config.cache.stampede == Stampede::EarlyRefresh {
+        loads("refresh");
+    }
 }
 
 /// Sets the info series: which service this is, and which value each switch has.

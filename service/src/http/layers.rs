@@ -1,4 +1,5 @@
-//! What happens around every request, from the outside in: identity and log line, metrics, shedding, deadline.
+//! What happens around every request, from the outside in: identity and log line, metrics, shedding, deadline. A request
+//! is accounted for although its client hangs up.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -96,66 +97,109 @@ impl Drop for InFlight<'_> {
     }
 }
 
+/// A request on its way to its answer: measured and logged once, when it is answered, or, when its client hangs up and
+/// its future is dropped, at that moment.
+struct UnderWay {
+    state: Arc<HttpState>,
+    begun: Instant,
+    method: &'static str,
+    route: String,
+    trace: TraceContext,
+    request_id: String,
+    headers: Option<String>,
+    body_note: Option<BodyNote>,
+    is_told: bool,
+}
+
+impl UnderWay {
+    fn begin(state: Arc<HttpState>, request: &mut Request) -> Self {
+        let logging = &state.booking.config.logging;
+        let this = Self {
+            begun: Instant::now(),
+            method: method_label(request.method()),
+            route: request
+                .extensions()
+                .get::<MatchedPath>()
+                .map_or("unmatched", MatchedPath::as_str)
+                .to_owned(),
+            trace: TraceContext::from_headers(request.headers()),
+            request_id: state.request_ids.next(),
+            headers: logging.headers.then(|| mask_headers(request.headers())),
+            body_note: logging.bodies.then(BodyNote::default),
+            is_told: false,
+            state,
+        };
+        if let Some(note) = &this.body_note {
+            request.extensions_mut().insert(note.clone());
+        }
+        let trace = this.trace.clone();
+        request.extensions_mut().insert(RequestContext { trace });
+        this
+    }
+
+    fn answered(mut self, response: &mut Response<Body>) {
+        let note = response.extensions_mut().remove::<ProblemNote>();
+        self.tell(Some(response.status()), note.as_ref());
+        if let Ok(value) = HeaderValue::from_str(&self.request_id) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.trace.to_string()) {
+            response.headers_mut().insert("traceparent", value);
+        }
+    }
+
+    /// Measures and logs; without a status, what was not answered.
+    fn tell(&mut self, status: Option<StatusCode>, note: Option<&ProblemNote>) {
+        self.is_told = true;
+        let elapsed = self.begun.elapsed();
+        let metrics = &self.state.booking.metrics;
+        let code = note.map(|note| note.code);
+        let outcome = status.map_or("gone", |status| outcome(status, code));
+        metrics
+            .http_request_duration
+            .with_label_values(&[self.method, &self.route, outcome])
+            .observe(elapsed.as_secs_f64());
+        if let Some(status) = &status {
+            metrics
+                .http_requests
+                .with_label_values(&[self.method, &self.route, status.as_str()])
+                .inc();
+        }
+        let line = RequestLine {
+            method: self.method,
+            route: &self.route,
+            status: status.map(|status| status.as_u16()),
+            duration: elapsed,
+            request_id: &self.request_id,
+            trace_id: self.trace.trace_id(),
+            code,
+            cause: note.and_then(|note| note.cause.as_deref()),
+            headers: self.headers.as_deref(),
+            body: self.body_note.as_ref().and_then(BodyNote::take),
+        };
+        line.log(self.state.booking.config.logging.sample_ratio);
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.tell(None, None);
+        }
+    }
+}
+
 /// Gives the request its id and trace, answers panics, measures and logs.
 pub async fn observe(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response<Body> {
-    let begun = Instant::now();
-    let config = &state.booking.config;
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("unmatched", MatchedPath::as_str)
-        .to_owned();
-    let method = request.method().clone();
-    let trace = TraceContext::from_headers(request.headers());
-    let request_id = state.request_ids.next();
-    let headers = config.logging.headers.then(|| mask_headers(request.headers()));
-    let body_note = config.logging.bodies.then(BodyNote::default);
-    if let Some(note) = &body_note {
-        request.extensions_mut().insert(note.clone());
-    }
-    request.extensions_mut().insert(RequestContext { trace: trace.clone() });
-
+    let under_way = UnderWay::begin(state, &mut request);
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let scoped = REQUEST_ID.scope(request_id.clone(), async {
+    let scoped = REQUEST_ID.scope(under_way.request_id.clone(), async {
         answer
             .await
             .unwrap_or_else(|_panic| Problem::panicked().into_response())
     });
     let mut response = scoped.await;
-
-    let elapsed = begun.elapsed();
-    let status = response.status();
-    let note = response.extensions_mut().remove::<ProblemNote>();
-    let metrics = &state.booking.metrics;
-    let method_name = method_label(&method);
-    let outcome = outcome(status, note.as_ref().map(|note| note.code));
-    metrics
-        .http_request_duration
-        .with_label_values(&[method_name, &route, outcome])
-        .observe(elapsed.as_secs_f64());
-    metrics
-        .http_requests
-        .with_label_values(&[method_name, &route, status.as_str()])
-        .inc();
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert("x-request-id", value);
-    }
-    if let Ok(value) = HeaderValue::from_str(&trace.to_string()) {
-        response.headers_mut().insert("traceparent", value);
-    }
-    let line = RequestLine {
-        method: method_name,
-        route: &route,
-        status: status.as_u16(),
-        duration: elapsed,
-        request_id: &request_id,
-        trace_id: trace.trace_id(),
-        code: note.as_ref().map(|note| note.code),
-        cause: note.as_ref().and_then(|note| note.cause.as_deref()),
-        headers: headers.as_deref(),
-        body: body_note.and_then(|note| note.take()),
-    };
-    line.log(config.logging.sample_ratio);
+    under_way.answered(&mut response);
     response
 }
 

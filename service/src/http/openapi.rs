@@ -86,7 +86,10 @@ fn meaning(status: &str) -> &'static str {
         "402" => "The balance does not suffice.",
         "403" => "The queue token is not admitted yet.",
         "404" => "There is no such thing.",
-        "409" => "Somebody else was first, or the state allows it no more; `code` says which.",
+        "409" => {
+            "Somebody else was first, or the state allows it no more; `code` says which. With `conflict` nothing is \
+             decided: others were in the way, or the first request with this key is still under way; ask again with it."
+        }
         "413" => "The body is too large.",
         "422" => "The body is not what is expected, or the key was used with another one.",
         "503" => "Overloaded, or a part is away; nothing was done.",

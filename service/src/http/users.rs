@@ -68,6 +68,7 @@ pub async fn balance(
     params(("id" = String, Path), ("Idempotency-Key" = String, Header)), responses(
     (status = 200, body = ChargedBody),
     (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, body = ProblemBody, content_type = "application/problem+json"),
     (status = 422, body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub async fn charge(

@@ -270,7 +270,7 @@ impl TicketConsumer {
         }
     }
 
-    /// Sets the gauges of lag: in messages as librdkafka counts them, in seconds by the oldest record in hand.
+    /// Sets the gauges of lag: in messages as librdkafka counts them, in seconds by the oldest record in hand, handled or waiting.
     fn observe(&self) {
         let metrics = &self.handler.metrics;
         let statistics = self.statistics.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@
 //! that must wait (for a retry's moment, or for the database) is paused at the broker and never sleeps in the poll.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -19,8 +20,9 @@ const RESUME_BELOW: usize = 128;
 #[derive(Debug)]
 struct Lane<M> {
     generation: u64,
-    waiting: VecDeque<M>,
-    is_busy: bool,
+    waiting: VecDeque<Arc<M>>,
+    /// The record that is being handled.
+    busy: Option<Arc<M>>,
     is_paused: bool,
     /// Before when the first waiting record must not be tried.
     not_before: Option<Instant>,
@@ -31,7 +33,7 @@ struct Lane<M> {
 pub(super) struct Job<M> {
     pub(super) place: Place,
     pub(super) generation: u64,
-    pub(super) record: M,
+    pub(super) record: Arc<M>,
 }
 
 /// What the broker must be told.
@@ -64,6 +66,7 @@ impl<M> Lanes<M> {
 
     /// Adds a fetched record.
     pub(super) fn push(&mut self, place: Place, record: M) {
+        let record = Arc::new(record);
         if let Some(lane) = self.lane(&place) {
             lane.waiting.push_back(record);
             return;
@@ -72,7 +75,7 @@ impl<M> Lanes<M> {
         let lane = Lane {
             generation: self.next_generation,
             waiting: VecDeque::from([record]),
-            is_busy: false,
+            busy: None,
             is_paused: false,
             not_before: None,
         };
@@ -104,7 +107,7 @@ impl<M> Lanes<M> {
         for step in 0..self.lanes.len() {
             let at = (self.turn + step) % self.lanes.len();
             let (place, lane) = &mut self.lanes[at];
-            if lane.is_busy || lane.not_before.is_some_and(|until| until > now) {
+            if lane.busy.is_some() || lane.not_before.is_some_and(|until| until > now) {
                 continue;
             }
             lane.not_before = None;
@@ -117,7 +120,7 @@ impl<M> Lanes<M> {
                 lane.waiting.push_front(record);
                 continue;
             }
-            lane.is_busy = true;
+            lane.busy = Some(record.clone());
             self.turn = at + 1;
             return Some(Job {
                 place: place.clone(),
@@ -132,7 +135,7 @@ impl<M> Lanes<M> {
     pub(super) fn end(&mut self, place: &Place, generation: u64) -> bool {
         match self.lane(place) {
             Some(lane) if lane.generation == generation => {
-                lane.is_busy = false;
+                lane.busy = None;
                 true
             }
             _ => false,
@@ -144,14 +147,14 @@ impl<M> Lanes<M> {
         if let Some(lane) = self.lane(&job.place)
             && lane.generation == job.generation
         {
-            lane.is_busy = false;
+            lane.busy = None;
             lane.waiting.push_front(job.record);
         }
     }
 
     /// When to look again, if nothing else happens before.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
-        let idle = self.lanes.iter().filter(|(_, lane)| !lane.is_busy);
+        let idle = self.lanes.iter().filter(|(_, lane)| lane.busy.is_none());
         let waits = idle.filter_map(|(_, lane)| lane.not_before);
         let earliest = waits.min();
         match self.suspended_until.filter(|until| *until > now) {
@@ -176,11 +179,12 @@ impl<M> Lanes<M> {
         flows
     }
 
-    /// The first waiting record of each partition.
+    /// The first record of each partition that is not settled: the one that is being handled, or else the first that
+    /// waits.
     pub(super) fn fronts(&self) -> impl Iterator<Item = (&Place, &M)> {
         self.lanes
             .iter()
-            .filter_map(|(place, lane)| Some((place, lane.waiting.front()?)))
+            .filter_map(|(place, lane)| Some((place, &**lane.busy.as_ref().or_else(|| lane.waiting.front())?)))
     }
 }
 
@@ -210,9 +214,29 @@ mod tests {
         assert_ne!(first.place, second.place);
         assert!(lanes.start(now, at_once).is_none());
         let zero = if first.place == place(0) { first } else { second };
-        assert_eq!(zero.record, 1);
+        assert_eq!(*zero.record, 1);
         assert!(lanes.end(&zero.place, zero.generation));
-        assert_eq!(lanes.start(now, at_once).unwrap().record, 2);
+        assert_eq!(*lanes.start(now, at_once).unwrap().record, 2);
+    }
+
+    #[test]
+    fn a_record_is_at_the_front_until_it_is_settled() {
+        let now = Instant::now();
+        let mut lanes = Lanes::new();
+        lanes.push(place(0), 1_u32);
+        lanes.push(place(0), 2);
+        let fronts = |lanes: &Lanes<u32>| lanes.fronts().map(|(_, record)| *record).collect::<Vec<_>>();
+        assert_eq!(fronts(&lanes), [1]);
+        let job = lanes.start(now, at_once).unwrap();
+        assert_eq!(fronts(&lanes), [1], "it is being handled");
+        lanes.put_back(job);
+        assert_eq!(fronts(&lanes), [1]);
+        for (n, left) in [(1, vec![2]), (2, vec![])] {
+            let job = lanes.start(now, at_once).unwrap();
+            assert_eq!(*job.record, n);
+            lanes.end(&job.place, job.generation);
+            assert_eq!(fronts(&lanes), left);
+        }
     }
 
     #[test]
@@ -223,14 +247,14 @@ mod tests {
         lanes.push(place(0), 30);
         lanes.push(place(1), 1);
         let job = lanes.start(now, wait).unwrap();
-        assert_eq!(job.record, 1);
+        assert_eq!(*job.record, 1);
         assert!(lanes.start(now, wait).is_none());
         assert_eq!(lanes.flows(now), [(place(0), Flow::Pause)]);
         assert_eq!(lanes.flows(now), []);
         let due = lanes.next_due(now).unwrap();
         assert_eq!(due, now + Duration::from_secs(3));
         assert_eq!(lanes.flows(due), [(place(0), Flow::Resume)]);
-        assert_eq!(lanes.start(due, |_| Duration::ZERO).unwrap().record, 30);
+        assert_eq!(*lanes.start(due, |_| Duration::ZERO).unwrap().record, 30);
     }
 
     #[test]
@@ -246,7 +270,7 @@ mod tests {
         assert!(lanes.start(now, at_once).is_none());
         assert_eq!(lanes.next_due(now), Some(until));
         assert_eq!(lanes.flows(now), [(place(0), Flow::Pause)]);
-        assert_eq!(lanes.start(until, at_once).unwrap().record, 1);
+        assert_eq!(*lanes.start(until, at_once).unwrap().record, 1);
         assert_eq!(lanes.flows(until), [(place(0), Flow::Resume)]);
     }
 
@@ -260,7 +284,7 @@ mod tests {
         assert!(!lanes.end(&job.place, job.generation));
         lanes.push(place(0), 1);
         assert!(!lanes.end(&job.place, job.generation));
-        assert_eq!(lanes.start(now, at_once).unwrap().record, 1);
+        assert_eq!(*lanes.start(now, at_once).unwrap().record, 1);
     }
 
     #[test]
@@ -274,7 +298,7 @@ mod tests {
         while let Some(job) = lanes.start(now, at_once) {
             lanes.end(&job.place, job.generation);
             let flows = lanes.flows(now);
-            if job.record as usize == PAUSE_ABOVE - RESUME_BELOW {
+            if *job.record as usize == PAUSE_ABOVE - RESUME_BELOW {
                 assert_eq!(flows, [(place(0), Flow::Resume)]);
             } else {
                 assert_eq!(flows, [], "after {}", job.record);

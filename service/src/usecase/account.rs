@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Booking, Failure};
 use crate::domain::{ChargeId, IdempotencyKey, Money, UserId};
-use crate::store::StoreError;
 use crate::store::accounts::{Charge, Charged};
 
 impl Booking {
@@ -23,22 +22,17 @@ impl Booking {
     /// When the key stands for another request, there is no such user, or the sum would be too large.
     pub async fn charge(self: &Arc<Self>, user: UserId, amount: Money, key: IdempotencyKey) -> Result<Charge, Failure> {
         let this = self.clone();
-        let result = self
-            .carry_through(async move { this.charge_through(user, amount, key).await })
-            .await;
-        let outcome = match &result {
-            Ok((_, replayed)) => {
-                if *replayed {
-                    "replayed"
-                } else {
-                    "charged"
-                }
-            }
-            Err(Failure::IdempotencyMismatch) => "mismatch",
-            Err(_) => "refused",
-        };
-        self.metrics.charges.with_label_values(&[outcome]).inc();
-        result.map(|(charge, _)| charge)
+        let change = async move { this.charge_through(user, amount, key).await };
+        let charged = self.carry_through(change, |metrics, result| {
+            let outcome = match result {
+                Ok((_, true)) => "replayed",
+                Ok((_, false)) => "charged",
+                Err(Failure::IdempotencyMismatch) => "mismatch",
+                Err(_) => "refused",
+            };
+            metrics.charges.with_label_values(&[outcome]).inc();
+        });
+        charged.await.map(|(charge, _)| charge)
     }
 
     async fn charge_through(
@@ -56,14 +50,20 @@ impl Booking {
                 return Ok((charge, false));
             }
             Ok(Charged::Refused) => None,
-            Err(error @ StoreError::Duplicate(_)) => Some(error),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                let refusal = Failure::from(error);
+                // The key is looked up whatever the refusal: also when the first request with it was in the way of this one.
+                if refusal.is_of_the_database() {
+                    return Err(refusal);
+                }
+                Some(refusal)
+            }
         };
         match self.seen("charge_by_key", self.store.charge_by_key(user, &key).await)? {
             Some(stored) if stored.same_request => Ok((stored.first, true)),
             Some(_) => Err(Failure::IdempotencyMismatch),
             None => match refusal {
-                Some(error) => Err(error.into()),
+                Some(refusal) => Err(refusal),
                 None => {
                     self.balance(user).await?;
                     Err(Failure::BalanceLimit)

@@ -62,6 +62,18 @@ pub enum Failure {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl Failure {
+    /// Whether a look at the database, for what an idempotency key stands for, would only fail again or add to an overload.
+    /// That another part is away hides no answer.
+    pub(super) fn is_of_the_database(&self) -> bool {
+        match self {
+            Self::Overloaded => true,
+            Self::Unavailable { dependency, .. } => *dependency == "database",
+            _ => false,
+        }
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {

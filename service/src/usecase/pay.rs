@@ -26,14 +26,15 @@ impl Booking {
     ) -> Result<Receipt, Failure> {
         let this = self.clone();
         let change = async move { this.pay_through(token, reservation, key, trace_parent).await };
-        let result = self.carry_through(change).await;
-        let outcome = match &result {
-            Ok((_, true)) => "replayed",
-            Ok((_, false)) => "paid",
-            Err(failure) => refusal_name(failure),
-        };
-        self.metrics.payments.with_label_values(&[outcome]).inc();
-        result.map(|(receipt, _)| receipt)
+        let paid = self.carry_through(change, |metrics, result| {
+            let outcome = match result {
+                Ok((_, true)) => "replayed",
+                Ok((_, false)) => "paid",
+                Err(failure) => refusal_name(failure),
+            };
+            metrics.payments.with_label_values(&[outcome]).inc();
+        });
+        paid.await.map(|(receipt, _)| receipt)
     }
 
     async fn pay_through(
@@ -50,8 +51,8 @@ impl Booking {
             },
             Err(refusal) => refusal,
         };
-        // An overload or a database that is away would only fail again.
-        if matches!(refusal, Failure::Overloaded | Failure::Unavailable { .. }) {
+        // The key is looked up whatever the refusal: also when only the waiting room is away.
+        if refusal.is_of_the_database() {
             return Err(refusal);
         }
         match self.seen("payment_by_key", self.store.payment_by_key(token.user, &key).await)? {

@@ -29,16 +29,16 @@ impl Booking {
         key: IdempotencyKey,
     ) -> Result<Reservation, Failure> {
         let this = self.clone();
-        let result = self
-            .carry_through(async move { this.hold_through(token, seat, key).await })
-            .await;
-        let outcome = match &result {
-            Ok((_, true)) => "replayed",
-            Ok((_, false)) => "held",
-            Err(failure) => refusal_name(failure),
-        };
-        self.metrics.reservations.with_label_values(&[outcome]).inc();
-        result.map(|(reservation, _)| reservation)
+        let change = async move { this.hold_through(token, seat, key).await };
+        let held = self.carry_through(change, |metrics, result| {
+            let outcome = match result {
+                Ok((_, true)) => "replayed",
+                Ok((_, false)) => "held",
+                Err(failure) => refusal_name(failure),
+            };
+            metrics.reservations.with_label_values(&[outcome]).inc();
+        });
+        held.await.map(|(reservation, _)| reservation)
     }
 
     async fn hold_through(&self, token: QueueToken, seat: SeatId, key: IdempotencyKey) -> Result<Answer, Failure> {
@@ -49,9 +49,9 @@ impl Booking {
             },
             Err(refusal) => refusal,
         };
-        // The key is looked up only now: a hold that succeeds pays nothing for it.
-        let seat_or_key_taken = matches!(refusal, Failure::SeatTaken | Failure::Internal(_));
-        if !seat_or_key_taken && !matches!(refusal, Failure::NotAdmitted | Failure::TokenGone | Failure::Conflict) {
+        // The key is looked up only now, so that a hold that succeeds pays nothing for it, and whatever the refusal: also
+        // when only the waiting room is away.
+        if refusal.is_of_the_database() {
             return Err(refusal);
         }
         let stored = self.store.reservation_by_key(token.user, &key).await;
@@ -185,23 +185,27 @@ impl Booking {
     /// When it is paid or expired, or there is none.
     pub async fn cancel(self: &Arc<Self>, user: UserId, id: ReservationId) -> Result<(), Failure> {
         let this = self.clone();
-        self.carry_through(async move {
+        let change = async move {
             let now = this.now();
             match this.transaction("cancel", || this.store.cancel(id, user, now)).await? {
                 Cancelled::Now(schedule) => {
                     after_commit("cancel");
                     this.invalidate(schedule).await;
-                    this.metrics.reservations.with_label_values(&["cancelled"]).inc();
-                    Ok(())
+                    Ok(true)
                 }
-                Cancelled::Already(ReservationStatus::Cancelled) => Ok(()),
+                Cancelled::Already(ReservationStatus::Cancelled) => Ok(false),
                 Cancelled::Already(ReservationStatus::Paid) => Err(Failure::AlreadyPaid),
                 // Pending cannot be: the update would have found it.
                 Cancelled::Already(ReservationStatus::Expired | ReservationStatus::Pending) => Err(Failure::Expired),
                 Cancelled::Unknown => Err(Failure::NotFound("reservation")),
             }
-        })
-        .await
+        };
+        let cancelled = self.carry_through(change, |metrics, result| {
+            if matches!(result, Ok(true)) {
+                metrics.reservations.with_label_values(&["cancelled"]).inc();
+            }
+        });
+        cancelled.await.map(|_| ())
     }
 
     /// Forgets a date's seat map after a committed change. When the cache is away, the change stands and the entry

@@ -1,25 +1,40 @@
 //! How a change is carried through: to its end although its client has gone, and again after a deadlock.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use rand::Rng as _;
 
 use super::{Booking, Failure};
+use crate::metrics::Metrics;
 use crate::store::StoreError;
 
 /// Attempts at a transaction that others keep undoing, and at a seat whose version keeps changing.
 pub(crate) const MAX_ATTEMPTS: u32 = 4;
 
 impl Booking {
-    /// Runs `change` to its end even if the request's future is dropped. Otherwise a client that hangs up between the
-    /// commit and the invalidation of the cache would leave a stale seat map behind.
-    pub(crate) async fn carry_through<T, F>(self: &Arc<Self>, change: F) -> Result<T, Failure>
+    /// Runs `change` to its end even if the request's future is dropped, and counts what became of it there. Otherwise a
+    /// client that hangs up between the commit and the invalidation of the cache would leave a stale seat map behind, and
+    /// a change that outlives its deadline would be committed and missing from the metrics.
+    pub(crate) async fn carry_through<T, F>(
+        self: &Arc<Self>,
+        change: F,
+        count: impl FnOnce(&Metrics, &Result<T, Failure>) + Send + 'static,
+    ) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
-        match self.work.spawn(change).await {
+        let metrics = self.metrics.clone();
+        let counted = async move {
+            let ended = AssertUnwindSafe(change).catch_unwind().await;
+            let result = ended.unwrap_or_else(|_panic| Err(Failure::Internal("a change panicked".into())));
+            count(&metrics, &result);
+            result
+        };
+        match self.work.spawn(counted).await {
             Ok(result) => result,
             Err(panic) => Err(Failure::Internal(Box::new(panic))),
         }

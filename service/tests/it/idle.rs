@@ -10,6 +10,9 @@ use crate::scenarios::client::fresh_key;
 const N_IDLE: u64 = 10_000;
 /// What a process opens beside the connections.
 const N_OTHER_FILES: u64 = 1_000;
+/// What the service may have open more than before, when the idle connections are gone: for its database and this
+/// client.
+const N_KEPT: f64 = 50.0;
 
 /// Lets this process, and the service that it starts, have `wanted` files open; the number that they may have now.
 /// A privileged user may raise the hard limit as well.
@@ -52,7 +55,7 @@ fn n_connections(n_files: u64, required: &str) -> Result<u64, String> {
     Ok(n_fitting)
 }
 
-/// Each takes a file, and nothing from the others.
+/// Each takes a file, and nothing from the others, and gives it back.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_idle_connections_do_no_harm() {
     let required = std::env::var("SOUNDCHECK_REQUIRE").unwrap_or_default();
@@ -68,6 +71,8 @@ async fn ten_thousand_idle_connections_do_no_harm() {
     let site = Site::seeded("50");
     let process = site.start(|_| {});
     let address = process.client.url("").replace("http://", "");
+    let open_files = || process.client.metric("process_open_fds", "");
+    let n_before = open_files().await.unwrap();
     let mut idle = Vec::new();
     for _ in 0..n_idle {
         idle.push(tokio::net::TcpStream::connect(&address).await.unwrap());
@@ -77,7 +82,7 @@ async fn ten_thousand_idle_connections_do_no_harm() {
     let seat = process.client.free_seats(&token, &site.schedule()).await.remove(0);
     process.client.hold(&token, &seat, &fresh_key()).await.expect(201, "");
     // The service holds all of them: none was refused or dropped.
-    let n_open = process.client.metric("process_open_fds", "").await.unwrap();
+    let n_open = open_files().await.unwrap();
     assert!(n_open >= n_idle as f64, "{n_open} open files for {n_idle} connections");
     let resident = process
         .client
@@ -86,6 +91,12 @@ async fn ten_thousand_idle_connections_do_no_harm() {
         .unwrap();
     assert!(resident < 300e6, "{resident} bytes for {n_idle} idle connections");
     drop(idle);
+    // A file that stayed open for each visitor would be the end of a service that runs for long.
+    let is_closed = || async { open_files().await.unwrap() <= n_before + N_KEPT };
+    process
+        .client
+        .until("the files of the connections come back", is_closed)
+        .await;
 }
 
 #[test]

@@ -4,6 +4,8 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::process::{Process, Site};
 use crate::scenarios::client::fresh_key;
@@ -68,6 +70,56 @@ async fn there_is_a_line_for_each_request_and_no_secret() {
     assert!(hold["headers"].as_str().unwrap().contains("queue-token: ***"));
     for field in ["request_id", "trace_id"] {
         assert!(hold[field].as_str().is_some_and(|id| !id.is_empty()), "{hold}");
+    }
+}
+
+/// A client that hangs up while it is being served leaves a line and a count, and no answer that nobody got.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_client_is_gone_is_logged_and_counted_as_such() {
+    // Though successes are not logged.
+    let logged = Logged::start(&["logging.sample=0", "resilience.request_timeout=60s"]);
+    let client = logged.process.client.clone();
+    let path = format!("/v1/users/{}/balance/charges", logged.site.users()[0]);
+    let mut lock = SqliteConnectOptions::new()
+        .filename(logged.site.path("booking.db"))
+        .connect()
+        .await
+        .unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let mut connection = TcpStream::connect(client.url("").replace("http://", "")).await.unwrap();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nidempotency-key: gone\r\ncontent-type: application/json\r\n\
+         content-length: 12\r\n\r\n{{\"amount\":5}}"
+    );
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let in_flight = || client.metric("booking_http_requests_in_flight", "");
+    client
+        .until("the charge is in flight", || async { in_flight().await == Some(1.0) })
+        .await;
+    drop(connection);
+    let gone = || client.metric("booking_http_request_duration_seconds_count", r#"outcome="gone""#);
+    client
+        .until("it is counted", || async { gone().await == Some(1.0) })
+        .await;
+    assert_eq!(in_flight().await, Some(0.0));
+    let of_charges = r#"route="/v1/users/{id}/balance/charges""#;
+    assert_eq!(client.metric("booking_http_requests_total", of_charges).await, None);
+    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+
+    let lines = requests(&logged.end());
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    let line = &lines[0];
+    assert_eq!(
+        (&line["level"], &line["message"]),
+        (&json!("INFO"), &json!("client gone before the answer"))
+    );
+    assert_eq!(
+        (&line["method"], &line["route"], line.get("status")),
+        (&json!("POST"), &json!("/v1/users/{id}/balance/charges"), None)
+    );
+    assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
+    for field in ["request_id", "trace_id"] {
+        assert!(line[field].as_str().is_some_and(|id| !id.is_empty()), "{line}");
     }
 }
 

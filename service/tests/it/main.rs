@@ -9,6 +9,7 @@ mod booking;
 mod idle;
 mod layering;
 mod logs;
+mod measured;
 mod messaging;
 mod mutants;
 mod openapi;

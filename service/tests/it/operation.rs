@@ -1,5 +1,7 @@
 //! Health, metrics, overload, trouble with the database, stopping.
 
+use std::time::{Duration, Instant};
+
 use booking_service::admin::dataset::Shape;
 use futures::future::join_all;
 use sqlx::ConnectOptions as _;
@@ -62,6 +64,42 @@ async fn the_info_series_names_every_switch() {
         r#"{switch="resilience.mode",value="off"} 1"#,
     ];
     assert_eq!(shown, expected);
+}
+
+/// What the cache can count is 0 before anything happened, and what it cannot count is missing: a share of nothing is
+/// none, and not 0.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cache_counts_from_0_and_only_what_can_be() {
+    let local = [
+        r#"booking_cache_loads_total{reason="miss"} 0"#,
+        r#"booking_cache_requests_total{layer="database",result="miss"} 0"#,
+        r#"booking_cache_requests_total{layer="local",result="hit"} 0"#,
+    ];
+    let refreshed = [
+        &[local[0], r#"booking_cache_loads_total{reason="refresh"} 0"#],
+        &local[1..],
+    ]
+    .concat();
+    for (settings, expected) in [
+        (
+            ["cache.mode=off", "cache.stampede=none"],
+            &[r#"booking_cache_loads_total{reason="off"} 0"#][..],
+        ),
+        (["cache.mode=local", "cache.stampede=single-flight"], &local),
+        (["cache.mode=local", "cache.stampede=early-refresh"], &refreshed),
+    ] {
+        let app = TestApp::small(&settings).await;
+        let metrics = app.client.metrics().await;
+        let shown: Vec<_> = metrics
+            .lines()
+            .filter(|line| {
+                ["booking_cache_loads_total{", "booking_cache_requests_total"]
+                    .iter()
+                    .any(|name| line.starts_with(name))
+            })
+            .collect();
+        assert_eq!(shown, expected, "{settings:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,6 +189,79 @@ async fn overload_is_shed_before_any_work_and_passes() {
     );
     sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
     assert!(client.balance(&app.users[0]).await > 0);
+}
+
+/// What `resilience` does, it does not when it is off: nothing is shed, and no request is cut off at its deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_resilience_nothing_is_shed_or_cut_off() {
+    let settings = [
+        "resilience=off",
+        "resilience.max_in_flight=1",
+        "resilience.request_timeout=300ms",
+    ];
+    let app = TestApp::small(&settings).await;
+    let client = &app.client;
+    let mut lock = SqliteConnectOptions::new()
+        .filename(app.database())
+        .connect()
+        .await
+        .unwrap();
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let stuck = client.charge(&app.users[0], 5, "stuck");
+    let others = async {
+        let in_flight = || async { client.metric("booking_http_requests_in_flight", "").await == Some(1.0) };
+        client.until("the charge is in flight", in_flight).await;
+        let begun = Instant::now();
+        // Each beside the charge, the last ones long after its deadline.
+        client
+            .until("the deadline is over", || async {
+                client.balance(&app.users[1]).await;
+                begun.elapsed() > Duration::from_millis(900)
+            })
+            .await;
+        assert!(in_flight().await, "the charge was cut off");
+        sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    };
+    let (stuck, ()) = futures::join!(stuck, others);
+    stuck.expect(200, "");
+    assert_eq!(client.metric("booking_http_shed_total", "").await, Some(0.0));
+    assert_eq!(client.metric("booking_http_deadline_exceeded_total", "").await, None);
+}
+
+/// With `early-refresh` one reader of an old entry has it read anew, and is answered from the cache meanwhile: nobody ever
+/// waits for the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_refreshed_before_it_ends() {
+    let settings = [
+        "cache.mode=local",
+        "cache.stampede=early-refresh",
+        "cache.ttl=100m",
+        "queue.active_ttl=10h",
+    ];
+    let app = TestApp::small(&settings).await;
+    let client = &app.client;
+    let token = client.admitted(&app.users[0]).await;
+    let read = || async {
+        client.seats(&token, &app.schedules[0]).await.expect(200, "");
+    };
+    let loads = |reason: &'static str| client.metric("booking_cache_loads_total", reason);
+    let at = |minutes: u64| client.shift_clock(Duration::from_secs(minutes * 60));
+    read().await;
+    at(75).await;
+    read().await;
+    assert_eq!((loads("miss").await, loads("refresh").await), (Some(1.0), Some(0.0)));
+    at(85).await;
+    read().await;
+    let stored = || client.metric("booking_cache_fills_total", "stored");
+    client
+        .until("it is read anew", || async { stored().await == Some(2.0) })
+        .await;
+    // After the end of the first, and before the second one is old.
+    at(150).await;
+    read().await;
+    assert_eq!((loads("miss").await, loads("refresh").await), (Some(1.0), Some(1.0)));
+    let hits = client.metric("booking_cache_requests_total", r#"result="hit""#);
+    assert_eq!(hits.await, Some(3.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

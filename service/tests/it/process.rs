@@ -297,15 +297,16 @@ async fn a_crash_between_commit_and_answer_is_found_out_by_the_key() {
     assert_eq!(of_kind(&site.audit(), "reservation").count(), 1);
 }
 
-/// The deadline passes between the commit and the answer: 504, the work is not undone, and the key tells what became of
-/// it.
+/// The deadline passes between the commit and the answer: 504, the work is not undone, the metrics count it once, and the
+/// key tells what became of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_during_the_work_is_told_as_such_and_the_key_gives_the_answer() {
     let site = Site::seeded("50");
     let (user, schedule) = (&site.users()[0], site.schedule());
     let process = site.start(|command| {
         // Well after the deadline of two seconds, and once alone.
-        command.env("FAILPOINTS", "hold-after-commit=1*sleep(4000)");
+        let late = ["hold", "pay", "charge"].map(|change| format!("{change}-after-commit=1*sleep(4000)"));
+        command.env("FAILPOINTS", late.join(";"));
     });
     let client = &process.client;
     let token = client.admitted(user).await;
@@ -326,10 +327,28 @@ async fn a_deadline_during_the_work_is_told_as_such_and_the_key_gives_the_answer
     client
         .until("the key has its answer", || async { held().await.status == 201 })
         .await;
-    let held = held().await.expect(201, "");
+    let reservation = held().await.expect(201, "").text("reservation_id");
+    let paid = || client.pay(&token, &reservation, "late");
+    paid().await.expect(504, "deadline");
     client
-        .pay(&token, &held.text("reservation_id"), "late")
-        .await
-        .expect(200, "");
+        .until("the payment has its answer", || async { paid().await.status == 200 })
+        .await;
+    let charged = || client.charge(user, 5, "late");
+    charged().await.expect(504, "deadline");
+    client
+        .until("the charge has its answer", || async { charged().await.status == 200 })
+        .await;
+    for (name, done) in [
+        ("booking_reservations_total", "held"),
+        ("booking_payments_total", "paid"),
+        ("booking_charges_total", "charged"),
+    ] {
+        let label = format!(r#"outcome="{done}""#);
+        let n = || client.metric(name, &label);
+        // The work that nobody waits for any more ends a moment after the key has its answer.
+        client
+            .until("the change is counted", || async { n().await == Some(1.0) })
+            .await;
+    }
     assert_eq!(of_kind(&site.audit(), "reservation").count(), 1);
 }

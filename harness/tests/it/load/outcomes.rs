@@ -78,3 +78,30 @@ async fn every_journey_reaches_its_end_on_a_service_that_always_agrees() {
         );
     }
 }
+
+/// Who finds nothing left has been served, holds nothing, and leaves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_nothing_left_ends_sold_out() {
+    let clock = RunClock::start();
+    let journeys = [
+        (JourneyKind::Browse, Endpoint::JourneyBrowse),
+        (JourneyKind::Book, Endpoint::JourneyBook),
+        (JourneyKind::Abandon, Endpoint::JourneyAbandon),
+    ];
+    for manner in [Manner::NoDates, Manner::NoSeats] {
+        for (kind, journey) in journeys {
+            let stub = Stub::start(Duration::ZERO, clock);
+            stub.set(manner.clone());
+            let run = run(&stub, scenario(kind, 50.0, 0.2, 5), clock, LoadHandle::new()).await;
+            let case = format!("{manner:?}, {kind:?}: {:?}", run.recorder.causes());
+            assert_eq!(run.count(journey, Outcome::SoldOut), 10, "{case}");
+            assert_eq!(run.outcome.total.ok, 10, "{case}");
+            let asked = stub.script.asked.lock().unwrap();
+            let n_asked = |what: &str| asked.iter().filter(|asked| asked.contains(what)).count();
+            let n_maps = if matches!(manner, Manner::NoSeats) { 10 } else { 0 };
+            assert_eq!(n_asked("/seats"), n_maps, "{case}: {asked:?}");
+            assert_eq!(n_asked("/v1/reservations"), 0, "{case}: {asked:?}");
+            assert_eq!(n_asked("DELETE /v1/queue/token"), 10, "{case}: {asked:?}");
+        }
+    }
+}

@@ -15,6 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 #[derive(Clone, Debug)]
 pub(crate) enum Manner {
     Answer,
+    /// No date has seats left.
+    NoDates,
+    /// A date has seats left by its list, and its seat map is empty: others were faster.
+    NoSeats,
     /// A status and a problem's code; an empty code sends a body that is no problem document.
     Refuse(u16, &'static str),
     /// A success whose body is not what it should be.
@@ -159,7 +163,7 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream).await {
         if request.id.starts_with("set-up") {
-            let text = answer(&request);
+            let text = answer(&request, IN_STOCK);
             stream.get_mut().write_all(text.as_bytes()).await.unwrap();
             continue;
         }
@@ -179,7 +183,15 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
         }
         let manner = script.manner.lock().unwrap().clone();
         let text = match manner {
-            Manner::Answer => answer(&request),
+            Manner::Answer => answer(&request, IN_STOCK),
+            Manner::NoDates => answer(&request, Stock { left: 0, ..IN_STOCK }),
+            Manner::NoSeats => answer(
+                &request,
+                Stock {
+                    has_seats: false,
+                    ..IN_STOCK
+                },
+            ),
             Manner::Refuse(status, "") => http(status, "<html>no</html>"),
             Manner::Refuse(status, code) => http(
                 status,
@@ -203,7 +215,21 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
     }
 }
 
-fn answer(request: &Request) -> String {
+/// What there is to sell.
+#[derive(Clone, Copy)]
+struct Stock {
+    /// By the list of dates.
+    left: u32,
+    /// On the seat map.
+    has_seats: bool,
+}
+
+const IN_STOCK: Stock = Stock {
+    left: 1,
+    has_seats: true,
+};
+
+fn answer(request: &Request, stock: Stock) -> String {
     const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
     let until = "2030-01-01T00:00:00.000Z";
     let body = match (request.method.as_str(), request.path.as_str()) {
@@ -211,11 +237,14 @@ fn answer(request: &Request) -> String {
             format!(r#"{{"token":"t","state":"active","position":0,"estimated_wait_ms":0,"expires_at":"{until}"}}"#)
         }
         ("GET", path) if path.ends_with("/seats") => {
-            format!(r#"{{"schedule_id":"{ID}","seats":[{{"seat_id":"{ID}","number":1,"price":100}}]}}"#)
+            let seat = format!(r#"{{"seat_id":"{ID}","number":1,"price":100}}"#);
+            let seats = if stock.has_seats { seat } else { String::new() };
+            format!(r#"{{"schedule_id":"{ID}","seats":[{seats}]}}"#)
         }
         ("GET", path) if path.contains("/schedules") => {
+            let left = stock.left;
             format!(
-                r#"{{"concert_id":"{ID}","schedules":[{{"schedule_id":"{ID}","starts_at":"{until}","seats_left":1}}],"next_cursor":null}}"#
+                r#"{{"concert_id":"{ID}","schedules":[{{"schedule_id":"{ID}","starts_at":"{until}","seats_left":{left}}}],"next_cursor":null}}"#
             )
         }
         ("POST", "/v1/reservations") => format!(

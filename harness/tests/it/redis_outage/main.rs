@@ -4,8 +4,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../../../service/tests/it/scenarios/mod.rs"]
+pub mod scenarios;
 #[path = "../support/mod.rs"]
 mod support;
+
+mod replays;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

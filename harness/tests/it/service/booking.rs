@@ -186,6 +186,34 @@ async fn a_locked_seat_is_a_conflict_and_is_free_again_afterwards() {
     store.close().await;
 }
 
+/// A row lock that outlasts every patience, and keys that were answered before it: they have their answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_key_has_its_answer_though_its_rows_are_locked() {
+    let Some(app) = TestApp::with(SMALL, &["resilience.request_timeout=4s"]).await else {
+        return;
+    };
+    let (client, user) = (&app.client, &app.users[0]);
+    let store = app.store().await;
+    let seat = app.seats(0).await.remove(0);
+    let token = client.admitted(user).await;
+    let held = client.hold(&token, &seat, "known").await.expect(201, "");
+    let charged = client.charge(user, 5, "known").await.expect(200, "");
+    let mut lock = pool(&store).begin().await.unwrap();
+    for rows in ["SELECT id FROM seats FOR UPDATE", "SELECT id FROM users FOR UPDATE"] {
+        sqlx::query(rows).fetch_all(&mut *lock).await.unwrap();
+    }
+    assert_eq!(client.hold(&token, &seat, "known").await, held);
+    assert_eq!(client.charge(user, 5, "known").await, charged);
+    client
+        .charge(user, 6, "known")
+        .await
+        .expect(422, "idempotency-mismatch");
+    client.charge(user, 5, "new").await.expect(409, "conflict");
+    lock.rollback().await.unwrap();
+    client.charge(user, 5, "new").await.expect(200, "");
+    store.close().await;
+}
+
 /// A payment that began in time, and reached the database when the hold was over and its seat somebody else's: it has
 /// come too late, and nobody has sold a seat twice.
 #[tokio::test(flavor = "multi_thread")]

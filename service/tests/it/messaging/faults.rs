@@ -62,6 +62,22 @@ async fn a_crash_between_produce_and_mark_is_absorbed() {
     other.stop().await;
 }
 
+/// A single record that its handler does not let go of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_stuck_shows_as_lag() {
+    let world = World::new("fault_stuck").await;
+    let instance = world.start(&[]).await;
+    let lag = || instance.metrics.consumer_lag_seconds.with_label_values(&["main"]).get();
+    fail::cfg("fault_stuck/consumer-handler", "1*sleep(6000)").unwrap();
+    let event = world.pay(&instance, 1).await;
+    until("its age shows while it is handled", async || lag() >= 1.5).await;
+    assert_eq!(world.n_tickets().await, 0, "it is being handled");
+    world.until_drained(1).await;
+    until("the lag is over", async || lag() == 0.0).await;
+    world.assert_exactly_once(&[event]).await;
+    instance.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_database_costs_no_attempts() {
     let world = World::new("fault_database").await;
