@@ -286,7 +286,21 @@ fn add(sum: &mut Option<f64>, more: Option<f64>) {
     }
 }
 
+/// A part that nobody counted has no ratio: a counter that was lost would read as a perfect cache.
 fn ratio(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
-    let whole = whole.filter(|whole| *whole > 0.0)?;
-    Some(part.unwrap_or(0.0) / whole)
+    Some(part? / whole.filter(|whole| *whole > 0.0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_counted_is_no_ratio() {
+        assert_eq!(ratio(Some(1.0), Some(4.0)), Some(0.25));
+        assert_eq!(ratio(Some(0.0), Some(4.0)), Some(0.0));
+        assert_eq!(ratio(None, Some(4.0)), None);
+        assert_eq!(ratio(Some(1.0), Some(0.0)), None);
+        assert_eq!(ratio(Some(1.0), None), None);
+    }
 }
