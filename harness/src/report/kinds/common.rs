@@ -12,7 +12,7 @@ use crate::recording::event::{Accounting, What};
 use crate::recording::{Endpoint, Event, Manifest, Recording};
 use crate::report::kinds::evidence;
 use crate::report::{Badge, Badges, Cell, Column, EffectLine, Estimate, RawLink, Table, Text};
-use crate::units::Ratio;
+use crate::units::{Nanos, Ratio};
 use crate::verdict::ledger::{LedgerReport, Overall, Verdict as Ruling};
 use crate::verdict::lint::{Missing, Rule};
 
@@ -85,10 +85,10 @@ pub(super) fn accounting(events: &[Event]) -> Accounting {
 }
 
 /// Whether the run can be trusted.
-pub(super) fn badges(ledger: &LedgerReport, events: &[Event], doubts: &[String]) -> Badges {
+pub(super) fn badges(ledger: &LedgerReport, events: &[Event], doubts: &[String], lag_p99: Option<Nanos>) -> Badges {
     Badges {
         invariants: invariants_badge(ledger),
-        generator: generator_badge(events, doubts),
+        generator: generator_badge(&accounting(events), doubts, lag_p99),
     }
 }
 
@@ -144,18 +144,19 @@ fn invariants_badge(ledger: &LedgerReport) -> Badge {
     }
 }
 
-fn generator_badge(events: &[Event], doubts: &[String]) -> Badge {
-    let sum = accounting(events);
+/// Whether what was offered left when it was due.
+fn generator_badge(sum: &Accounting, doubts: &[String], lag_p99: Option<Nanos>) -> Badge {
     if sum.scheduled == 0 {
         return Badge::unknown("no arrival was accounted for");
     }
     let count = |n: u64| format::quantity(Unit::Count, Some(n as f64));
     let detail = format!(
-        "{} of {} scheduled arrivals started, {} dropped, {} late",
+        "{} of {} scheduled arrivals started, {} dropped, {} late; lag p99 {}",
         count(sum.started),
         count(sum.scheduled),
         count(sum.dropped),
-        count(sum.late)
+        count(sum.late),
+        format::quantity(Unit::Seconds, lag_p99.map(Nanos::as_secs_f64))
     );
     let imbalances = sum.imbalances();
     if !imbalances.is_empty() {
@@ -452,4 +453,34 @@ pub(super) fn command(manifest: &Manifest) -> String {
 pub(super) fn recorded(manifest: &Manifest) -> String {
     let at = jiff::Timestamp::from_nanosecond(i128::from(manifest.clock.unix_ns)).unwrap_or_default();
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generators_badge_tells_what_left_and_how_late() {
+        let sum = Accounting {
+            scheduled: 1_010,
+            started: 1_000,
+            dropped: 10,
+            ok: 1_000,
+            late: 3,
+            ..Accounting::default()
+        };
+        let badge = generator_badge(&sum, &[], Some(Nanos(350_000)));
+        assert_eq!(
+            badge.detail,
+            "1,000 of 1,010 scheduled arrivals started, 10 dropped, 3 late; lag p99 350\u{a0}µs"
+        );
+        let unmeasured = generator_badge(&sum, &[], None);
+        assert!(unmeasured.detail.ends_with("lag p99 n/a"), "{}", unmeasured.detail);
+        let in_doubt = generator_badge(&sum, &["base: too late".to_owned()], None);
+        assert!(
+            in_doubt.detail.ends_with("lag p99 n/a; base: too late"),
+            "{}",
+            in_doubt.detail
+        );
+    }
 }

@@ -30,6 +30,8 @@ pub(super) struct Context<'a> {
     pub(super) doubts: Vec<String>,
     /// Doubts about response times, on which no claim here rests.
     pub(super) lag: Vec<String>,
+    /// The 99th percentile of the generator's lag, of the variant with the longest.
+    pub(super) lag_p99: Option<Nanos>,
 }
 
 impl Context<'_> {
@@ -39,7 +41,7 @@ impl Context<'_> {
 
     /// A document with its head filled in and nothing said yet.
     pub(super) fn opening(&self, title: &str) -> Document {
-        let badges: Badges = common::badges(self.ledger, &self.experiment.events, &self.doubts);
+        let badges: Badges = common::badges(self.ledger, &self.experiment.events, &self.doubts, self.lag_p99);
         super::blank(self.recording, title, badges)
     }
 

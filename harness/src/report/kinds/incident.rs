@@ -49,7 +49,7 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
     let ledger = ledger::verify(recording)?;
     let mut validity = validity::validity(recording)?;
     validity.doubts.append(&mut validity.lag);
-    let badges = common::badges(&ledger, &events, &validity.doubts);
+    let badges = common::badges(&ledger, &events, &validity.doubts, validity.lag_p99);
     let mut document = blank(
         recording,
         &format!("Incident: {} for ten seconds", plan.fault.words()),

@@ -92,6 +92,7 @@ fn experiment(recording: &Recording) -> Result<Document, KindError> {
         ledger: &ledger,
         doubts: validity.doubts,
         lag: validity.lag,
+        lag_p99: validity.lag_p99,
     };
     Ok(if plan.kind == "index" {
         index::document(&context)

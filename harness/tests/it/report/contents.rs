@@ -31,9 +31,15 @@ impl Read {
             "nobody knows which build this was"
         );
         let names = recording.manifest().variants.iter().map(|variant| variant.name.clone());
+        let document = kinds::document(&recording).unwrap();
+        let generator = &document.badges.generator.detail;
+        assert!(
+            generator.contains("lag p99 ") && !generator.contains("n/a"),
+            "{generator}"
+        );
         Self {
             events: recording.events().unwrap(),
-            document: kinds::document(&recording).unwrap(),
+            document,
             plan: recording.plan().unwrap().unwrap(),
             names: names.collect(),
         }
