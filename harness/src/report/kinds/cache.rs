@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::common::{self, Comparison};
 use super::context::Context;
 use super::evidence;
-use crate::analysis::compare::{Metric, Slice};
+use crate::analysis::compare::Slice;
 use crate::chart::{
     Axis, Bar, BarGroup, Bars, Cdf, Curve, CurveStyle, Effects, Figure, Key, Panel, ShareAxis, Timeline,
 };
@@ -31,9 +31,9 @@ pub(super) fn document(context: &Context<'_>) -> Document {
         return context.unknown(document, "the recording holds none of the planned variants");
     };
 
-    let reads = context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P50, Metric::P95]);
-    let writes = context.compare(&slices, &places, group, Endpoint::Hold, &[Metric::P50, Metric::P95]);
-    let tails = context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P99]);
+    let reads = context.claims(&slices, &places, group, Endpoint::Seats);
+    let writes = context.warnings(&slices, &places, group, Endpoint::Hold);
+    let tails = context.tails(&slices, &places, group, Endpoint::Seats);
 
     (document.verdict, document.sentence) = verdict(context, &reads, baseline.1);
     document.effects = context.effects(reads.iter(), document.verdict);
@@ -264,7 +264,7 @@ fn got_worse(
     places: &BTreeMap<String, u16>,
     slices: &[Slice],
     writes: &[Comparison],
-    tails: &[Comparison],
+    tails: &[Text],
     candidates: &[(u16, &str)],
 ) -> GotWorse {
     if candidates.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::analysis::compare::{self, FEWEST_REQUESTS, Metric, Pairs, Slice, Tally};
 use crate::analysis::effect::{self, Effect, NoiseFloor};
-use crate::analysis::quantile::Value;
+use crate::analysis::quantile::{self, Value};
 use crate::chart::{CdfCurve, Decision, EffectRow, Key};
 use crate::format::{self, Unit};
 use crate::plan::Group;
@@ -370,6 +370,21 @@ pub(super) fn latency_cells(slices: &[Slice], variant: u16, endpoint: Endpoint) 
     }
     cells.push(Cell::count(tally.map(|tally| tally.failures)));
     cells
+}
+
+/// A quantile in a sentence, with its interval where there is one.
+pub(super) fn tail_text(estimate: Option<quantile::Estimate>) -> String {
+    let Some(estimate) = estimate else {
+        return format::MISSING.to_owned();
+    };
+    let seconds = |value: Value| value.finite().map(|ns| ns as f64 / 1e9);
+    let Some(point) = seconds(estimate.value) else {
+        return "no answer".to_owned();
+    };
+    match (estimate.lower.and_then(seconds), estimate.upper.and_then(seconds)) {
+        (Some(low), Some(high)) => format::interval(Unit::Seconds, point, low, high),
+        _ => format::quantity(Unit::Seconds, Some(point)),
+    }
 }
 
 /// The columns that [`latency_cells`] fills.

@@ -6,8 +6,9 @@ use super::common::{self, Comparison};
 use super::evidence::{self, Sides};
 use crate::analysis::compare::{self, FEWEST_REQUESTS, Metric, Slice};
 use crate::analysis::digest::is_seat_map;
-use crate::analysis::effect::{self, Scale};
+use crate::analysis::effect::{self, SIGNIFICANCE, Scale};
 use crate::analysis::experiment::{Experiment, edge_source};
+use crate::analysis::quantile::Estimate;
 use crate::chart::{Chart, Decision, Figure};
 use crate::format::{self, Unit};
 use crate::plan::{ExperimentPlan, Group};
@@ -17,8 +18,17 @@ use crate::report::{
     Badges, Block, Callout, Cell, ChartBlock, Column, Document, EffectLine, GotWorse, Section, Table, Text, Tone,
     Verdict,
 };
-use crate::units::Nanos;
+use crate::units::{Nanos, Ratio};
 use crate::verdict::ledger::{LedgerReport, Overall};
+
+/// What is claimed of each candidate. p99 is not among it: in one slice it rests on a handful of requests.
+const CLAIMED: [Metric; 2] = [Metric::P50, Metric::P95];
+
+/// How many claims the head of a plan's report makes.
+fn n_claims(plan: &ExperimentPlan) -> usize {
+    let candidates = |group: &Group| group.arms.iter().skip(1).filter(|arm| !arm.is_control()).count();
+    CLAIMED.len() * plan.groups.iter().map(candidates).sum::<usize>()
+}
 
 /// What the kinds are built from.
 #[derive(Debug)]
@@ -72,14 +82,36 @@ impl Context<'_> {
         Some(((place(&baseline.name)?, baseline.name.as_str()), candidates))
     }
 
-    /// Every candidate against the baseline on every metric, each with the noise floor of its metric.
-    pub(super) fn compare(
+    /// The claims of the head: the level is shared among all of them, since the best of many looks good by chance.
+    pub(super) fn claims(
         &self,
         slices: &[Slice],
         places: &BTreeMap<String, u16>,
         group: &Group,
         endpoint: Endpoint,
-        metrics: &[Metric],
+    ) -> Vec<Comparison> {
+        self.compare(slices, places, group, endpoint, effect::shared(n_claims(self.plan)))
+    }
+
+    /// What a gain may cost, each tested on its own: an alarm too many is cheaper than a cost that is missed.
+    pub(super) fn warnings(
+        &self,
+        slices: &[Slice],
+        places: &BTreeMap<String, u16>,
+        group: &Group,
+        endpoint: Endpoint,
+    ) -> Vec<Comparison> {
+        self.compare(slices, places, group, endpoint, SIGNIFICANCE)
+    }
+
+    /// Every candidate against the baseline on every metric, each with the noise floor of its metric.
+    fn compare(
+        &self,
+        slices: &[Slice],
+        places: &BTreeMap<String, u16>,
+        group: &Group,
+        endpoint: Endpoint,
+        level: f64,
     ) -> Vec<Comparison> {
         let Some((baseline, candidates)) = self.sides(group, places) else {
             return Vec::new();
@@ -87,11 +119,11 @@ impl Context<'_> {
         let control = group.control().and_then(|arm| places.get(&arm.name).copied());
         let seed = self.plan.seed;
         let mut found = Vec::new();
-        for metric in metrics {
-            let floor = common::floor(slices, baseline.0, control, endpoint, *metric, seed);
+        for metric in CLAIMED {
+            let floor = common::floor(slices, baseline.0, control, endpoint, metric, seed);
             for candidate in &candidates {
-                let pairs = compare::pairs(slices, baseline.0, candidate.0, |e| e == endpoint, *metric);
-                let effect = effect::effect(Scale::Ratio, &pairs.blocks, floor, seed);
+                let pairs = compare::pairs(slices, baseline.0, candidate.0, |e| e == endpoint, metric);
+                let effect = effect::effect(Scale::Ratio, &pairs.blocks, floor, level, seed);
                 let sides = Sides {
                     group,
                     baseline,
@@ -102,12 +134,12 @@ impl Context<'_> {
                     claim: format!(
                         "{} {}, {} against {}",
                         common::words(endpoint),
-                        common::metric_words(*metric),
+                        common::metric_words(metric),
                         candidate.1,
                         baseline.1
                     ),
                     candidate: candidate.1.to_owned(),
-                    metric: *metric,
+                    metric,
                     missing: evidence::of_service_time(self, slices, sides, &effect),
                     effect,
                     pairs,
@@ -319,11 +351,11 @@ impl Context<'_> {
         places: &BTreeMap<String, u16>,
         slices: &[Slice],
         writes: &[Comparison],
-        tails: &[Comparison],
+        tails: &[Text],
         why: &str,
     ) -> GotWorse {
         let mut list = Vec::new();
-        for comparison in writes.iter().chain(tails) {
+        for comparison in writes {
             let estimate = || {
                 comparison.ratio().map_or_else(
                     || format::MISSING.to_owned(),
@@ -341,6 +373,7 @@ impl Context<'_> {
             };
             list.push(Text::marked(&format!("{}: {said}", comparison.claim)));
         }
+        list.extend_from_slice(tails);
         let mut columns = vec![Column::text("Variant")];
         columns.extend(common::latency_columns(common::words(Endpoint::Hold)));
         let mut table = Table::new("Holds over all slices, with 95 % intervals", columns);
@@ -355,7 +388,9 @@ impl Context<'_> {
             return GotWorse::unknown("no write was compared");
         }
         GotWorse::of(
-            Text::plain(format!("{why} Writes and tails, variant against baseline:")),
+            Text::plain(format!(
+                "{why} Writes, variant against baseline, each tested at 1 % on its own; and tails, which only advise:"
+            )),
             [
                 Block::List {
                     ordered: false,
@@ -366,13 +401,46 @@ impl Context<'_> {
         )
     }
 
+    /// The tail of each candidate and of the baseline, from the histograms of all slices. It advises and decides nothing.
+    pub(super) fn tails(
+        &self,
+        slices: &[Slice],
+        places: &BTreeMap<String, u16>,
+        group: &Group,
+        endpoint: Endpoint,
+    ) -> Vec<Text> {
+        let Some((baseline, candidates)) = self.sides(group, places) else {
+            return Vec::new();
+        };
+        let p99 = |place| compare::merged_quantile(slices, place, |e| e == endpoint, Ratio(0.99), Ratio(0.95));
+        let before = p99(baseline.0);
+        candidates
+            .iter()
+            .map(|(place, name)| {
+                let after = p99(*place);
+                let seconds = |estimate: Option<Estimate>| Some(estimate?.value.finite()? as f64 / 1e9);
+                let ratio = seconds(after).zip(seconds(before)).filter(|(_, before)| *before > 0.0);
+                Text::plain(format!(
+                    "{} p99, {name} against {}: {} against {}, {}; advisory",
+                    common::words(endpoint),
+                    baseline.1,
+                    common::tail_text(after),
+                    common::tail_text(before),
+                    format::quantity(Unit::Ratio, ratio.map(|(after, before)| after / before)),
+                ))
+            })
+            .collect()
+    }
+
     /// Method and warnings.
     pub(super) fn notes(&self, group: &Group) -> Vec<Text> {
         let design = &group.design;
         let mut notes = vec![Text::plain(format!(
-            "Method: every variant is a live process on one stack with data of its own from one seed. A block holds one slice of {} ms of each variant in seeded random order, of which the first 250 ms and requests across an edge are left out; after every {} blocks all variants are launched again. Per block the ratio to the baseline is taken; the exact two-sided signed-rank test decides at 1 %, a bootstrap-t over blocks gives the 95 % interval, and the baseline run twice gives the noise floor. Failed requests count as endlessly slow. Slices with fewer than {FEWEST_REQUESTS} requests are said to be thin.",
+            "Method: every variant is a live process on one stack with data of its own from one seed. A block holds one slice of {} ms of each variant in seeded random order, of which the first 250 ms and requests across an edge are left out; after every {} blocks all variants are launched again. Per block the ratio to the baseline is taken; the exact two-sided signed-rank test decides, a bootstrap-t over blocks gives the 95 % interval, and the baseline run twice gives the noise floor. The {} claims at the head share an error of 1 %, so that each is tested at {} (Bonferroni); the sentence names the smallest ratio of those shown, whose interval is not widened for being chosen. Costs are tested at 1 % each, since an alarm too many is cheaper there than a cost that is missed. p99 rests on too few requests a slice to decide anything: it is read from the histograms of all slices, and advises. Failed requests count as endlessly slow. Slices with fewer than {FEWEST_REQUESTS} requests are said to be thin.",
             design.slice_ms,
-            design.blocks / design.launches.max(1)
+            design.blocks / design.launches.max(1),
+            n_claims(self.plan),
+            format::quantity(Unit::Percent, Some(100.0 * effect::shared(n_claims(self.plan))))
         ))];
         for event in &self.experiment.events {
             if let What::Note {
@@ -390,5 +458,40 @@ impl Context<'_> {
             )));
         }
         notes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Profile;
+    use crate::plan::spec::{self, Engine};
+
+    /// Blocks that all agree have a p value of 2 / 2^blocks; no test of fewer could show what all of them show.
+    #[track_caller]
+    fn check(plan: &ExperimentPlan, expected: usize) {
+        let n = n_claims(plan);
+        assert_eq!(n, expected, "{} {:?}", plan.kind, plan.profile);
+        for group in &plan.groups {
+            let smallest = 2.0_f64.powi(1 - i32::try_from(group.design.blocks).unwrap());
+            assert!(
+                smallest <= effect::shared(n),
+                "{} {:?}: {n} claims of {} blocks could never be shown",
+                plan.kind,
+                plan.profile,
+                group.design.blocks
+            );
+        }
+    }
+
+    #[test]
+    fn every_plan_has_blocks_enough_for_all_of_its_claims() {
+        for profile in [Profile::Smoke, Profile::Quick, Profile::Full] {
+            check(&spec::cache(Engine::MySql, profile, 1), 4);
+            check(&spec::cache(Engine::Sqlite, profile, 1), 2);
+        }
+        check(&spec::index(Profile::Smoke, 1), 6);
+        check(&spec::index(Profile::Quick, 1), 12);
+        check(&spec::index(Profile::Full, 1), 18);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::common::{self, Comparison};
 use super::context::Context;
 use super::evidence;
-use crate::analysis::compare::{Metric, Slice, merged_quantile};
+use crate::analysis::compare::{Slice, merged_quantile};
 use crate::chart::{Axis, Bar, BarGroup, Bars, Effects, Figure, Key, Scaling, ScalingCurve, ScalingPoint};
 use crate::format::Unit;
 use crate::plan::{Arm, Group, INDEXES};
@@ -23,11 +23,8 @@ pub(super) fn document(context: &Context<'_>) -> Document {
     let mut writes = Vec::new();
     for group in &context.plan.groups {
         let places = common::places(context.manifest(), group);
-        reads.push((
-            group,
-            context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P50, Metric::P95]),
-        ));
-        writes.extend(context.compare(&slices, &places, group, Endpoint::Hold, &[Metric::P50, Metric::P95]));
+        reads.push((group, context.claims(&slices, &places, group, Endpoint::Seats)));
+        writes.extend(context.warnings(&slices, &places, group, Endpoint::Hold));
     }
     if reads.iter().all(|(_, comparisons)| comparisons.is_empty()) {
         return context.unknown(document, "the recording holds none of the planned variants");
