@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::common::{self, Comparison};
 use super::context::Context;
-use super::evidence;
+use super::{costs, evidence};
 use crate::analysis::compare::Slice;
 use crate::chart::{
     Axis, Bar, BarGroup, Bars, Cdf, Curve, CurveStyle, Effects, Figure, Key, Panel, ShareAxis, Timeline,
@@ -12,7 +12,7 @@ use crate::chart::{
 use crate::format::Unit;
 use crate::plan::Group;
 use crate::recording::{Endpoint, event};
-use crate::report::{Cell, Column, Document, GotWorse, Section, Table, Text, Verdict};
+use crate::report::{Cell, Column, Document, Section, Table, Text, Verdict};
 
 const HITS: &str = "booking_cache_requests_total";
 const LOADS: &str = "booking_cache_loads_total";
@@ -27,13 +27,11 @@ pub(super) fn document(context: &Context<'_>) -> Document {
     };
     let places = common::places(context.manifest(), group);
     let slices = context.experiment.compared();
-    let Some((baseline, candidates)) = context.sides(group, &places) else {
+    let Some((baseline, _)) = context.sides(group, &places) else {
         return context.unknown(document, "the recording holds none of the planned variants");
     };
 
     let reads = context.claims(&slices, &places, group, Endpoint::Seats);
-    let writes = context.warnings(&slices, &places, group, Endpoint::Hold);
-    let tails = context.tails(&slices, &places, group, Endpoint::Seats);
 
     (document.verdict, document.sentence) = verdict(context, &reads, baseline.1);
     document.effects = context.effects(reads.iter(), document.verdict);
@@ -96,7 +94,7 @@ pub(super) fn document(context: &Context<'_>) -> Document {
         .push(database(context, group, &places, &keys, &subtitle));
     document.sections.push(context.probe_section(group, &places));
     document.sections.push(context.ledger_section());
-    document.got_worse = got_worse(context, group, &places, &slices, &writes, &tails, &candidates);
+    document.got_worse = costs::got_worse(context, &slices, "A hold must also invalidate what the cache keeps.");
     document.notes.extend(context.notes(group));
     document
 }
@@ -154,7 +152,6 @@ fn database(
             Column::number("Database reads", Unit::Count),
             Column::number("Counted by the server", Unit::Count),
             Column::number("Reads per seat map", Unit::Ratio),
-            Column::number("Resident memory", Unit::Bytes),
         ],
     );
     let mut bars = Vec::new();
@@ -197,9 +194,6 @@ fn database(
         };
         // What the server counted is better evidence than what the service says that it asked.
         let per_request = ratio(executed_sum.or(loads_sum), requests_sum);
-        let memory = own
-            .last()
-            .and_then(|slice| context.experiment.level(slice, "process_resident_memory_bytes", &[]));
         table.row([
             Cell::from(arm.name.as_str()),
             Cell::Number(requests_sum),
@@ -208,7 +202,6 @@ fn database(
             Cell::Number(loads_sum),
             Cell::Number(executed_sum),
             Cell::Number(per_request),
-            Cell::Number(memory),
         ]);
         bars.push(BarGroup {
             name: arm.name.clone(),
@@ -256,28 +249,6 @@ fn database(
             "Hit ratio of each cache over the experiment, one point a slice.",
         ))
         .with(table)
-}
-
-fn got_worse(
-    context: &Context<'_>,
-    group: &Group,
-    places: &BTreeMap<String, u16>,
-    slices: &[Slice],
-    writes: &[Comparison],
-    tails: &[Text],
-    candidates: &[(u16, &str)],
-) -> GotWorse {
-    if candidates.is_empty() {
-        return GotWorse::unknown("no candidate was measured");
-    }
-    context.costs(
-        group,
-        places,
-        slices,
-        writes,
-        tails,
-        "A hold must also invalidate what the cache keeps.",
-    )
 }
 
 fn add(sum: &mut Option<f64>, more: Option<f64>) {

@@ -8,17 +8,15 @@ use crate::analysis::compare::{self, FEWEST_REQUESTS, Metric, Slice};
 use crate::analysis::digest::is_seat_map;
 use crate::analysis::effect::{self, SIGNIFICANCE, Scale};
 use crate::analysis::experiment::{Experiment, edge_source};
-use crate::analysis::quantile::Estimate;
 use crate::chart::{Chart, Decision, Figure};
 use crate::format::{self, Unit};
 use crate::plan::{ExperimentPlan, Group};
 use crate::recording::event::{self, NoteLevel, What};
 use crate::recording::{Endpoint, Manifest, Recording};
 use crate::report::{
-    Badges, Block, Callout, Cell, ChartBlock, Column, Document, EffectLine, GotWorse, Section, Table, Text, Tone,
-    Verdict,
+    Badges, Callout, Cell, ChartBlock, Column, Document, EffectLine, GotWorse, Section, Table, Text, Tone, Verdict,
 };
-use crate::units::{Nanos, Ratio};
+use crate::units::Nanos;
 use crate::verdict::ledger::{LedgerReport, Overall};
 
 /// What is claimed of each candidate. p99 is not among it: in one slice it rests on a handful of requests.
@@ -342,94 +340,6 @@ impl Context<'_> {
             }
         }
         section
-    }
-
-    /// What a gain costs: writes, the tail, and every other endpoint.
-    pub(super) fn costs(
-        &self,
-        group: &Group,
-        places: &BTreeMap<String, u16>,
-        slices: &[Slice],
-        writes: &[Comparison],
-        tails: &[Text],
-        why: &str,
-    ) -> GotWorse {
-        let mut list = Vec::new();
-        for comparison in writes {
-            let estimate = || {
-                comparison.ratio().map_or_else(
-                    || format::MISSING.to_owned(),
-                    |(point, low, high)| format::interval(Unit::Ratio, point, low, high),
-                )
-            };
-            let said = match (comparison.decision(), comparison.withheld()) {
-                (Decision::Worse, _) => format!("{}, **worse**", estimate()),
-                (Decision::Better, _) => format!("{}, better", estimate()),
-                (_, Some(missing)) if comparison.shows_no_effect() => {
-                    format!("no difference is shown; {} ({missing})", estimate())
-                }
-                (_, Some(missing)) => format!("nothing is claimed ({missing})"),
-                (_, None) => format!("{}, no difference is shown", estimate()),
-            };
-            list.push(Text::marked(&format!("{}: {said}", comparison.claim)));
-        }
-        list.extend_from_slice(tails);
-        let mut columns = vec![Column::text("Variant")];
-        columns.extend(common::latency_columns(common::words(Endpoint::Hold)));
-        let mut table = Table::new("Holds over all slices, with 95 % intervals", columns);
-        for arm in &group.arms {
-            if let Some(place) = places.get(&arm.name) {
-                let mut row = vec![Cell::from(arm.name.as_str())];
-                row.extend(common::latency_cells(slices, *place, Endpoint::Hold));
-                table.row(row);
-            }
-        }
-        if list.is_empty() {
-            return GotWorse::unknown("no write was compared");
-        }
-        GotWorse::of(
-            Text::plain(format!(
-                "{why} Writes, variant against baseline, each tested at 1 % on its own; and tails, which only advise:"
-            )),
-            [
-                Block::List {
-                    ordered: false,
-                    items: list,
-                },
-                table.into(),
-            ],
-        )
-    }
-
-    /// The tail of each candidate and of the baseline, from the histograms of all slices. It advises and decides nothing.
-    pub(super) fn tails(
-        &self,
-        slices: &[Slice],
-        places: &BTreeMap<String, u16>,
-        group: &Group,
-        endpoint: Endpoint,
-    ) -> Vec<Text> {
-        let Some((baseline, candidates)) = self.sides(group, places) else {
-            return Vec::new();
-        };
-        let p99 = |place| compare::merged_quantile(slices, place, |e| e == endpoint, Ratio(0.99), Ratio(0.95));
-        let before = p99(baseline.0);
-        candidates
-            .iter()
-            .map(|(place, name)| {
-                let after = p99(*place);
-                let seconds = |estimate: Option<Estimate>| Some(estimate?.value.finite()? as f64 / 1e9);
-                let ratio = seconds(after).zip(seconds(before)).filter(|(_, before)| *before > 0.0);
-                Text::plain(format!(
-                    "{} p99, {name} against {}: {} against {}, {}; advisory",
-                    common::words(endpoint),
-                    baseline.1,
-                    common::tail_text(after),
-                    common::tail_text(before),
-                    format::quantity(Unit::Ratio, ratio.map(|(after, before)| after / before)),
-                ))
-            })
-            .collect()
     }
 
     /// Method and warnings.

@@ -3,6 +3,7 @@
 mod cache;
 mod common;
 mod context;
+mod costs;
 mod evidence;
 mod incident;
 mod index;

@@ -140,9 +140,42 @@ fn check_design(read: &Read) {
     }
 }
 
+/// Every write, the tail and the memory of every variant stand among what got worse, whatever they say.
+fn check_costs(read: &Read) {
+    let plan: ExperimentPlan = serde_yaml::from_str(&read.plan).unwrap();
+    let items: Vec<String> = read
+        .document
+        .got_worse
+        .blocks()
+        .iter()
+        .filter_map(|block| match block {
+            Block::List { items, .. } => Some(items.iter().map(|item| item.to_plain())),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let memory = column(read.worse("Memory of the service"), "Variant", "Resident");
+    for group in &plan.groups {
+        let baseline = &group.arms[0].name;
+        for arm in &group.arms {
+            assert!(memory[&arm.name].is_some_and(|bytes| bytes > 1e6), "{memory:?}");
+        }
+        for arm in group.arms[1..].iter().filter(|arm| !arm.is_control()) {
+            for of in ["hold p50", "hold p95", "cancel p50", "cancel p95", "seat map p99"] {
+                let line = format!("{of}, {} against {baseline}: ", arm.name);
+                assert!(items.iter().any(|item| item.starts_with(&line)), "{line}: {items:#?}");
+            }
+        }
+    }
+    // What only advises decides nothing.
+    let tails: Vec<&String> = items.iter().filter(|item| item.contains(" p99, ")).collect();
+    assert!(tails.iter().all(|item| item.ends_with("; advisory")), "{tails:#?}");
+}
+
 pub(crate) fn check_cache(folder: &Path, engine: Engine) {
     let read = Read::of(folder);
     check_design(&read);
+    check_costs(&read);
     let table = read.table("From the service's own counters");
     let hits = column(table, "Variant", "Hit ratio");
     let from_cache = column(table, "Variant", "From the cache");
@@ -159,6 +192,14 @@ pub(crate) fn check_cache(folder: &Path, engine: Engine) {
     // Without a cache there is nothing to count: either both columns say so, or both say that there was no hit.
     assert_eq!(hits["off"], from_cache["off"]);
     assert!(hits["off"].is_none_or(|ratio| ratio == 0.0), "{hits:?}");
+    let redis = read.document.got_worse.blocks().iter().find_map(|block| match block {
+        Block::Paragraph(text) => {
+            Some(text.to_plain()).filter(|text| text.starts_with("Redis, which all variants share"))
+        }
+        _ => None,
+    });
+    assert_eq!(redis.is_some(), engine == Engine::MySql, "{redis:?}");
+    assert!(redis.is_none_or(|text| !text.contains("n/a")));
     // Requests under way at an edge are counted on one side of it alone.
     assert!((reads["off"].unwrap() - 1.0).abs() < 0.1, "{reads:?}");
     assert!(
@@ -172,6 +213,7 @@ pub(crate) fn check_cache(folder: &Path, engine: Engine) {
 pub(crate) fn check_index(folder: &Path, engine: Engine) {
     let read = Read::of(folder);
     check_design(&read);
+    check_costs(&read);
     let diffs: Vec<_> = read
         .blocks()
         .filter_map(|block| match block {
