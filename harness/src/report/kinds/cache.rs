@@ -95,7 +95,7 @@ pub(super) fn document(context: &Context<'_>) -> Document {
     document.sections.push(context.probe_section(group, &places));
     document.sections.push(context.ledger_section());
     document.got_worse = costs::got_worse(context, &slices, "A hold must also invalidate what the cache keeps.");
-    document.notes.extend(context.notes(group));
+    document.notes.extend(context.notes());
     document
 }
 

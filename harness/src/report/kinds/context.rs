@@ -28,6 +28,26 @@ fn n_claims(plan: &ExperimentPlan) -> usize {
     CLAIMED.len() * plan.groups.iter().map(candidates).sum::<usize>()
 }
 
+/// How long the slices of the groups are, and after how many blocks each launches anew: once where all are alike, and
+/// else one by one.
+fn layout(plan: &ExperimentPlan) -> (String, String) {
+    let of_each = |text: &dyn Fn(&Group) -> String| {
+        let texts: Vec<String> = plan.groups.iter().map(text).collect();
+        if texts.windows(2).all(|pair| pair[0] == pair[1]) {
+            return texts.into_iter().next().unwrap_or_default();
+        }
+        let named = texts
+            .iter()
+            .zip(&plan.groups)
+            .map(|(text, group)| format!("{text} ({})", group.name));
+        named.collect::<Vec<_>>().join(" or ")
+    };
+    (
+        of_each(&|group| format!("{} ms", group.design.slice_ms)),
+        of_each(&|group| (group.design.blocks / group.design.launches.max(1)).to_string()),
+    )
+}
+
 /// What the kinds are built from.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
@@ -343,12 +363,10 @@ impl Context<'_> {
     }
 
     /// Method and warnings.
-    pub(super) fn notes(&self, group: &Group) -> Vec<Text> {
-        let design = &group.design;
+    pub(super) fn notes(&self) -> Vec<Text> {
+        let (slices, blocks) = layout(self.plan);
         let mut notes = vec![Text::plain(format!(
-            "Method: every variant is a live process on one stack with data of its own from one seed. A block holds one slice of {} ms of each variant in seeded random order, of which the first 250 ms and requests across an edge are left out; after every {} blocks all variants are launched again. Per block the ratio to the baseline is taken; the exact two-sided signed-rank test decides, a bootstrap-t over blocks gives the 95 % interval, and the baseline run twice gives the noise floor. The {} claims at the head share an error of 1 %, so that each is tested at {} (Bonferroni); the sentence names the smallest ratio of those shown, whose interval is not widened for being chosen. Costs are tested at 1 % each, since an alarm too many is cheaper there than a cost that is missed. p99 rests on too few requests a slice to decide anything: it is read from the histograms of all slices, and advises. Failed requests count as endlessly slow. Slices with fewer than {FEWEST_REQUESTS} requests are said to be thin.",
-            design.slice_ms,
-            design.blocks / design.launches.max(1),
+            "Method: every variant is a live process on one stack with data of its own from one seed. A block holds one slice of {slices} of each variant in seeded random order, of which the first 250 ms and requests across an edge are left out; after every {blocks} blocks all variants are launched again. Per block the ratio to the baseline is taken; the exact two-sided signed-rank test decides, a bootstrap-t over blocks gives the 95 % interval, and the baseline run twice gives the noise floor. The {} claims at the head share an error of 1 %, so that each is tested at {} (Bonferroni); the sentence names the smallest ratio of those shown, whose interval is not widened for being chosen. Costs are tested at 1 % each, since an alarm too many is cheaper there than a cost that is missed. p99 rests on too few requests a slice to decide anything: it is read from the histograms of all slices, and advises. Failed requests count as endlessly slow. Slices with fewer than {FEWEST_REQUESTS} requests are said to be thin.",
             n_claims(self.plan),
             format::quantity(Unit::Percent, Some(100.0 * effect::shared(n_claims(self.plan))))
         ))];
@@ -392,6 +410,18 @@ mod tests {
                 group.design.blocks
             );
         }
+    }
+
+    #[test]
+    fn slices_of_several_lengths_are_told_one_by_one() {
+        let told = |plan: &ExperimentPlan| layout(plan);
+        let alike = told(&spec::index(Profile::Full, 1));
+        assert_eq!(alike, ("3000 ms".to_owned(), "8".to_owned()));
+        let quick = told(&spec::index(Profile::Quick, 1));
+        assert_eq!(
+            quick,
+            ("900 ms (10k rows) or 1200 ms (100k rows)".to_owned(), "4".to_owned())
+        );
     }
 
     #[test]

@@ -18,8 +18,6 @@ use crate::verdict::validity::{self, Validity};
 
 /// Arrivals this frequent make a second without any answer a bad one.
 const BUSY_PER_SECOND: f64 = 5.0;
-/// A time to recover longer than this misses what a drill expects.
-const RECOVER_WITHIN_SECONDS: f64 = 10.0;
 
 struct Incident {
     plan: IncidentPlan,
@@ -50,11 +48,7 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
     let mut validity = validity::validity(recording)?;
     validity.doubts.append(&mut validity.lag);
     let badges = common::badges(&ledger, &events, &validity.doubts, validity.lag_p99);
-    let mut document = blank(
-        recording,
-        &format!("Incident: {} for ten seconds", plan.fault.words()),
-        badges,
-    );
+    let mut document = blank(recording, &format!("Incident: {}", plan.fault.words()), badges);
     let Some(fault) = fault_window(&events) else {
         document.sentence = "Nothing can be said: the fault was not injected and healed within the recording.".into();
         document.got_worse = GotWorse::unknown("there was no fault");
@@ -62,6 +56,9 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
         document.notes.extend(noted(&events));
         return Ok(document);
     };
+    // As long as it was, which is not as planned where somebody ended the drill early.
+    let lasted = fault.healed.since(fault.injected).as_secs_f64();
+    document.title.push_str(&format!(" for {lasted:.1} s"));
     let warm = warm_since(&events);
     let timeline = Seconds::of(recording, "service")?;
     let seconds: Vec<Second> = timeline
@@ -196,7 +193,7 @@ impl Incident {
                 )),
             ),
             (Some(_), Some(recover)) => {
-                let verdict = if recover <= RECOVER_WITHIN_SECONDS {
+                let verdict = if recover <= self.plan.promise.recover_within.as_secs_f64() {
                     Verdict::Pass
                 } else {
                     Verdict::Fail
@@ -371,7 +368,10 @@ impl Incident {
             ("First bad second", moment(self.times.first_bad), format!("the objective: {promise}")),
             ("Time to detect", seconds_text(detect), "from the injection until two bad seconds in a row".to_owned()),
             ("Fault healed", moment(Some(self.fault.healed)), "and seen to work again".to_owned()),
-            ("Time to recover", seconds_text(recover), "from the heal until the objective held to the end".to_owned()),
+            ("Time to recover", seconds_text(recover), format!(
+                "from the heal until the objective held to the end; promised within {}",
+                seconds_text(Some(self.plan.promise.recover_within.as_secs_f64()))
+            )),
             ("Time to consistency", seconds_text(self.drained()), "from the last arrival until outbox and consumer had nothing left and every abandoned hold was back on sale".to_owned()),
             ("Bad seconds", self.times.bad_seconds.to_string(), "after the injection".to_owned()),
             (

@@ -82,9 +82,7 @@ pub(super) fn document(context: &Context<'_>) -> Document {
     }
     document.sections.push(context.ledger_section());
     document.got_worse = got_worse(context, &slices);
-    if let Some(group) = context.plan.groups.first() {
-        document.notes.extend(context.notes(group));
-    }
+    document.notes.extend(context.notes());
     document
 }
 

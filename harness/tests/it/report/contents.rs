@@ -288,6 +288,10 @@ pub(crate) fn check_incident(folder: &Path, engine: Engine) {
             value.to_plain()
         );
     }
+    // Ten seconds as planned, and the time that it takes to inject and to heal.
+    let lasted = read.document.title.rsplit(" for ").next().unwrap();
+    let lasted: f64 = lasted.strip_suffix(" s").unwrap().parse().unwrap();
+    assert!((9.9..20.0).contains(&lasted), "{}", read.document.title);
     let radius = read.table("Requests by endpoint");
     let during = column(radius, "Endpoint", "Failed during");
     assert!(
