@@ -2,6 +2,7 @@
 
 mod cache;
 mod common;
+mod consistency;
 mod context;
 mod costs;
 mod evidence;

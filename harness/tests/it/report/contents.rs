@@ -288,6 +288,18 @@ pub(crate) fn check_incident(folder: &Path, engine: Engine) {
             value.to_plain()
         );
     }
+    let seconds = |wanted: &str| -> f64 {
+        let of_row = |row: &Vec<Cell>| match row.as_slice() {
+            [Cell::Text(what), Cell::Text(value), ..] if what.to_plain() == wanted => Some(value.to_plain()),
+            _ => None,
+        };
+        let text = moments.rows.iter().find_map(of_row).unwrap();
+        text.strip_suffix(" s").unwrap().parse().unwrap()
+    };
+    // From the heal, and not from the end of the load, behind which the run waits for the last hold to end.
+    let consistent = seconds("Time to consistency");
+    assert_eq!(consistent, seconds("Tickets caught up").max(seconds("Holds caught up")));
+    assert!((0.0..15.0).contains(&consistent), "{consistent}");
     // Ten seconds as planned, and the time that it takes to inject and to heal.
     let lasted = read.document.title.rsplit(" for ").next().unwrap();
     let lasted: f64 = lasted.strip_suffix(" s").unwrap().parse().unwrap();
