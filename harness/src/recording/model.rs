@@ -26,6 +26,11 @@ pub struct Manifest {
     pub stack_reason: Option<String>,
     pub environment: Environment,
     pub dependencies: Vec<Dependency>,
+    /// What the tables held at the start, of each set of variants that were given the same.
+    #[serde(default)]
+    pub datasets: Vec<DataFacts>,
+    /// The same in a recording from before there were several: of its last variants, and perhaps of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataFacts>,
     /// The builds or configurations compared; a plain run has one. Their position is their number everywhere else.
     pub variants: Vec<Variant>,
@@ -46,10 +51,17 @@ impl Manifest {
             stack_reason: None,
             environment,
             dependencies: Vec::new(),
+            datasets: Vec::new(),
             data: None,
             variants: Vec::new(),
             clock,
         }
+    }
+
+    /// What a variant's tables held at the start; `None` where nobody wrote it down.
+    pub fn data_of(&self, variant: u16) -> Option<&DataFacts> {
+        let own = self.datasets.iter().find(|data| data.variants.contains(&variant));
+        own.or(self.data.as_ref())
     }
 
     /// The name of a variant; its number where the manifest does not know it.
@@ -101,11 +113,15 @@ pub struct Dependency {
 /// What the tables held at the start.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DataFacts {
+    /// The variants that were given it, by their numbers.
+    #[serde(default)]
+    pub variants: Vec<u16>,
     pub seed: u64,
     pub users: u64,
     pub concerts: u64,
     pub schedules: u64,
     pub seats: u64,
+    /// Of every row, as the service's own seeding wrote it down; equal for all of these variants.
     pub hash: String,
 }
 

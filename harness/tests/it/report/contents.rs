@@ -30,7 +30,16 @@ impl Read {
             recording.manifest().tool.commit.is_some(),
             "nobody knows which build this was"
         );
-        let names = recording.manifest().variants.iter().map(|variant| variant.name.clone());
+        let manifest = recording.manifest();
+        for place in 0..u16::try_from(manifest.variants.len()).unwrap() {
+            let data = manifest.datasets.iter().filter(|data| data.variants.contains(&place));
+            let hashes: Vec<&str> = data.map(|data| data.hash.as_str()).collect();
+            assert!(
+                matches!(hashes[..], [hash] if hash.starts_with("sha256:")),
+                "{place}: {hashes:?}"
+            );
+        }
+        let names = manifest.variants.iter().map(|variant| variant.name.clone());
         let document = kinds::document(&recording).unwrap();
         let generator = &document.badges.generator.detail;
         assert!(
