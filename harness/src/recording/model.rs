@@ -16,8 +16,11 @@ pub struct Manifest {
     /// What was done: `run`, `cache`, `index`, `incident`, …
     pub kind: String,
     pub tool: Tool,
-    /// The command line, with the program's name first and secrets masked by the caller.
+    /// The command line that repeats the run, with the program's name first and secrets masked by the caller.
     pub command: Vec<String>,
+    /// The command line as it was typed, secrets masked by the caller; older recordings do not tell.
+    #[serde(default)]
+    pub typed: Vec<String>,
     pub seed: u64,
     pub profile: Option<String>,
     /// Which stack carried the run: `containers`, `external` or `embedded`.
@@ -45,6 +48,7 @@ impl Manifest {
             kind: kind.to_owned(),
             tool,
             command: Vec::new(),
+            typed: Vec::new(),
             seed,
             profile: None,
             stack: None,

@@ -459,9 +459,20 @@ pub(super) fn raw(recording: &Recording) -> Vec<RawLink> {
     .collect()
 }
 
-/// The command that repeats a run.
+/// The command that repeats a run, as a shell takes it.
 pub(super) fn command(manifest: &Manifest) -> String {
-    manifest.command.join(" ")
+    let words: Vec<String> = manifest.command.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
+}
+
+/// A word as a shell takes it: in quotes where it holds what a shell would read as its own.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// When it was recorded, in UTC to the second.
@@ -473,6 +484,17 @@ pub(super) fn recorded(manifest: &Manifest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted("--seed"), "--seed");
+        assert_eq!(
+            quoted("mysql://root:***@h:3306/?a=b&c=d"),
+            "'mysql://root:***@h:3306/?a=b&c=d'"
+        );
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 
     #[test]
     fn the_generators_badge_tells_what_left_and_how_late() {
