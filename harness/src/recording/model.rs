@@ -80,6 +80,8 @@ impl Manifest {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Tool {
     pub version: String,
+    /// As baked in by the build: with `-dirty` where the sources had been changed since, and `-unchecked` where git did
+    /// not say. `None` where it was built outside of a work tree.
     pub commit: Option<String>,
 }
 
