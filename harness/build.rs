@@ -1,8 +1,6 @@
 //! Bakes the commit into the tool, so that a recording names the build that made it, and not what the work tree holds
 //! when it runs. Runs again only when the sources or the commit change, of which the first compiles the crate anyway.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
-
 #[path = "build/commit.rs"]
 mod commit;
 

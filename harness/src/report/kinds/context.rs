@@ -1,6 +1,7 @@
 //! A recording with everything derived from it that the experiment reports share.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::common::{self, Comparison};
 use super::evidence::{self, Sides};
@@ -14,7 +15,8 @@ use crate::plan::{ExperimentPlan, Group};
 use crate::recording::event::{self, NoteLevel, What};
 use crate::recording::{Endpoint, Manifest, Recording};
 use crate::report::{
-    Badges, Callout, Cell, ChartBlock, Column, Document, EffectLine, GotWorse, Section, Table, Text, Tone, Verdict,
+    Badges, Block, Callout, Cell, ChartBlock, Column, Document, EffectLine, GotWorse, Section, Table, Text, Tone,
+    Verdict,
 };
 use crate::units::Nanos;
 use crate::verdict::ledger::{LedgerReport, Overall};
@@ -60,6 +62,9 @@ pub(super) struct Context<'a> {
     pub(super) lag: Vec<String>,
     /// The 99th percentile of the generator's lag, of the variant with the longest.
     pub(super) lag_p99: Option<Nanos>,
+    /// Variant by variant, for how long each seat that a sampled seat map showed had been gone, in ascending order; empty
+    /// where the report does not ask.
+    pub(super) staleness: Vec<Vec<Duration>>,
 }
 
 impl Context<'_> {
@@ -343,6 +348,16 @@ impl Context<'_> {
                 "Every variant was offered {offered}: {share} of what the slowest one bore. At a load that one variant cannot bear, a comparison would show its queue and not its speed."
             )))
             .with(table)
+    }
+
+    /// What somebody might look for in the report and would not find, so that its silence is not taken for an answer.
+    pub(super) fn not_tried(&self, items: &[&str]) -> Section {
+        Section::new("Not tried here")
+            .with("This report says nothing of the following, neither for nor against:")
+            .with(Block::List {
+                ordered: false,
+                items: items.iter().map(|item| Text::plain(*item)).collect(),
+            })
     }
 
     /// The invariants, variant by variant.

@@ -15,6 +15,14 @@ use crate::report::{Block, Callout, Cell, Column, Document, GotWorse, PlanDiff, 
 use crate::units::Ratio;
 use crate::verdict::lint::Missing;
 
+/// What the plan of this version leaves out.
+const NOT_TRIED: [&str; 4] = [
+    "A cold buffer pool: every variant has been asked as fast as it answers before its first slice.",
+    "Other distributions of the data: seats are spread over the dates alike, whatever a real season looks like.",
+    "A statement for which the optimiser refuses an index that it could use.",
+    "More rows than the largest size above.",
+];
+
 /// Builds the report.
 pub(super) fn document(context: &Context<'_>) -> Document {
     let mut document = context.opening("Index: how the seat map finds its seats");
@@ -81,6 +89,7 @@ pub(super) fn document(context: &Context<'_>) -> Document {
             .push(context.probe_section(group, &common::places(context.manifest(), group)));
     }
     document.sections.push(context.ledger_section());
+    document.sections.push(context.not_tried(&NOT_TRIED));
     document.got_worse = got_worse(context, &slices);
     document.notes.extend(context.notes());
     document

@@ -181,10 +181,43 @@ fn check_costs(read: &Read) {
     assert!(tails.iter().all(|item| item.ends_with("; advisory")), "{tails:#?}");
 }
 
+/// What the report does not answer, it says so.
+fn check_not_tried(read: &Read, wanted: &[&str]) {
+    let section = read
+        .document
+        .sections
+        .iter()
+        .find(|section| section.title == "Not tried here");
+    let text = section
+        .unwrap()
+        .blocks
+        .iter()
+        .fold(String::new(), |text, block| match block {
+            Block::List { items, .. } => items.iter().fold(text, |text, item| text + &item.to_plain() + "\n"),
+            _ => text,
+        });
+    for part in wanted {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 pub(crate) fn check_cache(folder: &Path, engine: Engine) {
     let read = Read::of(folder);
     check_design(&read);
     check_costs(&read);
+    check_not_tried(&read, &["stampede", "expires", "cold", "sold out", "Redis"]);
+    let stale = read.table("For how long seats");
+    for (name, looked_at) in column(stale, "Variant", "Seats looked at") {
+        assert!(
+            looked_at.is_some_and(|seats| seats > 0.0),
+            "{name}: no seat map was sampled"
+        );
+    }
+    let most = column(stale, "Variant", "At most");
+    let promised = column(stale, "Variant", "Promised");
+    for (name, most) in &most {
+        assert!(most.unwrap() <= promised[name].unwrap(), "{name}: {most:?}");
+    }
     let table = read.table("From the service's own counters");
     let hits = column(table, "Variant", "Hit ratio");
     let from_cache = column(table, "Variant", "From the cache");
@@ -200,6 +233,12 @@ pub(crate) fn check_cache(folder: &Path, engine: Engine) {
     }
     // Without a cache there is nothing to count: either both columns say so, or both say that there was no hit.
     assert_eq!(hits["off"], from_cache["off"]);
+    let loaders = column(table, "Variant", "Loaders of one key at once, mean");
+    let evictions = column(table, "Variant", "Evictions");
+    for name in cached {
+        assert!(loaders[*name].is_some_and(|mean| mean >= 1.0), "{name}: {loaders:?}");
+        assert!(evictions[*name].is_some(), "{name}: {evictions:?}");
+    }
     assert!(hits["off"].is_none_or(|ratio| ratio == 0.0), "{hits:?}");
     let redis = read.document.got_worse.blocks().iter().find_map(|block| match block {
         Block::Paragraph(text) => {
@@ -223,6 +262,7 @@ pub(crate) fn check_index(folder: &Path, engine: Engine) {
     let read = Read::of(folder);
     check_design(&read);
     check_costs(&read);
+    check_not_tried(&read, &["cold buffer pool", "distributions", "refuses"]);
     let diffs: Vec<_> = read
         .blocks()
         .filter_map(|block| match block {
