@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What stands where a value is missing.
 pub const MISSING: &str = "n/a";
@@ -14,7 +14,7 @@ pub const MISSING: &str = "n/a";
 const NO_BREAK_SPACE: char = '\u{a0}';
 
 /// What a number counts. The base unit is in the name: a duration of 0.001 is a millisecond.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// A duration in seconds; shown in ns, µs, ms or s.

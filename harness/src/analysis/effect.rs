@@ -16,10 +16,23 @@ use crate::units::Ratio;
 pub const FEWEST_BLOCKS: usize = 12;
 /// Fewest launches of each variant.
 pub const FEWEST_LAUNCHES: usize = 3;
-/// A report says that there is an effect when chance alone would show as much at most this often.
+/// A report says that there is an effect when chance alone would show as much at most this often: of all the claims that
+/// stand together, by [`shared`].
 pub const SIGNIFICANCE: f64 = 0.01;
 /// Confidence of every interval that is shown.
 pub const CONFIDENCE: Ratio = Ratio(0.95);
+
+/// The level at which each of several claims is tested, so that chance alone makes any of them at most as often as
+/// [`SIGNIFICANCE`] says (Bonferroni).
+///
+/// ```
+/// use soundcheck::analysis::effect::shared;
+///
+/// assert_eq!(shared(4), 0.0025);
+/// ```
+pub fn shared(n_claims: usize) -> f64 {
+    SIGNIFICANCE / n_claims.max(1) as f64
+}
 
 /// What a difference is measured in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -85,6 +98,8 @@ pub struct Effect {
     pub interval: Option<Interval>,
     /// Exact two-sided signed-rank p value; `None` without blocks.
     pub p_value: Option<f64>,
+    /// The largest p value at which the effect counts as shown.
+    pub level: f64,
     pub blocks: usize,
     pub launches: usize,
     /// `None` when the same build was not run against itself.
@@ -94,20 +109,21 @@ pub struct Effect {
     pub decision: Decision,
 }
 
-/// The effect in `blocks`, which stand in the order in which they ran. The same `seed` gives the same interval.
+/// The effect in `blocks`, which stand in the order in which they ran, tested at `level`. The same `seed` gives the same
+/// interval.
 ///
 /// ```
-/// use soundcheck::analysis::effect::{Block, Decision, Scale, effect};
+/// use soundcheck::analysis::effect::{Block, Decision, SIGNIFICANCE, Scale, effect};
 ///
 /// // Twelve blocks on three launches, in each of which the candidate took about half as long.
 /// let blocks: Vec<Block> = (0..12)
 ///     .map(|i| Block { launch: i / 4, value: 0.5_f64.ln() + 0.01 * f64::from(i * 5 % 12) })
 ///     .collect();
-/// let found = effect(Scale::Ratio, &blocks, None, 42);
+/// let found = effect(Scale::Ratio, &blocks, None, SIGNIFICANCE, 42);
 /// assert_eq!(found.decision, Decision::Lower);
 /// assert!(found.interval.is_some_and(|shown| shown.contains(0.53)));
 /// ```
-pub fn effect(scale: Scale, blocks: &[Block], noise_floor: Option<NoiseFloor>, seed: u64) -> Effect {
+pub fn effect(scale: Scale, blocks: &[Block], noise_floor: Option<NoiseFloor>, level: f64, seed: u64) -> Effect {
     let values: Vec<f64> = blocks.iter().map(|b| b.value).collect();
     let mut launches: Vec<u32> = blocks.iter().map(|b| b.launch).collect();
     launches.sort_unstable();
@@ -116,7 +132,7 @@ pub fn effect(scale: Scale, blocks: &[Block], noise_floor: Option<NoiseFloor>, s
     let p_value = signed_rank(&values).map(|test| test.p_two_sided);
     let decision = match (p_value, hodges_lehmann(&values)) {
         (Some(p), Some(centre)) if values.len() >= FEWEST_BLOCKS && launches.len() >= FEWEST_LAUNCHES => {
-            if p > SIGNIFICANCE {
+            if p > level {
                 Decision::NotShown
             } else if noise_floor.is_some_and(|floor| centre.abs() <= floor.size) {
                 Decision::InsideNoiseFloor
@@ -133,6 +149,7 @@ pub fn effect(scale: Scale, blocks: &[Block], noise_floor: Option<NoiseFloor>, s
         estimate: shown.estimate,
         interval: shown.interval,
         p_value,
+        level,
         blocks: values.len(),
         launches: launches.len(),
         noise_floor,
@@ -265,7 +282,10 @@ mod tests {
     #[track_caller]
     fn check(values: &[f64], floor: Option<f64>, expected: Decision) {
         let floor = floor.map(|size| NoiseFloor { size, blocks: 12 });
-        assert_eq!(effect(Scale::Ratio, &blocks(values), floor, 1).decision, expected);
+        assert_eq!(
+            effect(Scale::Ratio, &blocks(values), floor, SIGNIFICANCE, 1).decision,
+            expected
+        );
     }
 
     #[test]
@@ -283,21 +303,44 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_among_many_needs_more() {
+        // One block of twelve against the other eleven, and the smallest of all: p = 0.00098.
+        let mut values = noisy(-0.3, 0.05, 12, 1);
+        values[3] = 0.001;
+        let decision = |n_claims| effect(Scale::Ratio, &blocks(&values), None, shared(n_claims), 1).decision;
+        assert_eq!(decision(1), Decision::Lower);
+        assert_eq!(decision(10), Decision::Lower);
+        assert_eq!(decision(11), Decision::NotShown);
+    }
+
+    #[test]
     fn launches_are_counted_and_not_blocks_alone() {
         let one_launch: Vec<Block> = noisy(0.3, 0.05, 24, 1)
             .iter()
             .map(|v| Block { launch: 0, value: *v })
             .collect();
-        let found = effect(Scale::Ratio, &one_launch, None, 1);
+        let found = effect(Scale::Ratio, &one_launch, None, SIGNIFICANCE, 1);
         assert_eq!((found.launches, found.decision), (1, Decision::Unknown));
     }
 
     #[test]
     fn a_ratio_is_shown_as_a_ratio() {
-        let found = effect(Scale::Ratio, &blocks(&noisy(2.0_f64.ln(), 0.02, 12, 5)), None, 1);
+        let found = effect(
+            Scale::Ratio,
+            &blocks(&noisy(2.0_f64.ln(), 0.02, 12, 5)),
+            None,
+            SIGNIFICANCE,
+            1,
+        );
         let shown = found.interval.unwrap();
         assert!(shown.contains(2.0) && shown.low > 1.9 && shown.high < 2.1, "{found:?}");
-        let found = effect(Scale::Difference, &blocks(&noisy(7.0, 0.1, 12, 5)), None, 1);
+        let found = effect(
+            Scale::Difference,
+            &blocks(&noisy(7.0, 0.1, 12, 5)),
+            None,
+            SIGNIFICANCE,
+            1,
+        );
         assert!(found.interval.unwrap().contains(7.0), "{found:?}");
     }
 

@@ -4,6 +4,7 @@
 //! ([`signed_rank`]); what is shown beside it comes from [`bootstrap`] and [`hodges_lehmann`]. Judging a claim against
 //! these numbers is the work of `verdict`.
 
+pub mod backlog;
 pub mod blast_radius;
 pub mod bootstrap;
 pub mod changepoint;

@@ -63,6 +63,7 @@ fn run(error: &RunError) -> Exit {
         RunError::Fault { source, .. } => source.downcast_ref().map_or(Exit::Bug, fault),
         // A service that answers nothing says nothing about itself, and no more does a run whose files are cut off.
         RunError::NothingBorne { .. }
+        | RunError::UnequalData { .. }
         | RunError::Load(LoadError::Prepare(_))
         | RunError::File { .. }
         | RunError::Catalogue {

@@ -14,6 +14,7 @@ pub mod stdout;
 
 pub mod report;
 
+mod command_line;
 mod gone;
 mod making;
 mod steps;

@@ -11,14 +11,14 @@ use super::out_folder::try_out;
 use super::progress::Progress;
 use super::scratch::Scratch;
 use super::stack_args::StackArgs;
-use super::{interrupt, stdout, steps};
+use super::{command_line, interrupt, stdout, steps};
 use crate::causes;
 use crate::fault::Edges;
 use crate::plan::Profile;
 use crate::report::{self, Verdict};
 use crate::run::{self, Bench, Moment};
+use crate::stack;
 use crate::stack::options::StackEvent;
-use crate::stack::{self, StackKind};
 use crate::target::Program;
 use crate::watchdog::Watchdog;
 
@@ -48,10 +48,10 @@ impl Kind {
 pub struct Args {
     /// Which reports; all of them when none is named.
     #[arg(value_enum)]
-    kinds: Vec<Kind>,
+    pub(super) kinds: Vec<Kind>,
 
     #[command(flatten)]
-    stack: StackArgs,
+    pub(super) stack: StackArgs,
 
     /// How much time to take.
     #[arg(long, value_enum, default_value = "quick")]
@@ -149,7 +149,8 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
         scratch: scratch.path(),
         observer: tell(&progress),
         stop,
-        command: command_line(args, stack.kind()),
+        command: command_line::repeating(args, stack.kind(), &options.images),
+        typed: command_line::typed(std::env::args_os()),
         profile: clap::ValueEnum::to_possible_value(&args.profile).map(|value| value.get_name().to_owned()),
     };
     let engine = making::engine_of(stack.as_ref());
@@ -253,25 +254,6 @@ fn tell(progress: &Progress) -> run::Observer {
         Moment::Step { label, estimate } => progress.step(label, estimate),
         Moment::Detail(text) => progress.detail(&text),
     })
-}
-
-/// What repeats the run: the stack as it was chosen, not as it was asked for.
-fn command_line(args: &Args, stack: StackKind) -> Vec<String> {
-    let mut line = vec!["soundcheck".to_owned(), "report".to_owned()];
-    let name =
-        |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| value().map(|value| value.get_name().to_owned());
-    line.extend(
-        args.kinds
-            .iter()
-            .filter_map(|kind| name(&|| clap::ValueEnum::to_possible_value(kind))),
-    );
-    line.push("--stack".to_owned());
-    line.push(stack.to_string());
-    if let Some(profile) = name(&|| clap::ValueEnum::to_possible_value(&args.profile)) {
-        line.extend(["--profile".to_owned(), profile]);
-    }
-    line.extend(["--seed".to_owned(), args.seed.to_string()]);
-    line
 }
 
 #[expect(clippy::print_stderr, reason = "terminal output")]

@@ -54,6 +54,14 @@ pub struct Promise {
     pub availability: Ratio,
     /// The p99 of a request is at most this.
     pub p99: Nanos,
+    /// After a heal, both hold again within this time.
+    #[serde(default = "ten_seconds")]
+    pub recover_within: Nanos,
+}
+
+/// What every drill was held to before its plan said so.
+const fn ten_seconds() -> Nanos {
+    Nanos(10_000_000_000)
 }
 
 /// A drill, as written to `plan.yaml`.
@@ -142,6 +150,7 @@ pub fn plan(fault: DrillFault, profile: Profile, seed: u64) -> IncidentPlan {
         promise: Promise {
             availability: Ratio(0.999),
             p99: Nanos(500_000_000),
+            recover_within: ten_seconds(),
         },
     }
 }
@@ -149,6 +158,16 @@ pub fn plan(fault: DrillFault, profile: Profile, seed: u64) -> IncidentPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_from_before_the_promise_to_recover_means_what_its_report_did() {
+        let plan = plan(DrillFault::MysqlPause, Profile::Quick, 1);
+        let text = serde_yaml::to_string(&plan).unwrap();
+        let line = "  recover-within: 10000000000\n";
+        assert!(text.contains(line), "{text}");
+        let older: IncidentPlan = serde_yaml::from_str(&text.replace(line, "")).unwrap();
+        assert_eq!(older, plan);
+    }
 
     #[test]
     fn shares_add_up_and_the_fault_lasts_ten_seconds() {

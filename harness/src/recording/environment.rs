@@ -1,4 +1,5 @@
-//! What this machine is, read from `/proc` and `/sys`. The only place that looks; a fact that is not there is `None`.
+//! What this machine is, read from `/proc` and `/sys`, and which build this is. The only place that looks; a fact that is
+//! not there is `None`.
 
 use std::fs;
 use std::path::Path;
@@ -6,37 +7,13 @@ use std::path::Path;
 use super::model::{Environment, Tool};
 use crate::units::Bytes;
 
-/// This build.
+/// This build: its commit was baked in when it was compiled, with `-dirty` behind it where the sources had been changed
+/// since. `None` where it was built outside of a work tree.
 pub fn tool() -> Tool {
     Tool {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: option_env!("SOUNDCHECK_COMMIT")
-            .map(str::to_owned)
-            .or_else(|| head_commit(Path::new(env!("CARGO_MANIFEST_DIR")))),
+        commit: option_env!("SOUNDCHECK_COMMIT").map(str::to_owned),
     }
-}
-
-/// The commit of the work tree that this was built from, while it still lies where it was built.
-fn head_commit(from: &Path) -> Option<String> {
-    let git = from.ancestors().map(|dir| dir.join(".git")).find(|git| git.exists())?;
-    let git = if git.is_file() {
-        Path::new(fs::read_to_string(&git).ok()?.trim().strip_prefix("gitdir: ")?).to_owned()
-    } else {
-        git
-    };
-    let head = fs::read_to_string(git.join("HEAD")).ok()?;
-    let Some(reference) = head.trim().strip_prefix("ref: ") else {
-        return Some(head.trim().to_owned());
-    };
-    let common = fs::read_to_string(git.join("commondir")).map_or_else(|_| git.clone(), |dir| git.join(dir.trim()));
-    let loose = fs::read_to_string(common.join(reference))
-        .ok()
-        .map(|commit| commit.trim().to_owned());
-    loose.or_else(|| {
-        let packed = fs::read_to_string(common.join("packed-refs")).ok()?;
-        let line = packed.lines().find(|line| line.ends_with(&format!(" {reference}")))?;
-        line.split(' ').next().map(str::to_owned)
-    })
 }
 
 /// Reads the machine's facts.
@@ -131,8 +108,86 @@ fn cpu_limit(text: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
+#[path = "../../build/commit.rs"]
+mod commit;
+
+#[cfg(test)]
 mod tests {
+    use super::commit::{head, named};
     use super::*;
+
+    const COMMIT: &str = "4cb85cc18a9c264ff5d4416c9be1ac99a467f7a9";
+
+    /// A folder with these files; the commit that it stands at, and the names of the files that tell.
+    #[track_caller]
+    fn check_head(files: &[(&str, &str)], from: &str, commit: Option<&str>, told_by: &[&str]) {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        fs::create_dir_all(root.path().join(from)).unwrap();
+        let found = head(&root.path().join(from));
+        assert_eq!(found.commit.as_deref(), commit);
+        let expected: Vec<_> = told_by
+            .iter()
+            .map(|path| root.path().join(path).canonicalize().unwrap())
+            .collect();
+        let files: Vec<_> = found.files.iter().map(|path| path.canonicalize().unwrap()).collect();
+        assert_eq!(files, expected);
+    }
+
+    #[test]
+    fn the_commit_is_found_wherever_git_keeps_it() {
+        let line = format!("{COMMIT}\n");
+        let packed = format!("# pack-refs\n0000 refs/heads/other\n{COMMIT} refs/heads/main\n");
+        let branch = (".git/HEAD", "ref: refs/heads/main\n");
+        check_head(
+            &[branch, (".git/refs/heads/main", &line), (".git/logs/HEAD", "")],
+            "harness",
+            Some(COMMIT),
+            &[".git/HEAD", ".git/logs/HEAD", ".git/refs/heads/main"],
+        );
+        check_head(
+            &[branch, (".git/packed-refs", &packed)],
+            "harness",
+            Some(COMMIT),
+            &[".git/HEAD", ".git/packed-refs"],
+        );
+        check_head(&[(".git/HEAD", &line)], ".", Some(COMMIT), &[".git/HEAD"]);
+        // A second work tree has its own HEAD and the branches of the first.
+        let second = [
+            ("second/.git", "gitdir: ../first/.git/worktrees/second\n"),
+            ("first/.git/worktrees/second/HEAD", "ref: refs/heads/fix\n"),
+            ("first/.git/worktrees/second/commondir", "../..\n"),
+            ("first/.git/refs/heads/fix", &line),
+        ];
+        let told_by = ["first/.git/worktrees/second/HEAD", "first/.git/refs/heads/fix"];
+        check_head(&second, "second/harness", Some(COMMIT), &told_by);
+        check_head(&[branch], "harness", None, &[".git/HEAD"]);
+    }
+
+    #[test]
+    fn a_build_of_changed_sources_is_not_its_commit() {
+        assert_eq!(named(COMMIT, Some("")), COMMIT);
+        assert_eq!(named(COMMIT, Some(" M src/lib.rs\n")), format!("{COMMIT}-dirty"));
+        assert_eq!(named(COMMIT, None), format!("{COMMIT}-unchecked"));
+    }
+
+    #[test]
+    fn this_build_names_its_commit_where_there_is_one() {
+        let Some(commit) = tool().commit else {
+            let here = head(Path::new(env!("CARGO_MANIFEST_DIR")));
+            assert_eq!(here.commit, None, "the build did not look");
+            return;
+        };
+        let hash = commit.split('-').next().unwrap();
+        assert!(
+            hash.len() >= 40 && hash.chars().all(|c| c.is_ascii_hexdigit()),
+            "{commit}"
+        );
+    }
 
     #[test]
     fn a_machine_that_tells_nothing_has_no_facts() {

@@ -16,8 +16,11 @@ pub struct Manifest {
     /// What was done: `run`, `cache`, `index`, `incident`, …
     pub kind: String,
     pub tool: Tool,
-    /// The command line, with the program's name first and secrets masked by the caller.
+    /// The command line that repeats the run, with the program's name first and secrets masked by the caller.
     pub command: Vec<String>,
+    /// The command line as it was typed, secrets masked by the caller; older recordings do not tell.
+    #[serde(default)]
+    pub typed: Vec<String>,
     pub seed: u64,
     pub profile: Option<String>,
     /// Which stack carried the run: `containers`, `external` or `embedded`.
@@ -26,6 +29,11 @@ pub struct Manifest {
     pub stack_reason: Option<String>,
     pub environment: Environment,
     pub dependencies: Vec<Dependency>,
+    /// What the tables held at the start, of each set of variants that were given the same.
+    #[serde(default)]
+    pub datasets: Vec<DataFacts>,
+    /// The same in a recording from before there were several: of its last variants, and perhaps of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataFacts>,
     /// The builds or configurations compared; a plain run has one. Their position is their number everywhere else.
     pub variants: Vec<Variant>,
@@ -40,16 +48,24 @@ impl Manifest {
             kind: kind.to_owned(),
             tool,
             command: Vec::new(),
+            typed: Vec::new(),
             seed,
             profile: None,
             stack: None,
             stack_reason: None,
             environment,
             dependencies: Vec::new(),
+            datasets: Vec::new(),
             data: None,
             variants: Vec::new(),
             clock,
         }
+    }
+
+    /// What a variant's tables held at the start; `None` where nobody wrote it down.
+    pub fn data_of(&self, variant: u16) -> Option<&DataFacts> {
+        let own = self.datasets.iter().find(|data| data.variants.contains(&variant));
+        own.or(self.data.as_ref())
     }
 
     /// The name of a variant; its number where the manifest does not know it.
@@ -64,6 +80,8 @@ impl Manifest {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Tool {
     pub version: String,
+    /// As baked in by the build: with `-dirty` where the sources had been changed since, and `-unchecked` where git did
+    /// not say. `None` where it was built outside of a work tree.
     pub commit: Option<String>,
 }
 
@@ -101,11 +119,15 @@ pub struct Dependency {
 /// What the tables held at the start.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DataFacts {
+    /// The variants that were given it, by their numbers.
+    #[serde(default)]
+    pub variants: Vec<u16>,
     pub seed: u64,
     pub users: u64,
     pub concerts: u64,
     pub schedules: u64,
     pub seats: u64,
+    /// Of every row, as the service's own seeding wrote it down; equal for all of these variants.
     pub hash: String,
 }
 

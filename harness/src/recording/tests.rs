@@ -6,7 +6,7 @@ use std::path::Path;
 use super::event::{NoteLevel, What};
 use super::history::Names;
 use super::history::{OpKind, Settled};
-use super::model::{ClockAnchor, Environment, Tool, Variant};
+use super::model::{ClockAnchor, DataFacts, Environment, Tool, Variant};
 use super::sample::{Clock, Endpoint, Outcome, Tag};
 use super::store::{EVENTS_FILE, LATENCY_FILE, MANIFEST_FILE, PLAN_FILE, SERIES_FILE};
 use super::store::{RecordingWriter, VERDICT_FILE, put_derived};
@@ -272,4 +272,35 @@ fn a_name_outside_the_folder_is_refused() {
         assert!(matches!(writer.put(name, b""), Err(RecordError::Outside(_))), "{name}");
     }
     writer.put("charts/latency.svg", b"<svg/>").unwrap();
+}
+
+#[test]
+fn data_is_told_by_variant_and_an_older_manifest_with_one_set_still_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = record(dir.path());
+    let facts = |variants: &[u16], seats| DataFacts {
+        variants: variants.to_vec(),
+        seed: 1,
+        users: 2,
+        concerts: 3,
+        schedules: 4,
+        seats,
+        hash: format!("sha256:{seats}"),
+    };
+    writer
+        .update_manifest(|manifest| manifest.datasets = vec![facts(&[0], 10), facts(&[1], 20)])
+        .unwrap();
+    writer.close().unwrap();
+    let recording = Recording::open(dir.path()).unwrap();
+    let seats = |variant| recording.manifest().data_of(variant).map(|data| data.seats);
+    assert_eq!([seats(0), seats(1), seats(2)], [Some(10), Some(20), None]);
+
+    // As it was written before: one set for whatever there is, without its variants.
+    let mut older = serde_json::to_value(recording.manifest()).unwrap();
+    older.as_object_mut().unwrap().remove("datasets");
+    older["data"] = serde_json::json!({
+        "seed": 1, "users": 2, "concerts": 3, "schedules": 4, "seats": 30, "hash": "sha256:30",
+    });
+    let older: Manifest = serde_json::from_value(older).unwrap();
+    assert_eq!(older.data_of(1).map(|data| data.seats), Some(30));
 }

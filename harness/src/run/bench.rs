@@ -70,8 +70,10 @@ pub struct Bench<'a> {
     pub observer: Observer,
     /// Ends the run early; what was measured is kept.
     pub stop: CancellationToken,
-    /// The command line for the manifest, secrets masked.
+    /// The command line that repeats the run, for the manifest, secrets masked.
     pub command: Vec<String>,
+    /// The command line as it was typed, for the manifest, secrets masked.
+    pub typed: Vec<String>,
     pub profile: Option<String>,
 }
 
@@ -80,6 +82,7 @@ impl Bench<'_> {
     pub(super) fn manifest(&self, kind: &str, seed: u64, clock: RunClock) -> Manifest {
         let mut manifest = Manifest::new(kind, environment::tool(), seed, environment::read(), clock.anchor());
         manifest.command.clone_from(&self.command);
+        manifest.typed.clone_from(&self.typed);
         manifest.profile.clone_from(&self.profile);
         manifest.stack = Some(self.stack.kind().to_string());
         manifest.stack_reason.clone_from(&self.stack_reason);

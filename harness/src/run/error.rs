@@ -34,6 +34,16 @@ pub enum RunError {
         #[source]
         source: CatalogueError,
     },
+    /// Variants that were to differ in one thing alone.
+    #[error(
+        "variants `{one}` and `{other}` were seeded alike and hold different data ({one_hash} and {other_hash}), so nothing that they show could be compared; look for what their settings change in the service's seeding"
+    )]
+    UnequalData {
+        one: String,
+        one_hash: String,
+        other: String,
+        other_hash: String,
+    },
     /// The load.
     #[error("the load could not be driven")]
     Load(#[from] LoadError),

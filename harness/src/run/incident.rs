@@ -11,6 +11,7 @@ use super::bench::{self, Bench};
 use super::clocks;
 use super::drain;
 use super::error::RunError;
+use super::experiment::data_facts;
 use super::ways::{self, WaySource};
 use crate::analysis::experiment::service_source;
 use crate::causes;
@@ -22,7 +23,7 @@ use crate::plan::incident::{GRACE, HOLD_TTL};
 use crate::plan::spec::FINAL_STATE;
 use crate::plan::{IncidentPlan, offered_fact};
 use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
-use crate::recording::model::{DataFacts, Rules, Variant};
+use crate::recording::model::{Rules, Variant};
 use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::Poller;
 use crate::scrape::poll::Schedule;
@@ -127,16 +128,9 @@ impl Drill<'_> {
             &self.plan.dataset,
         )
         .await?;
-        let data = &self.plan.dataset;
-        let facts = DataFacts {
-            seed: data.seed,
-            users: data.users.into(),
-            concerts: data.concerts.into(),
-            schedules: u64::from(data.concerts) * u64::from(data.schedules_per_concert),
-            seats: data.seats(),
-            hash: arm.catalogue().data_hash.clone(),
-        };
-        self.recording.update_manifest(|manifest| manifest.data = Some(facts))?;
+        let facts = data_facts(&self.plan.dataset, vec![arm.place], &arm.catalogue().data_hash);
+        self.recording
+            .update_manifest(|manifest| manifest.datasets.push(facts))?;
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
         clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
         let mut poller = self.poller(&arm)?;

@@ -25,6 +25,29 @@ const WINDOW: Duration = Duration::from_millis(300);
 const TOLD_WITHIN: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// What came of looking for the seat map's statement.
+#[derive(Debug)]
+enum Look {
+    Seen(Seen),
+    /// Nobody looked.
+    NotOurs,
+    /// It was looked for, and not executed in the time.
+    NotExecuted,
+}
+
+impl Look {
+    /// Why there is no plan; `None` where there is one.
+    fn why_none(&self) -> Option<&'static str> {
+        match self {
+            Self::Seen(_) => None,
+            Self::NotOurs => Some(
+                "nobody looked for a plan of the seat map: that takes the server's general log, which is switched on only on a server that was started for this run",
+            ),
+            Self::NotExecuted => Some("the seat map was not seen being executed, so there is no plan of it"),
+        }
+    }
+}
+
 /// A statement and its plan, and what it took where the engine counts that.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -53,10 +76,10 @@ pub(super) async fn record(
         Some(file) => sqlite(Path::new(file), arm).await,
         // Watching statements switches the server's general log on and empties it: only where the server is ours.
         None if bench.stack.kind() == StackKind::Containers => mysql(&direct.database_url, arm.namespace()).await,
-        None => Ok(None),
+        None => Ok(Look::NotOurs),
     };
     match seen {
-        Ok(Some(seen)) => {
+        Ok(Look::Seen(seen)) => {
             let what = What::Plan {
                 variant: arm.place,
                 statement: seen.statement,
@@ -75,15 +98,9 @@ pub(super) async fn record(
                 recording.event(clock.now(), what)?;
             }
         }
-        Ok(None) => {
-            recording.note(
-                clock.now(),
-                NoteLevel::Warning,
-                format!(
-                    "{}: the seat map was not seen being executed, so there is no plan of it",
-                    arm.name
-                ),
-            )?;
+        Ok(none) => {
+            let why = none.why_none().unwrap_or_default();
+            recording.note(clock.now(), NoteLevel::Warning, format!("{}: {why}", arm.name))?;
         }
         Err(error) => {
             recording.note(
@@ -135,13 +152,15 @@ pub(super) async fn record_size(
     Ok(())
 }
 
-async fn mysql(url: &str, schema: &str) -> Result<Option<Seen>, ScrapeError> {
+async fn mysql(url: &str, schema: &str) -> Result<Look, ScrapeError> {
     let plans = MySqlPlans::new(url, schema)?;
     let executed = plans.capture(WINDOW).await?;
     let seat_map = executed.iter().find(|executed| is_seat_map(&executed.digest_text));
-    let Some(seat_map) = seat_map else { return Ok(None) };
+    let Some(seat_map) = seat_map else {
+        return Ok(Look::NotExecuted);
+    };
     let explained = plans.explain(seat_map).await?;
-    Ok(Some(Seen {
+    Ok(Look::Seen(Seen {
         statement: explained.statement,
         digest: explained.is_executed_digest.then_some(explained.digest_text),
         text: explained.text,
@@ -150,7 +169,7 @@ async fn mysql(url: &str, schema: &str) -> Result<Option<Seen>, ScrapeError> {
 }
 
 /// SQLite shows nobody what it executed, but the service tells its log when it is asked to.
-async fn sqlite(file: &Path, arm: &LiveArm) -> Result<Option<Seen>, ScrapeError> {
+async fn sqlite(file: &Path, arm: &LiveArm) -> Result<Look, ScrapeError> {
     let deadline = Instant::now() + TOLD_WITHIN;
     let statement = loop {
         let log = tokio::fs::read_to_string(arm.log()).await;
@@ -162,20 +181,20 @@ async fn sqlite(file: &Path, arm: &LiveArm) -> Result<Option<Seen>, ScrapeError>
             break statement;
         }
         if Instant::now() >= deadline {
-            return Ok(None);
+            return Ok(Look::NotExecuted);
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     };
     let mut plans = SqlitePlans::open(file).await?;
     let Some(schedule) = plans.value_of(TABLE, "schedule_id").await? else {
-        return Ok(None);
+        return Ok(Look::NotExecuted);
     };
     let explained = plans.explain(&statement, &[schedule]).await?;
     let mut text = String::new();
     explained.plan.walk(0, &mut |depth, node: &PlanNode| {
         text.push_str(&format!("{}-> {}\n", "    ".repeat(depth), node.operation));
     });
-    Ok(Some(Seen {
+    Ok(Look::Seen(Seen {
         digest: Some(explained.statement.clone()),
         statement: explained.statement,
         text,
@@ -199,6 +218,13 @@ fn logged_statement(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_nobody_looked_into_is_not_one_that_executed_nothing() {
+        let said = |look: Look| look.why_none().unwrap_or_default();
+        assert!(said(Look::NotOurs).starts_with("nobody looked for a plan"));
+        assert!(said(Look::NotExecuted).contains("not seen being executed"));
+    }
 
     #[test]
     fn statements_are_found_among_the_lines_of_a_log() {

@@ -35,6 +35,9 @@ pub struct Validity {
     pub lag: Vec<String>,
     /// What a report must say beside its numbers.
     pub notes: Vec<String>,
+    /// The 99th percentile of the generator's lag outside of faults, of the variant with the longest; `None` when none
+    /// was measured.
+    pub lag_p99: Option<Nanos>,
 }
 
 impl Validity {
@@ -189,7 +192,9 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
         found.doubts.push(format!("{name}: not one request succeeded"));
     }
     let p99 = |histogram| quantile(histogram, 0, Ratio(0.99)).and_then(Value::finite);
-    if let (Some(lag), Some(response)) = (p99(&generator.lag), p99(&generator.response))
+    let lag = p99(&generator.lag);
+    found.lag_p99 = found.lag_p99.max(lag.map(Nanos));
+    if let (Some(lag), Some(response)) = (lag, p99(&generator.response))
         && exceeds(lag, response, MOST_LAG)
     {
         found.lag.push(format!(
@@ -288,6 +293,21 @@ mod tests {
         );
         let lag = |generator: &mut Generator| generator.lag.record_n(2_000_000, 20).unwrap();
         check(false, lag, &["lag has a p99 of 2.0"], &[]);
+    }
+
+    #[test]
+    fn the_longest_lag_of_all_variants_is_told_and_none_where_none_was_measured() {
+        let mut found = Validity::default();
+        judge_generator(&Generator::silent("idle"), false, &mut found);
+        assert_eq!(found.lag_p99, None);
+        let mut late = generator();
+        late.lag.record_n(900_000, 100).unwrap();
+        for variant in [generator(), late, generator()] {
+            judge_generator(&variant, false, &mut found);
+        }
+        let lag = found.lag_p99.unwrap();
+        // Three digits of resolution.
+        assert!((899_000..=901_000).contains(&lag.0), "{lag:?}");
     }
 
     #[test]

@@ -1,23 +1,33 @@
 //! The cache report: what a cache in front of the seat map gains, what it costs, and what it saves the database.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::common::{self, Comparison};
 use super::context::Context;
-use super::evidence;
-use crate::analysis::compare::{Metric, Slice};
+use super::{costs, evidence};
+use crate::analysis::compare::Slice;
 use crate::chart::{
     Axis, Bar, BarGroup, Bars, Cdf, Curve, CurveStyle, Effects, Figure, Key, Panel, ShareAxis, Timeline,
 };
 use crate::format::Unit;
 use crate::plan::Group;
 use crate::recording::{Endpoint, event};
-use crate::report::{Cell, Column, Document, GotWorse, Section, Table, Text, Verdict};
+use crate::report::{Cell, Column, Document, Section, Table, Text, Verdict};
 
 const HITS: &str = "booking_cache_requests_total";
 const LOADS: &str = "booking_cache_loads_total";
 const REQUESTS: &str = "booking_http_requests_total";
 const SEATS_ROUTE: &str = "/v1/schedules/{id}/seats";
+
+/// What the plan of this version leaves out.
+const NOT_TRIED: [&str; 5] = [
+    "Ways against a stampede (none, single-flight, early refresh): every cache runs with the service's default.",
+    "Many readers at the moment at which an entry expires: the load is even, and expiries are not marked over time.",
+    "A cold cache against a warm one: every variant has been asked as fast as it answers before its first slice, and whatever a launch or a pause cools down is part of its slices.",
+    "Dates that are sold out: holds are cancelled again, so that seats stay on sale.",
+    "The loss of Redis under load.",
+];
 
 /// Builds the report.
 pub(super) fn document(context: &Context<'_>) -> Document {
@@ -27,13 +37,11 @@ pub(super) fn document(context: &Context<'_>) -> Document {
     };
     let places = common::places(context.manifest(), group);
     let slices = context.experiment.compared();
-    let Some((baseline, candidates)) = context.sides(group, &places) else {
+    let Some((baseline, _)) = context.sides(group, &places) else {
         return context.unknown(document, "the recording holds none of the planned variants");
     };
 
-    let reads = context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P50, Metric::P95]);
-    let writes = context.compare(&slices, &places, group, Endpoint::Hold, &[Metric::P50, Metric::P95]);
-    let tails = context.compare(&slices, &places, group, Endpoint::Seats, &[Metric::P99]);
+    let reads = context.claims(&slices, &places, group, Endpoint::Seats);
 
     (document.verdict, document.sentence) = verdict(context, &reads, baseline.1);
     document.effects = context.effects(reads.iter(), document.verdict);
@@ -94,10 +102,12 @@ pub(super) fn document(context: &Context<'_>) -> Document {
     document
         .sections
         .push(database(context, group, &places, &keys, &subtitle));
+    document.sections.push(freshness(context, group, &places));
     document.sections.push(context.probe_section(group, &places));
     document.sections.push(context.ledger_section());
-    document.got_worse = got_worse(context, group, &places, &slices, &writes, &tails, &candidates);
-    document.notes.extend(context.notes(group));
+    document.sections.push(context.not_tried(&NOT_TRIED));
+    document.got_worse = costs::got_worse(context, &slices, "A hold must also invalidate what the cache keeps.");
+    document.notes.extend(context.notes());
     document
 }
 
@@ -154,7 +164,8 @@ fn database(
             Column::number("Database reads", Unit::Count),
             Column::number("Counted by the server", Unit::Count),
             Column::number("Reads per seat map", Unit::Ratio),
-            Column::number("Resident memory", Unit::Bytes),
+            Column::number("Loaders of one key at once, mean", Unit::Ratio),
+            Column::number("Evictions", Unit::Count),
         ],
     );
     let mut bars = Vec::new();
@@ -177,6 +188,7 @@ fn database(
         let mut requests_sum = None;
         let mut loads_sum = None;
         let mut executed_sum = None;
+        let (mut loaders_sum, mut loaders_count, mut evictions_sum) = (None, None, None);
         let mut points = Vec::new();
         for slice in &own {
             let (hits, requests) = hits_and_lookups(context, slice);
@@ -184,6 +196,10 @@ fn database(
             add(&mut requests_sum, requests);
             add(&mut loads_sum, context.experiment.growth(slice, LOADS, &[]));
             add(&mut executed_sum, context.seat_maps_executed(slice, "total"));
+            let grown = |name: &str| context.experiment.growth(slice, name, &[]);
+            add(&mut loaders_sum, grown("booking_cache_loader_concurrency_sum"));
+            add(&mut loaders_count, grown("booking_cache_loader_concurrency_count"));
+            add(&mut evictions_sum, grown("booking_cache_evictions_total"));
             let ratio = match (hits, requests) {
                 (Some(hits), Some(requests)) if requests > 0.0 => Some(100.0 * hits / requests),
                 _ => None,
@@ -197,9 +213,6 @@ fn database(
         };
         // What the server counted is better evidence than what the service says that it asked.
         let per_request = ratio(executed_sum.or(loads_sum), requests_sum);
-        let memory = own
-            .last()
-            .and_then(|slice| context.experiment.level(slice, "process_resident_memory_bytes", &[]));
         table.row([
             Cell::from(arm.name.as_str()),
             Cell::Number(requests_sum),
@@ -208,7 +221,8 @@ fn database(
             Cell::Number(loads_sum),
             Cell::Number(executed_sum),
             Cell::Number(per_request),
-            Cell::Number(memory),
+            Cell::Number(ratio(loaders_sum, loaders_count)),
+            Cell::Number(evictions_sum),
         ]);
         bars.push(BarGroup {
             name: arm.name.clone(),
@@ -223,7 +237,7 @@ fn database(
         }
     }
     Section::new("What the cache saves the database")
-        .with("Hits are counted by the service, never inferred from how fast an answer came.")
+        .with("Hits are counted by the service, never inferred from how fast an answer came. Loaders are those of one seat map at the moment at which another began, itself included: 1 is nobody else. Evictions are of the process's own cache.")
         .with(context.chart(
             "reads-per-seat-map",
             "Database reads per seat map",
@@ -258,26 +272,46 @@ fn database(
         .with(table)
 }
 
-fn got_worse(
-    context: &Context<'_>,
-    group: &Group,
-    places: &BTreeMap<String, u16>,
-    slices: &[Slice],
-    writes: &[Comparison],
-    tails: &[Comparison],
-    candidates: &[(u16, &str)],
-) -> GotWorse {
-    if candidates.is_empty() {
-        return GotWorse::unknown("no candidate was measured");
+/// How stale seat maps were: what a cache may do that a database does not.
+fn freshness(context: &Context<'_>, group: &Group, places: &BTreeMap<String, u16>) -> Section {
+    let mut table = Table::new(
+        "For how long seats that a seat map still showed had been gone",
+        [
+            Column::text("Variant"),
+            Column::number("Seats looked at", Unit::Count),
+            Column::number("Shown too long", Unit::Count),
+            Column::number("p95", Unit::Seconds),
+            Column::number("p99", Unit::Seconds),
+            Column::number("At most", Unit::Seconds),
+            Column::number("Promised", Unit::Seconds),
+        ],
+    );
+    for arm in &group.arms {
+        let Some(place) = places.get(&arm.name).map(|place| usize::from(*place)) else {
+            continue;
+        };
+        let read = context.staleness.get(place).filter(|read| !read.is_empty());
+        let rules = context.manifest().variants.get(place).map(|variant| &variant.rules);
+        let at = |q: f64| Cell::Number(read.and_then(|read| rank(read, q)).map(|by| by.as_secs_f64()));
+        table.row([
+            Cell::from(arm.name.as_str()),
+            Cell::count(read.map(|read| read.len() as u64)),
+            Cell::count(read.map(|read| read.iter().filter(|by| !by.is_zero()).count() as u64)),
+            at(0.95),
+            at(0.99),
+            at(1.0),
+            Cell::Number(rules.and_then(|rules| rules.staleness_ms).map(|ms| ms as f64 / 1e3)),
+        ]);
     }
-    context.costs(
-        group,
-        places,
-        slices,
-        writes,
-        tails,
-        "A hold must also invalidate what the cache keeps.",
-    )
+    Section::new("How stale a seat map was")
+        .with("From the clients' own history: a seat in a sampled seat map counts as shown too long when its hold had been answered before the map was asked for and lasted until after its answer. Quantiles are over every seat looked at, of which most were right.")
+        .with(table)
+}
+
+/// The value at a quantile of values in ascending order.
+fn rank(sorted: &[Duration], q: f64) -> Option<Duration> {
+    let rank = (q * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.max(1) - 1).copied()
 }
 
 fn add(sum: &mut Option<f64>, more: Option<f64>) {
@@ -286,7 +320,30 @@ fn add(sum: &mut Option<f64>, more: Option<f64>) {
     }
 }
 
+/// A part that nobody counted has no ratio: a counter that was lost would read as a perfect cache.
 fn ratio(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
-    let whole = whole.filter(|whole| *whole > 0.0)?;
-    Some(part.unwrap_or(0.0) / whole)
+    Some(part? / whole.filter(|whole| *whole > 0.0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_a_value_that_was_seen() {
+        let read: Vec<Duration> = (0..200).map(Duration::from_millis).collect();
+        assert_eq!(rank(&read, 0.95), Some(Duration::from_millis(189)));
+        assert_eq!(rank(&read, 1.0), Some(Duration::from_millis(199)));
+        assert_eq!(rank(&read[..1], 0.5), Some(Duration::ZERO));
+        assert_eq!(rank(&[], 0.95), None);
+    }
+
+    #[test]
+    fn what_nobody_counted_is_no_ratio() {
+        assert_eq!(ratio(Some(1.0), Some(4.0)), Some(0.25));
+        assert_eq!(ratio(Some(0.0), Some(4.0)), Some(0.0));
+        assert_eq!(ratio(None, Some(4.0)), None);
+        assert_eq!(ratio(Some(1.0), Some(0.0)), None);
+        assert_eq!(ratio(Some(1.0), None), None);
+    }
 }

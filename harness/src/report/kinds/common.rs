@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::analysis::compare::{self, FEWEST_REQUESTS, Metric, Pairs, Slice, Tally};
 use crate::analysis::effect::{self, Effect, NoiseFloor};
-use crate::analysis::quantile::Value;
+use crate::analysis::quantile::{self, Value};
 use crate::chart::{CdfCurve, Decision, EffectRow, Key};
 use crate::format::{self, Unit};
 use crate::plan::Group;
@@ -12,7 +12,7 @@ use crate::recording::event::{Accounting, What};
 use crate::recording::{Endpoint, Event, Manifest, Recording};
 use crate::report::kinds::evidence;
 use crate::report::{Badge, Badges, Cell, Column, EffectLine, Estimate, RawLink, Table, Text};
-use crate::units::Ratio;
+use crate::units::{Nanos, Ratio};
 use crate::verdict::ledger::{LedgerReport, Overall, Verdict as Ruling};
 use crate::verdict::lint::{Missing, Rule};
 
@@ -85,10 +85,10 @@ pub(super) fn accounting(events: &[Event]) -> Accounting {
 }
 
 /// Whether the run can be trusted.
-pub(super) fn badges(ledger: &LedgerReport, events: &[Event], doubts: &[String]) -> Badges {
+pub(super) fn badges(ledger: &LedgerReport, events: &[Event], doubts: &[String], lag_p99: Option<Nanos>) -> Badges {
     Badges {
         invariants: invariants_badge(ledger),
-        generator: generator_badge(events, doubts),
+        generator: generator_badge(&accounting(events), doubts, lag_p99),
     }
 }
 
@@ -144,18 +144,19 @@ fn invariants_badge(ledger: &LedgerReport) -> Badge {
     }
 }
 
-fn generator_badge(events: &[Event], doubts: &[String]) -> Badge {
-    let sum = accounting(events);
+/// Whether what was offered left when it was due.
+fn generator_badge(sum: &Accounting, doubts: &[String], lag_p99: Option<Nanos>) -> Badge {
     if sum.scheduled == 0 {
         return Badge::unknown("no arrival was accounted for");
     }
     let count = |n: u64| format::quantity(Unit::Count, Some(n as f64));
     let detail = format!(
-        "{} of {} scheduled arrivals started, {} dropped, {} late",
+        "{} of {} scheduled arrivals started, {} dropped, {} late; lag p99 {}",
         count(sum.started),
         count(sum.scheduled),
         count(sum.dropped),
-        count(sum.late)
+        count(sum.late),
+        format::quantity(Unit::Seconds, lag_p99.map(Nanos::as_secs_f64))
     );
     let imbalances = sum.imbalances();
     if !imbalances.is_empty() {
@@ -371,6 +372,21 @@ pub(super) fn latency_cells(slices: &[Slice], variant: u16, endpoint: Endpoint) 
     cells
 }
 
+/// A quantile in a sentence, with its interval where there is one.
+pub(super) fn tail_text(estimate: Option<quantile::Estimate>) -> String {
+    let Some(estimate) = estimate else {
+        return format::MISSING.to_owned();
+    };
+    let seconds = |value: Value| value.finite().map(|ns| ns as f64 / 1e9);
+    let Some(point) = seconds(estimate.value) else {
+        return "no answer".to_owned();
+    };
+    match (estimate.lower.and_then(seconds), estimate.upper.and_then(seconds)) {
+        (Some(low), Some(high)) => format::interval(Unit::Seconds, point, low, high),
+        _ => format::quantity(Unit::Seconds, Some(point)),
+    }
+}
+
 /// The columns that [`latency_cells`] fills.
 pub(super) fn latency_columns(what: &str) -> Vec<Column> {
     vec![
@@ -443,13 +459,65 @@ pub(super) fn raw(recording: &Recording) -> Vec<RawLink> {
     .collect()
 }
 
-/// The command that repeats a run.
+/// The command that repeats a run, as a shell takes it.
 pub(super) fn command(manifest: &Manifest) -> String {
-    manifest.command.join(" ")
+    let words: Vec<String> = manifest.command.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
+}
+
+/// A word as a shell takes it: in quotes where it holds what a shell would read as its own.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// When it was recorded, in UTC to the second.
 pub(super) fn recorded(manifest: &Manifest) -> String {
     let at = jiff::Timestamp::from_nanosecond(i128::from(manifest.clock.unix_ns)).unwrap_or_default();
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted("--seed"), "--seed");
+        assert_eq!(
+            quoted("mysql://root:***@h:3306/?a=b&c=d"),
+            "'mysql://root:***@h:3306/?a=b&c=d'"
+        );
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn the_generators_badge_tells_what_left_and_how_late() {
+        let sum = Accounting {
+            scheduled: 1_010,
+            started: 1_000,
+            dropped: 10,
+            ok: 1_000,
+            late: 3,
+            ..Accounting::default()
+        };
+        let badge = generator_badge(&sum, &[], Some(Nanos(350_000)));
+        assert_eq!(
+            badge.detail,
+            "1,000 of 1,010 scheduled arrivals started, 10 dropped, 3 late; lag p99 350\u{a0}µs"
+        );
+        let unmeasured = generator_badge(&sum, &[], None);
+        assert!(unmeasured.detail.ends_with("lag p99 n/a"), "{}", unmeasured.detail);
+        let in_doubt = generator_badge(&sum, &["base: too late".to_owned()], None);
+        assert!(
+            in_doubt.detail.ends_with("lag p99 n/a; base: too late"),
+            "{}",
+            in_doubt.detail
+        );
+    }
 }

@@ -1,12 +1,13 @@
 //! A recording with everything derived from it that the experiment reports share.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::common::{self, Comparison};
 use super::evidence::{self, Sides};
 use crate::analysis::compare::{self, FEWEST_REQUESTS, Metric, Slice};
 use crate::analysis::digest::is_seat_map;
-use crate::analysis::effect::{self, Scale};
+use crate::analysis::effect::{self, SIGNIFICANCE, Scale};
 use crate::analysis::experiment::{Experiment, edge_source};
 use crate::chart::{Chart, Decision, Figure};
 use crate::format::{self, Unit};
@@ -20,6 +21,35 @@ use crate::report::{
 use crate::units::Nanos;
 use crate::verdict::ledger::{LedgerReport, Overall};
 
+/// What is claimed of each candidate. p99 is not among it: in one slice it rests on a handful of requests.
+const CLAIMED: [Metric; 2] = [Metric::P50, Metric::P95];
+
+/// How many claims the head of a plan's report makes.
+fn n_claims(plan: &ExperimentPlan) -> usize {
+    let candidates = |group: &Group| group.arms.iter().skip(1).filter(|arm| !arm.is_control()).count();
+    CLAIMED.len() * plan.groups.iter().map(candidates).sum::<usize>()
+}
+
+/// How long the slices of the groups are, and after how many blocks each launches anew: once where all are alike, and
+/// else one by one.
+fn layout(plan: &ExperimentPlan) -> (String, String) {
+    let of_each = |text: &dyn Fn(&Group) -> String| {
+        let texts: Vec<String> = plan.groups.iter().map(text).collect();
+        if texts.windows(2).all(|pair| pair[0] == pair[1]) {
+            return texts.into_iter().next().unwrap_or_default();
+        }
+        let named = texts
+            .iter()
+            .zip(&plan.groups)
+            .map(|(text, group)| format!("{text} ({})", group.name));
+        named.collect::<Vec<_>>().join(" or ")
+    };
+    (
+        of_each(&|group| format!("{} ms", group.design.slice_ms)),
+        of_each(&|group| (group.design.blocks / group.design.launches.max(1)).to_string()),
+    )
+}
+
 /// What the kinds are built from.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
@@ -30,6 +60,11 @@ pub(super) struct Context<'a> {
     pub(super) doubts: Vec<String>,
     /// Doubts about response times, on which no claim here rests.
     pub(super) lag: Vec<String>,
+    /// The 99th percentile of the generator's lag, of the variant with the longest.
+    pub(super) lag_p99: Option<Nanos>,
+    /// Variant by variant, for how long each seat that a sampled seat map showed had been gone, in ascending order; empty
+    /// where the report does not ask.
+    pub(super) staleness: Vec<Vec<Duration>>,
 }
 
 impl Context<'_> {
@@ -39,7 +74,7 @@ impl Context<'_> {
 
     /// A document with its head filled in and nothing said yet.
     pub(super) fn opening(&self, title: &str) -> Document {
-        let badges: Badges = common::badges(self.ledger, &self.experiment.events, &self.doubts);
+        let badges: Badges = common::badges(self.ledger, &self.experiment.events, &self.doubts, self.lag_p99);
         super::blank(self.recording, title, badges)
     }
 
@@ -70,14 +105,36 @@ impl Context<'_> {
         Some(((place(&baseline.name)?, baseline.name.as_str()), candidates))
     }
 
-    /// Every candidate against the baseline on every metric, each with the noise floor of its metric.
-    pub(super) fn compare(
+    /// The claims of the head: the level is shared among all of them, since the best of many looks good by chance.
+    pub(super) fn claims(
         &self,
         slices: &[Slice],
         places: &BTreeMap<String, u16>,
         group: &Group,
         endpoint: Endpoint,
-        metrics: &[Metric],
+    ) -> Vec<Comparison> {
+        self.compare(slices, places, group, endpoint, effect::shared(n_claims(self.plan)))
+    }
+
+    /// What a gain may cost, each tested on its own: an alarm too many is cheaper than a cost that is missed.
+    pub(super) fn warnings(
+        &self,
+        slices: &[Slice],
+        places: &BTreeMap<String, u16>,
+        group: &Group,
+        endpoint: Endpoint,
+    ) -> Vec<Comparison> {
+        self.compare(slices, places, group, endpoint, SIGNIFICANCE)
+    }
+
+    /// Every candidate against the baseline on every metric, each with the noise floor of its metric.
+    fn compare(
+        &self,
+        slices: &[Slice],
+        places: &BTreeMap<String, u16>,
+        group: &Group,
+        endpoint: Endpoint,
+        level: f64,
     ) -> Vec<Comparison> {
         let Some((baseline, candidates)) = self.sides(group, places) else {
             return Vec::new();
@@ -85,11 +142,11 @@ impl Context<'_> {
         let control = group.control().and_then(|arm| places.get(&arm.name).copied());
         let seed = self.plan.seed;
         let mut found = Vec::new();
-        for metric in metrics {
-            let floor = common::floor(slices, baseline.0, control, endpoint, *metric, seed);
+        for metric in CLAIMED {
+            let floor = common::floor(slices, baseline.0, control, endpoint, metric, seed);
             for candidate in &candidates {
-                let pairs = compare::pairs(slices, baseline.0, candidate.0, |e| e == endpoint, *metric);
-                let effect = effect::effect(Scale::Ratio, &pairs.blocks, floor, seed);
+                let pairs = compare::pairs(slices, baseline.0, candidate.0, |e| e == endpoint, metric);
+                let effect = effect::effect(Scale::Ratio, &pairs.blocks, floor, level, seed);
                 let sides = Sides {
                     group,
                     baseline,
@@ -100,12 +157,12 @@ impl Context<'_> {
                     claim: format!(
                         "{} {}, {} against {}",
                         common::words(endpoint),
-                        common::metric_words(*metric),
+                        common::metric_words(metric),
                         candidate.1,
                         baseline.1
                     ),
                     candidate: candidate.1.to_owned(),
-                    metric: *metric,
+                    metric,
                     missing: evidence::of_service_time(self, slices, sides, &effect),
                     effect,
                     pairs,
@@ -293,6 +350,16 @@ impl Context<'_> {
             .with(table)
     }
 
+    /// What somebody might look for in the report and would not find, so that its silence is not taken for an answer.
+    pub(super) fn not_tried(&self, items: &[&str]) -> Section {
+        Section::new("Not tried here")
+            .with("This report says nothing of the following, neither for nor against:")
+            .with(Block::List {
+                ordered: false,
+                items: items.iter().map(|item| Text::plain(*item)).collect(),
+            })
+    }
+
     /// The invariants, variant by variant.
     pub(super) fn ledger_section(&self) -> Section {
         let mut section = Section::new("Was anything sold twice?").with(common::invariants_table(self.ledger));
@@ -310,67 +377,13 @@ impl Context<'_> {
         section
     }
 
-    /// What a gain costs: writes, the tail, and every other endpoint.
-    pub(super) fn costs(
-        &self,
-        group: &Group,
-        places: &BTreeMap<String, u16>,
-        slices: &[Slice],
-        writes: &[Comparison],
-        tails: &[Comparison],
-        why: &str,
-    ) -> GotWorse {
-        let mut list = Vec::new();
-        for comparison in writes.iter().chain(tails) {
-            let estimate = || {
-                comparison.ratio().map_or_else(
-                    || format::MISSING.to_owned(),
-                    |(point, low, high)| format::interval(Unit::Ratio, point, low, high),
-                )
-            };
-            let said = match (comparison.decision(), comparison.withheld()) {
-                (Decision::Worse, _) => format!("{}, **worse**", estimate()),
-                (Decision::Better, _) => format!("{}, better", estimate()),
-                (_, Some(missing)) if comparison.shows_no_effect() => {
-                    format!("no difference is shown; {} ({missing})", estimate())
-                }
-                (_, Some(missing)) => format!("nothing is claimed ({missing})"),
-                (_, None) => format!("{}, no difference is shown", estimate()),
-            };
-            list.push(Text::marked(&format!("{}: {said}", comparison.claim)));
-        }
-        let mut columns = vec![Column::text("Variant")];
-        columns.extend(common::latency_columns(common::words(Endpoint::Hold)));
-        let mut table = Table::new("Holds over all slices, with 95 % intervals", columns);
-        for arm in &group.arms {
-            if let Some(place) = places.get(&arm.name) {
-                let mut row = vec![Cell::from(arm.name.as_str())];
-                row.extend(common::latency_cells(slices, *place, Endpoint::Hold));
-                table.row(row);
-            }
-        }
-        if list.is_empty() {
-            return GotWorse::unknown("no write was compared");
-        }
-        GotWorse::of(
-            Text::plain(format!("{why} Writes and tails, variant against baseline:")),
-            [
-                Block::List {
-                    ordered: false,
-                    items: list,
-                },
-                table.into(),
-            ],
-        )
-    }
-
     /// Method and warnings.
-    pub(super) fn notes(&self, group: &Group) -> Vec<Text> {
-        let design = &group.design;
+    pub(super) fn notes(&self) -> Vec<Text> {
+        let (slices, blocks) = layout(self.plan);
         let mut notes = vec![Text::plain(format!(
-            "Method: every variant is a live process on one stack with data of its own from one seed. A block holds one slice of {} ms of each variant in seeded random order, of which the first 250 ms and requests across an edge are left out; after every {} blocks all variants are launched again. Per block the ratio to the baseline is taken; the exact two-sided signed-rank test decides at 1 %, a bootstrap-t over blocks gives the 95 % interval, and the baseline run twice gives the noise floor. Failed requests count as endlessly slow. Slices with fewer than {FEWEST_REQUESTS} requests are said to be thin.",
-            design.slice_ms,
-            design.blocks / design.launches.max(1)
+            "Method: every variant is a live process on one stack with data of its own from one seed. A block holds one slice of {slices} of each variant in seeded random order, of which the first 250 ms and requests across an edge are left out; after every {blocks} blocks all variants are launched again. Per block the ratio to the baseline is taken; the exact two-sided signed-rank test decides, a bootstrap-t over blocks gives the 95 % interval, and the baseline run twice gives the noise floor. The {} claims at the head share an error of 1 %, so that each is tested at {} (Bonferroni); the sentence names the smallest ratio of those shown, whose interval is not widened for being chosen. Costs are tested at 1 % each, since an alarm too many is cheaper there than a cost that is missed. p99 rests on too few requests a slice to decide anything: it is read from the histograms of all slices, and advises. Failed requests count as endlessly slow. Slices with fewer than {FEWEST_REQUESTS} requests are said to be thin.",
+            n_claims(self.plan),
+            format::quantity(Unit::Percent, Some(100.0 * effect::shared(n_claims(self.plan))))
         ))];
         for event in &self.experiment.events {
             if let What::Note {
@@ -388,5 +401,52 @@ impl Context<'_> {
             )));
         }
         notes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Profile;
+    use crate::plan::spec::{self, Engine};
+
+    /// Blocks that all agree have a p value of 2 / 2^blocks; no test of fewer could show what all of them show.
+    #[track_caller]
+    fn check(plan: &ExperimentPlan, expected: usize) {
+        let n = n_claims(plan);
+        assert_eq!(n, expected, "{} {:?}", plan.kind, plan.profile);
+        for group in &plan.groups {
+            let smallest = 2.0_f64.powi(1 - i32::try_from(group.design.blocks).unwrap());
+            assert!(
+                smallest <= effect::shared(n),
+                "{} {:?}: {n} claims of {} blocks could never be shown",
+                plan.kind,
+                plan.profile,
+                group.design.blocks
+            );
+        }
+    }
+
+    #[test]
+    fn slices_of_several_lengths_are_told_one_by_one() {
+        let told = |plan: &ExperimentPlan| layout(plan);
+        let alike = told(&spec::index(Profile::Full, 1));
+        assert_eq!(alike, ("3000 ms".to_owned(), "8".to_owned()));
+        let quick = told(&spec::index(Profile::Quick, 1));
+        assert_eq!(
+            quick,
+            ("900 ms (10k rows) or 1200 ms (100k rows)".to_owned(), "4".to_owned())
+        );
+    }
+
+    #[test]
+    fn every_plan_has_blocks_enough_for_all_of_its_claims() {
+        for profile in [Profile::Smoke, Profile::Quick, Profile::Full] {
+            check(&spec::cache(Engine::MySql, profile, 1), 4);
+            check(&spec::cache(Engine::Sqlite, profile, 1), 2);
+        }
+        check(&spec::index(Profile::Smoke, 1), 6);
+        check(&spec::index(Profile::Quick, 1), 12);
+        check(&spec::index(Profile::Full, 1), 18);
     }
 }

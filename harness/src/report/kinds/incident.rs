@@ -1,7 +1,9 @@
 //! The incident report: one fault, when it was noticed, whom it hurt, when it was over, and whether the books balance.
 
+use super::consistency::Consistency;
 use super::{KindError, blank};
 use super::{common, ways};
+use crate::analysis::backlog::Backlog;
 use crate::analysis::blast_radius::{Impact, PhaseSummary, Reach, blast_radius};
 use crate::analysis::experiment::service_source;
 use crate::analysis::incident::{FaultWindow, Objective, Quality, Runs, Second, Times, budget_spent, times};
@@ -18,8 +20,6 @@ use crate::verdict::validity::{self, Validity};
 
 /// Arrivals this frequent make a second without any answer a bad one.
 const BUSY_PER_SECOND: f64 = 5.0;
-/// A time to recover longer than this misses what a drill expects.
-const RECOVER_WITHIN_SECONDS: f64 = 10.0;
 
 struct Incident {
     plan: IncidentPlan,
@@ -30,6 +30,7 @@ struct Incident {
     fault: FaultWindow,
     times: Times,
     warm: Nanos,
+    consistency: Consistency,
     ledger: LedgerReport,
     validity: Validity,
     /// How far other clocks were from the run's.
@@ -49,12 +50,8 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
     let ledger = ledger::verify(recording)?;
     let mut validity = validity::validity(recording)?;
     validity.doubts.append(&mut validity.lag);
-    let badges = common::badges(&ledger, &events, &validity.doubts);
-    let mut document = blank(
-        recording,
-        &format!("Incident: {} for ten seconds", plan.fault.words()),
-        badges,
-    );
+    let badges = common::badges(&ledger, &events, &validity.doubts, validity.lag_p99);
+    let mut document = blank(recording, &format!("Incident: {}", plan.fault.words()), badges);
     let Some(fault) = fault_window(&events) else {
         document.sentence = "Nothing can be said: the fault was not injected and healed within the recording.".into();
         document.got_worse = GotWorse::unknown("there was no fault");
@@ -62,6 +59,9 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
         document.notes.extend(noted(&events));
         return Ok(document);
     };
+    // As long as it was, which is not as planned where somebody ended the drill early.
+    let lasted = fault.healed.since(fault.injected).as_secs_f64();
+    document.title.push_str(&format!(" for {lasted:.1} s"));
     let warm = warm_since(&events);
     let timeline = Seconds::of(recording, "service")?;
     let seconds: Vec<Second> = timeline
@@ -101,6 +101,7 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
         plan,
         events,
         clocks: common::clocks(recording.manifest()),
+        consistency: Consistency::of(recording, &series, warm, fault)?,
         series,
         seconds,
         impacts,
@@ -133,6 +134,18 @@ fn ledger_section(ledger: &LedgerReport) -> Section {
 
 fn seconds_text(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| format::MISSING.to_owned(), |seconds| format!("{seconds:.1} s"))
+}
+
+/// How it is found that a backlog is over.
+fn caught_up(what: &str, backlog: Option<Backlog>) -> String {
+    let Some(backlog) = backlog else {
+        return format!("{what} were not counted before and after the fault");
+    };
+    format!(
+        "from the heal until the first scrape, one a second, with no more {what} than before the fault ({}); at most there were {}",
+        format::quantity(Unit::Count, Some(backlog.before as f64)),
+        format::quantity(Unit::Count, Some(backlog.most as f64))
+    )
 }
 
 impl Incident {
@@ -196,7 +209,7 @@ impl Incident {
                 )),
             ),
             (Some(_), Some(recover)) => {
-                let verdict = if recover <= RECOVER_WITHIN_SECONDS {
+                let verdict = if recover <= self.plan.promise.recover_within.as_secs_f64() {
                     Verdict::Pass
                 } else {
                     Verdict::Fail
@@ -367,16 +380,60 @@ impl Incident {
         let moment = |at: Option<Nanos>| seconds_text(at.map(|at| self.since_start(at)));
         let budget = budget_spent(&self.seconds, self.plan.promise.availability);
         let rows = [
-            ("Fault injected", moment(Some(self.fault.injected)), "since the warm-up".to_owned()),
-            ("First bad second", moment(self.times.first_bad), format!("the objective: {promise}")),
-            ("Time to detect", seconds_text(detect), "from the injection until two bad seconds in a row".to_owned()),
-            ("Fault healed", moment(Some(self.fault.healed)), "and seen to work again".to_owned()),
-            ("Time to recover", seconds_text(recover), "from the heal until the objective held to the end".to_owned()),
-            ("Time to consistency", seconds_text(self.drained()), "from the last arrival until outbox and consumer had nothing left and every abandoned hold was back on sale".to_owned()),
-            ("Bad seconds", self.times.bad_seconds.to_string(), "after the injection".to_owned()),
+            (
+                "Fault injected",
+                moment(Some(self.fault.injected)),
+                "since the warm-up".to_owned(),
+            ),
+            (
+                "First bad second",
+                moment(self.times.first_bad),
+                format!("the objective: {promise}"),
+            ),
+            (
+                "Time to detect",
+                seconds_text(detect),
+                "from the injection until two bad seconds in a row".to_owned(),
+            ),
+            (
+                "Fault healed",
+                moment(Some(self.fault.healed)),
+                "and seen to work again".to_owned(),
+            ),
+            (
+                "Time to recover",
+                seconds_text(recover),
+                format!(
+                    "from the heal until the objective held to the end; promised within {}",
+                    seconds_text(Some(self.plan.promise.recover_within.as_secs_f64()))
+                ),
+            ),
+            (
+                "Tickets caught up",
+                self.since_heal(self.consistency.tickets),
+                caught_up("payments without a ticket", self.consistency.tickets),
+            ),
+            (
+                "Holds caught up",
+                self.since_heal(self.consistency.holds),
+                caught_up("overdue holds", self.consistency.holds),
+            ),
+            (
+                "Time to consistency",
+                seconds_text(self.consistency.reached().map(|at| self.seconds_after_heal(at))),
+                "from the heal until both were caught up; that nothing was lost is for the ledger to say".to_owned(),
+            ),
+            (
+                "Bad seconds",
+                self.times.bad_seconds.to_string(),
+                "after the injection".to_owned(),
+            ),
             (
                 "Error budget spent",
-                budget.map_or_else(|| format::MISSING.to_owned(), |spent| format!("{spent:.1} times the budget of these seconds")),
+                budget.map_or_else(
+                    || format::MISSING.to_owned(),
+                    |spent| format!("{spent:.1} times the budget of these seconds"),
+                ),
                 "failures over what the objective allows".to_owned(),
             ),
         ];
@@ -386,15 +443,13 @@ impl Incident {
         table
     }
 
-    fn drained(&self) -> Option<f64> {
-        self.events.iter().find_map(|event| match &event.what {
-            What::Drained {
-                pending: Some(0),
-                waited,
-                ..
-            } => Some(waited.as_secs_f64()),
-            _ => None,
-        })
+    fn seconds_after_heal(&self, at: Nanos) -> f64 {
+        at.since(self.fault.healed).as_secs_f64()
+    }
+
+    fn since_heal(&self, backlog: Option<Backlog>) -> String {
+        let at = backlog.and_then(|backlog| backlog.caught_up);
+        seconds_text(at.map(|at| self.seconds_after_heal(at)))
     }
 
     fn radius(&self) -> Section {

@@ -2,7 +2,9 @@
 
 mod cache;
 mod common;
+mod consistency;
 mod context;
+mod costs;
 mod evidence;
 mod incident;
 mod index;
@@ -85,6 +87,11 @@ fn experiment(recording: &Recording) -> Result<Document, KindError> {
     let experiment = Experiment::of(recording)?;
     let ledger = ledger::verify(recording)?;
     let validity = validity::validity(recording)?;
+    let staleness = if plan.kind == "cache" {
+        ledger::staleness_of_reads(recording)?
+    } else {
+        Vec::new()
+    };
     let context = Context {
         recording,
         plan: &plan,
@@ -92,6 +99,8 @@ fn experiment(recording: &Recording) -> Result<Document, KindError> {
         ledger: &ledger,
         doubts: validity.doubts,
         lag: validity.lag,
+        lag_p99: validity.lag_p99,
+        staleness,
     };
     Ok(if plan.kind == "index" {
         index::document(&context)

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{KindError, blank};
-use crate::chart::{self, Chart, EffectRow, Effects, Figure, Multiple, Multiples};
+use crate::chart::{
+    self, Band, BandKind, Chart, Curve, CurveStyle, EffectRow, Effects, Figure, Key, Multiple, Multiples, Panel,
+    Timeline,
+};
+use crate::format::Unit;
 use crate::recording::Recording;
 use crate::report::{
     Badge, BadgeState, Badges, Block, Cell, ChartBlock, Column, Document, GotWorse, Inline, Section, Table, Text,
@@ -42,6 +46,100 @@ pub struct Entry {
     pub invariants: (String, String),
     pub generator: (String, String),
     pub effects: Vec<EntryEffect>,
+    /// What a report without effects shows in small: the incident's requests over time. Older summaries have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_time: Option<EntryTimeline>,
+}
+
+/// The first panel of a timeline.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EntryTimeline {
+    pub title: String,
+    pub unit: Unit,
+    pub x_title: String,
+    pub range: Option<(f64, f64)>,
+    pub curves: Vec<EntryCurve>,
+    pub faults: Vec<EntryFault>,
+}
+
+/// One curve of it, with gaps.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EntryCurve {
+    pub name: String,
+    pub slot: usize,
+    pub points: Vec<(f64, Option<f64>)>,
+}
+
+/// When a fault was there, in seconds on the same axis.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EntryFault {
+    pub from: f64,
+    pub to: f64,
+    pub label: String,
+}
+
+impl EntryTimeline {
+    /// Of the first timeline in a document.
+    fn of(document: &Document) -> Option<Self> {
+        let blocks = document.sections.iter().flat_map(|section| &section.blocks);
+        let timeline = blocks.filter_map(|block| match block {
+            Block::Chart(block) => match &block.chart.figure {
+                Figure::Timeline(timeline) => Some(timeline),
+                _ => None,
+            },
+            _ => None,
+        });
+        let timeline = timeline.take(1).next()?;
+        let panel = timeline.panels.first()?;
+        let curves = panel.curves.iter().map(|curve| EntryCurve {
+            name: curve.key.name.clone(),
+            slot: curve.key.slot,
+            points: curve.points.clone(),
+        });
+        let faults = timeline.bands.iter().filter(|band| band.kind == BandKind::Fault);
+        Some(Self {
+            title: panel.title.clone(),
+            unit: panel.unit,
+            x_title: timeline.x_title.clone(),
+            range: timeline.range,
+            curves: curves.collect(),
+            faults: faults
+                .map(|band| EntryFault {
+                    from: band.from,
+                    to: band.to,
+                    label: band.label.clone(),
+                })
+                .collect(),
+        })
+    }
+
+    fn figure(&self) -> Figure {
+        let curve = |curve: &EntryCurve| Curve {
+            key: Key::new(curve.name.clone(), curve.slot),
+            style: CurveStyle::Line,
+            points: curve.points.clone(),
+        };
+        let band = |fault: &EntryFault| Band {
+            from: fault.from,
+            to: fault.to,
+            label: fault.label.clone(),
+            kind: BandKind::Fault,
+        };
+        Figure::Timeline(Timeline {
+            x_title: self.x_title.clone(),
+            range: self.range,
+            panels: vec![Panel {
+                title: self.title.clone(),
+                unit: self.unit,
+                log: false,
+                top: None,
+                curves: self.curves.iter().map(curve).collect(),
+                limits: Vec::new(),
+            }],
+            bands: self.faults.iter().map(band).collect(),
+            marks: Vec::new(),
+        })
+    }
 }
 
 /// One effect in short; a claim that was withheld has no ratio.
@@ -81,6 +179,11 @@ impl Summary {
                     decision: line.decision.word().to_owned(),
                 })
                 .collect(),
+            over_time: if document.effects.is_empty() {
+                EntryTimeline::of(document)
+            } else {
+                None
+            },
         });
         Self {
             reports: reports.collect(),
@@ -150,7 +253,7 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
     document.sections.push(Section::new("Reports").with(table));
     document
         .sections
-        .push(Section::new("Effects at a glance").with(multiples(&summary)));
+        .push(Section::new("At a glance").with(multiples(&summary)));
     let withheld: Vec<Text> = summary
         .reports
         .iter()
@@ -217,50 +320,60 @@ fn badge<'a>(states: impl Iterator<Item = (&'a Entry, &'a (String, String))>) ->
 }
 
 fn multiples(summary: &Summary) -> ChartBlock {
-    let decision = |word: &str| {
-        [chart::Decision::Better, chart::Decision::Worse, chart::Decision::Same]
-            .into_iter()
-            .find(|decision| decision.word() == word)
-            .unwrap_or(chart::Decision::Unknown)
-    };
     let items: Vec<Multiple> = summary
         .reports
         .iter()
-        .filter(|entry| !entry.effects.is_empty())
         .map(|entry| Multiple {
             title: entry.title.clone(),
             subtitle: None,
-            figure: Figure::Effects(Effects {
-                axis: "service time, variant ÷ baseline".to_owned(),
-                ends: Some(("faster".to_owned(), "slower".to_owned())),
-                margins: None,
-                rows: entry
-                    .effects
-                    .iter()
-                    .map(|effect| EffectRow {
-                        name: effect.claim.clone(),
-                        ratio: effect.ratio,
-                        decision: decision(&effect.decision),
-                    })
-                    .collect(),
-            }),
+            figure: small(entry),
         })
         .collect();
     let figure = if items.is_empty() {
-        Figure::NoData("no report of this call compares variants".to_owned())
+        Figure::NoData("no report was made".to_owned())
     } else {
         Figure::Multiples(Multiples { items })
     };
     ChartBlock {
         id: "overview".to_owned(),
         chart: Chart {
-            title: "Effects at a glance".to_owned(),
+            title: "At a glance".to_owned(),
             subtitle: None,
             figure,
         },
-        caption: "One small figure a report; 1 means no effect. A claim that was withheld has no point.".into(),
-        alt: "Small forest plots of the effects of each report; each report's own page holds the numbers.".to_owned(),
+        caption: "One small figure a report. In those of effects 1 means no effect, and a claim that was withheld has no point; an incident shows what became of requests, with the fault.".into(),
+        alt: "For each report a small forest plot of its effects, or its requests over time; each report's own page holds the numbers.".to_owned(),
     }
+}
+
+/// The small figure of one report: its effects, else what it shows over time.
+fn small(entry: &Entry) -> Figure {
+    if entry.effects.is_empty() {
+        return entry.over_time.as_ref().map_or_else(
+            || Figure::NoData("nothing was compared, and nothing drawn over time".to_owned()),
+            EntryTimeline::figure,
+        );
+    }
+    let decision = |word: &str| {
+        [chart::Decision::Better, chart::Decision::Worse, chart::Decision::Same]
+            .into_iter()
+            .find(|decision| decision.word() == word)
+            .unwrap_or(chart::Decision::Unknown)
+    };
+    Figure::Effects(Effects {
+        axis: "service time, variant ÷ baseline".to_owned(),
+        ends: Some(("faster".to_owned(), "slower".to_owned())),
+        margins: None,
+        rows: entry
+            .effects
+            .iter()
+            .map(|effect| EffectRow {
+                name: effect.claim.clone(),
+                ratio: effect.ratio,
+                decision: decision(&effect.decision),
+            })
+            .collect(),
+    })
 }
 
 #[cfg(test)]
@@ -277,7 +390,86 @@ mod tests {
             invariants: ("pass".to_owned(), String::new()),
             generator: ("pass".to_owned(), String::new()),
             effects: Vec::new(),
+            over_time: None,
         }
+    }
+
+    #[test]
+    fn every_report_has_its_small_figure() {
+        let mut compared = entry("pass");
+        compared.effects.push(EntryEffect {
+            claim: "seat map p50".to_owned(),
+            ratio: Some((0.5, 0.4, 0.6)),
+            decision: "better".to_owned(),
+        });
+        let mut incident = entry("pass");
+        incident.over_time = Some(EntryTimeline {
+            title: "requests ended".to_owned(),
+            unit: Unit::PerSecond,
+            x_title: "time since the warm-up".to_owned(),
+            range: Some((0.0, 3.0)),
+            curves: vec![EntryCurve {
+                name: "served".to_owned(),
+                slot: 0,
+                points: vec![(0.5, Some(9.0)), (1.5, None), (2.5, Some(9.0))],
+            }],
+            faults: vec![EntryFault {
+                from: 1.0,
+                to: 2.0,
+                label: "MySQL paused".to_owned(),
+            }],
+        });
+        // From before there was a figure over time.
+        let mut older = serde_json::to_value(&incident).unwrap();
+        older.as_object_mut().unwrap().remove("over_time");
+        let older: Entry = serde_json::from_value(older).unwrap();
+        let summary = Summary {
+            reports: vec![compared, incident.clone(), older],
+            missing: Vec::new(),
+        };
+        let Figure::Multiples(found) = multiples(&summary).chart.figure else {
+            panic!("no grid");
+        };
+        let figures: Vec<&Figure> = found.items.iter().map(|item| &item.figure).collect();
+        let [Figure::Effects(effects), Figure::Timeline(timeline), Figure::NoData(_)] = figures[..] else {
+            panic!("{figures:?}");
+        };
+        assert_eq!(effects.rows.len(), 1);
+        assert_eq!(timeline.panels[0].curves[0].points[1], (1.5, None));
+        assert_eq!(timeline.bands[0].kind, BandKind::Fault);
+
+        // What the incident's own report draws is what the overview keeps of it.
+        let badges = Badges {
+            invariants: Badge::pass(""),
+            generator: Badge::pass(""),
+        };
+        let document = Document {
+            title: "Incident".to_owned(),
+            kind: "incident".to_owned(),
+            verdict: Verdict::Pass,
+            sentence: Text::default(),
+            mark: None,
+            badges,
+            effects: Vec::new(),
+            environment: None,
+            recorded: None,
+            command: String::new(),
+            sections: vec![Section::new("What happened").with(ChartBlock {
+                id: "timeline".to_owned(),
+                chart: Chart {
+                    title: String::new(),
+                    subtitle: None,
+                    figure: Figure::Timeline(timeline.clone()),
+                },
+                caption: Text::default(),
+                alt: String::new(),
+            })],
+            got_worse: GotWorse::unknown("nothing was compared"),
+            raw: Vec::new(),
+            notes: Vec::new(),
+        };
+        let kept = Summary::of([("x", &document)]);
+        assert_eq!(kept.reports[0].over_time, incident.over_time);
     }
 
     #[test]

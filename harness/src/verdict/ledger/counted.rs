@@ -63,7 +63,7 @@ impl<'a> Counted<'a> {
             own,
             is_alone: manifest.variants.len() == 1,
             index: settings.and_then(|settings| settings.get("index")).map(String::as_str),
-            dates: manifest.data.as_ref().map(|data| data.schedules),
+            dates: manifest.data_of(variant).map(|data| data.schedules),
             plans: plans.collect(),
         }
     }

@@ -52,16 +52,14 @@ pub fn verify(recording: &Recording) -> Result<LedgerReport, RecordError> {
     Ok(report)
 }
 
-/// For each sampled read of one variant's seat map, how stale it was; see `staleness::staleness`.
+/// Variant by variant, for each seat in a sampled read of the seat map, how stale it was; see `staleness::staleness`.
 ///
 /// # Errors
 /// When a file cannot be read or is damaged.
-pub fn staleness_of(recording: &Recording, variant: u16) -> Result<Vec<Duration>, RecordError> {
+pub fn staleness(recording: &Recording) -> Result<Vec<Vec<Duration>>, RecordError> {
     let mut found = Vec::new();
-    each_variant(recording, |number, facts, end, _| {
-        if number == variant {
-            found = staleness::staleness(&tenures(facts, end), facts);
-        }
+    each_variant(recording, |_, facts, end, _| {
+        found.push(staleness::staleness(&tenures(facts, end), facts));
         Ok(())
     })?;
     Ok(found)

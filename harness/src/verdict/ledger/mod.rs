@@ -46,4 +46,4 @@ pub use counted::Counted;
 pub use end::End;
 pub use facts::{Facts, Projection};
 pub use finding::{Finding, Invariant, LedgerReport, Overall, Step, VariantLedger, Verdict};
-pub use judge::{judge, staleness_of, verify};
+pub use judge::{judge, staleness as staleness_of_reads, verify};

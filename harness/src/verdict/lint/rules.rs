@@ -159,7 +159,10 @@ fn too_few_blocks(claim: &Claim) -> Option<String> {
 fn chance(claim: &Claim) -> Option<String> {
     let effect = claim.effect.as_ref()?;
     match (effect.decision, effect.p_value) {
-        (Decision::NotShown, Some(p)) => Some(format!("an effect beyond chance: p = {p:.3}")),
+        (Decision::NotShown, Some(p)) => Some(format!(
+            "an effect beyond chance: p = {p:.4}, where at most {:.4} would show one",
+            effect.level
+        )),
         (Decision::NotShown, None) => said("an effect beyond chance"),
         // Too few blocks are named by the rule before.
         (Decision::Unknown, _) if too_few_blocks(claim).is_none() => said("an effect that can be computed"),

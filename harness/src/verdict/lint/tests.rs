@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::analysis::effect::{Block, Decision, Effect, NoiseFloor, Scale, effect};
+use crate::analysis::effect::{Block, Decision, Effect, NoiseFloor, SIGNIFICANCE, Scale, effect};
 use crate::analysis::quantile::Value;
 use crate::analysis::steady::Steadiness;
 use crate::analysis::trend::mann_kendall;
@@ -19,7 +19,13 @@ fn halved() -> Effect {
             value: 0.5_f64.ln() + 0.01 * f64::from(i * 5 % 12),
         })
         .collect();
-    effect(Scale::Ratio, &blocks, Some(NoiseFloor { size: 0.02, blocks: 12 }), 1)
+    effect(
+        Scale::Ratio,
+        &blocks,
+        Some(NoiseFloor { size: 0.02, blocks: 12 }),
+        SIGNIFICANCE,
+        1,
+    )
 }
 
 /// A claim that passes every rule.
@@ -227,7 +233,7 @@ fn chance_and_noise() {
     unsound(
         Subject::Latency,
         Rule::Chance,
-        "an effect beyond chance: p = 0.300",
+        "an effect beyond chance: p = 0.3000, where at most 0.0100 would show one",
         |c| {
             let effect = c.effect.as_mut().unwrap();
             (effect.decision, effect.p_value) = (Decision::NotShown, Some(0.3));
@@ -386,7 +392,13 @@ fn hidden_trend() {
             value: -0.05 - 0.03 * f64::from(i),
         })
         .collect();
-    let found = effect(Scale::Ratio, &drifting, Some(NoiseFloor { size: 0.02, blocks: 12 }), 1);
+    let found = effect(
+        Scale::Ratio,
+        &drifting,
+        Some(NoiseFloor { size: 0.02, blocks: 12 }),
+        SIGNIFICANCE,
+        1,
+    );
     assert_eq!(found.decision, Decision::Lower);
     let text = "rounds that agree: the effect drifts over them (Kendall's tau -1.00)";
     unsound(Subject::Latency, Rule::HiddenTrend, text, |c| c.effect = Some(found));
@@ -398,7 +410,13 @@ fn hidden_trend() {
         })
         .collect();
     let mut claim = sound(Subject::Latency);
-    claim.effect = Some(effect(Scale::Ratio, &creeping, claim.effect.unwrap().noise_floor, 1));
+    claim.effect = Some(effect(
+        Scale::Ratio,
+        &creeping,
+        claim.effect.unwrap().noise_floor,
+        SIGNIFICANCE,
+        1,
+    ));
     assert_eq!(lint(&claim), []);
 }
 

@@ -117,6 +117,7 @@ async fn record(site: &Site, dir: &Path) {
         observer: Observer::silent(),
         stop: CancellationToken::new(),
         command: vec!["soundcheck".to_owned(), "report".to_owned(), "incident".to_owned()],
+        typed: Vec::new(),
         profile: None,
     };
     run::incident(&bench, &plan, &mut Edges::default(), dir).await.unwrap();

@@ -115,6 +115,18 @@ fn check(kinds: &[&str], stack: &str, engine: Engine) {
     let out = tempfile::tempdir().unwrap();
     let folders = made_before(stack).unwrap_or_else(|| report(kinds, stack, out.path()));
     let overview = fs::read_to_string(folders["overview"].join("report.html")).unwrap();
+    let summary = fs::read(folders["overview"].join("summary.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&summary).unwrap();
+    for entry in summary["reports"].as_array().unwrap() {
+        let over_time = &entry["over_time"]["curves"];
+        let is_incident = entry["kind"] == "incident";
+        assert_eq!(
+            over_time.as_array().is_some_and(|curves| curves.len() == 2),
+            is_incident,
+            "{entry}"
+        );
+        assert_eq!(entry["effects"].as_array().unwrap().is_empty(), is_incident, "{entry}");
+    }
     for &kind in kinds {
         let folder = &folders[kind];
         match kind {

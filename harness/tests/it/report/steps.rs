@@ -51,6 +51,7 @@ async fn shown(run: impl AsyncFnOnce(&Bench<'_>, &Path)) -> (Steps, TempDir) {
         observer,
         stop: CancellationToken::new(),
         command: Vec::new(),
+        typed: Vec::new(),
         profile: None,
     };
     run(&bench, &folder.path().join(RECORDING)).await;
