@@ -10,6 +10,7 @@ use futures::stream::{StreamExt as _, TryStreamExt as _};
 use super::arm::{LiveArm, STALENESS};
 use super::bench::{self, Bench};
 use super::clocks;
+use super::data::{data_facts, one_hash};
 use super::edges::EdgeReader;
 use super::error::RunError;
 use super::plans;
@@ -18,11 +19,10 @@ use crate::config::{JourneyKind, ScenarioConfig};
 use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Slice, drive};
 use crate::plan::design::SETTLE;
-use crate::plan::spec::Dataset;
 use crate::plan::spec::FINAL_STATE;
 use crate::plan::{ExperimentPlan, Group, PlannedSlice, offered_fact};
 use crate::recording::event::{self, Edge, NoteLevel, What};
-use crate::recording::model::{DataFacts, Rules, Variant};
+use crate::recording::model::{Rules, Variant};
 use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::Poller;
 use crate::scrape::mysql::MySqlSource;
@@ -81,35 +81,6 @@ pub async fn experiment(bench: &Bench<'_>, plan: &ExperimentPlan, dir: &Path) ->
     let stopped = poller.stop().await;
     bench::close(&recording, clock, outcome.and_then(|()| Ok(stopped?)))?;
     Ok(dir.to_owned())
-}
-
-/// What a dataset is in the manifest.
-pub(super) fn data_facts(data: &Dataset, variants: Vec<u16>, hash: &str) -> DataFacts {
-    DataFacts {
-        variants,
-        seed: data.seed,
-        users: data.users.into(),
-        concerts: data.concerts.into(),
-        schedules: u64::from(data.concerts) * u64::from(data.schedules_per_concert),
-        seats: data.seats(),
-        hash: hash.to_owned(),
-    }
-}
-
-/// The hash that all variants' data have; `None` without variants.
-fn one_hash<'a>(mut hashes: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Option<&'a str>, RunError> {
-    let Some((one, one_hash)) = hashes.next() else {
-        return Ok(None);
-    };
-    match hashes.find(|(_, hash)| *hash != one_hash) {
-        None => Ok(Some(one_hash)),
-        Some((other, other_hash)) => Err(RunError::UnequalData {
-            one: one.to_owned(),
-            one_hash: one_hash.to_owned(),
-            other: other.to_owned(),
-            other_hash: other_hash.to_owned(),
-        }),
-    }
 }
 
 fn variant(arm: &crate::plan::Arm) -> Variant {
@@ -546,24 +517,5 @@ impl Run<'_> {
         let mut arms = self.plan.groups.iter().flat_map(|group| &group.arms);
         arms.nth(usize::from(place))
             .map_or_else(|| format!("variant {place}"), |arm| arm.name.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variants_with_different_data_are_not_compared() {
-        let hash = |hashes: &[(&'static str, &'static str)]| one_hash(hashes.iter().copied());
-        assert_eq!(hash(&[]).unwrap(), None);
-        assert_eq!(hash(&[("off", "a"), ("redis", "a")]).unwrap(), Some("a"));
-        let refused = hash(&[("off", "a"), ("redis", "a"), ("tiered", "b")]).unwrap_err();
-        assert!(
-            refused
-                .to_string()
-                .starts_with("variants `off` and `tiered` were seeded alike and hold different data (a and b)"),
-            "{refused}"
-        );
     }
 }

@@ -5,6 +5,7 @@
 pub mod arm;
 pub mod bench;
 mod clocks;
+mod data;
 mod drain;
 mod edges;
 pub mod error;

@@ -8,6 +8,7 @@ mod costs;
 mod evidence;
 mod incident;
 mod index;
+pub mod over_time;
 pub mod overview;
 mod ways;
 
