@@ -347,8 +347,8 @@ mod tests {
                 "s.yaml:5: `stages[0].rate`: `300` has no unit; write `300/s`",
                 "s.yaml:6: `stages[1].nmae`: unknown name `nmae`; did you mean `name`?",
                 "s.yaml:9: `journeys.brows`: unknown name `brows`; did you mean `browse`?",
-                "s.yaml:9: `journeys.abandon`: `5` has no unit; write `5%`",
                 "s.yaml:9: `journeys.book`: `50` has no unit; write `50%`",
+                "s.yaml:9: `journeys.abandon`: `5` has no unit; write `5%`",
                 "s.yaml:10: `user`: unknown name `user`; did you mean `users`?",
             ],
         );

@@ -435,7 +435,7 @@ mod tests {
         let quick = told(&spec::index(Profile::Quick, 1));
         assert_eq!(
             quick,
-            ("900 ms (10k rows) or 1200 ms (100k rows)".to_owned(), "4".to_owned())
+            ("850 ms (10k rows) or 1000 ms (100k rows)".to_owned(), "4".to_owned())
         );
     }
 
