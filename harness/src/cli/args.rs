@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{dlt, doctor, images, render, report, service, up, verify};
+use super::{dlt, doctor, images, render, report, run, service, up, verify};
 
 /// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
 ///
@@ -29,6 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// The main job: measure, break, and report on cache, index and incident.
     Report(report::Args),
+    /// Drive one scenario against the service, and report on it.
+    Run(run::Args),
     /// Rebuild the report of a recording from its folder alone.
     Render(render::Args),
     /// Judge the invariants of a recording anew.

@@ -1,15 +1,15 @@
-//! The command line of a report, for its recording: as it was typed, and as it has to be typed to repeat the run.
+//! The command line of a run, for its recording: as it was typed, and as it has to be typed to repeat the run.
 
-use super::report::Args;
+use super::stack_args::StackArgs;
 use crate::stack::component::without_password;
 use crate::stack::options::ImageOverrides;
 use crate::stack::{Component, StackKind};
 
-/// What repeats the run: the stack as it was chosen, not as it was asked for, and what of the environment decided over it.
-/// A password has to be filled in by whoever knows it.
-pub(super) fn repeating(args: &Args, stack: StackKind, images: &ImageOverrides) -> Vec<String> {
-    let mut line = vec!["soundcheck".to_owned(), "report".to_owned()];
-    line.extend(args.kinds.iter().map(|kind| kind.name()));
+/// How what repeats a run begins: `words` and the stack as it was chosen, not as it was asked for, and what of the
+/// environment decided over it. A password has to be filled in by whoever knows it.
+pub(super) fn repeating(words: &[String], args: &StackArgs, stack: StackKind, images: &ImageOverrides) -> Vec<String> {
+    let mut line = vec!["soundcheck".to_owned()];
+    line.extend_from_slice(words);
     let mut option = |name: &str, value: String| line.extend([name.to_owned(), value]);
     option("--stack", stack.to_string());
     match stack {
@@ -22,9 +22,9 @@ pub(super) fn repeating(args: &Args, stack: StackKind, images: &ImageOverrides) 
         }
         StackKind::External => {
             let urls = [
-                ("--mysql", &args.stack.mysql),
-                ("--redis", &args.stack.redis),
-                ("--kafka", &args.stack.kafka),
+                ("--mysql", &args.mysql),
+                ("--redis", &args.redis),
+                ("--kafka", &args.kafka),
             ];
             for (name, url) in urls {
                 if let Some(url) = url {
@@ -34,10 +34,6 @@ pub(super) fn repeating(args: &Args, stack: StackKind, images: &ImageOverrides) 
         }
         StackKind::Embedded => {}
     }
-    if let Some(profile) = clap::ValueEnum::to_possible_value(&args.profile) {
-        option("--profile", profile.get_name().to_owned());
-    }
-    option("--seed", args.seed.to_string());
     line
 }
 
@@ -62,17 +58,17 @@ mod tests {
     use super::*;
     use crate::cli::args::{Cli, Command};
 
-    fn parsed(words: &[&str]) -> Args {
+    fn parsed(words: &[&str]) -> StackArgs {
         let words = ["soundcheck", "report"].iter().chain(words);
         match Cli::try_parse_from(words).unwrap().command {
-            Command::Report(args) => args,
+            Command::Report(args) => args.stack,
             other => panic!("{other:?}"),
         }
     }
 
     #[track_caller]
     fn check(words: &[&str], stack: StackKind, images: &ImageOverrides, expected: &str) {
-        let line = repeating(&parsed(words), stack, images);
+        let line = repeating(&["report".to_owned()], &parsed(words), stack, images);
         assert_eq!(line.join(" "), expected);
         // Whatever it says can be typed.
         Cli::try_parse_from(&line).unwrap();
@@ -85,10 +81,10 @@ mod tests {
             ..ImageOverrides::default()
         };
         check(
-            &["cache", "--profile", "smoke"],
+            &[],
             StackKind::Containers,
             &images,
-            "soundcheck report cache --stack containers --image mysql=registry.example/mysql:9 --profile smoke --seed 42",
+            "soundcheck report --stack containers --image mysql=registry.example/mysql:9",
         );
         check(
             &[
@@ -99,14 +95,14 @@ mod tests {
             ],
             StackKind::External,
             &images,
-            "soundcheck report --stack external --mysql mysql://root:***@h:3306 --redis redis://h:6379 --kafka a:9092,b:9092 --profile quick --seed 42",
+            "soundcheck report --stack external --mysql mysql://root:***@h:3306 --redis redis://h:6379 --kafka a:9092,b:9092",
         );
         // What was not used does not belong to the run.
         check(
-            &["--redis=redis://h:6379", "--seed=7"],
+            &["--redis=redis://h:6379"],
             StackKind::Embedded,
             &images,
-            "soundcheck report --stack embedded --profile quick --seed 7",
+            "soundcheck report --stack embedded",
         );
     }
 

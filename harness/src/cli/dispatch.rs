@@ -43,6 +43,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command, is_quiet: bool) -> Result<Exit, Failure> {
     match command {
         Command::Report(args) => block_on(super::report::run(args, is_quiet)),
+        Command::Run(args) => block_on(super::run::run(args, is_quiet)),
         Command::Render(args) => super::render::run(&args),
         Command::Verify(args) => super::verify::run(&args),
         Command::Up(args) => block_on(super::up::run(args, is_quiet)),

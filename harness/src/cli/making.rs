@@ -115,7 +115,7 @@ pub(super) async fn each(
 }
 
 /// Whether any arrival was accounted for. A report of nothing would say nothing in many words.
-fn has_load(dir: &Path) -> bool {
+pub(super) fn has_load(dir: &Path) -> bool {
     let events = Recording::open(dir).and_then(|recording| recording.events());
     events.is_ok_and(|events| events.iter().any(|event| matches!(event.what, What::Accounting { .. })))
 }
@@ -185,7 +185,7 @@ pub(super) fn render(dir: &Path) -> Result<Written, Failure> {
 }
 
 /// `<utc>-<kind>-<seed>`, as recordings are named.
-fn folder_name(kind: &str, seed: u64) -> String {
+pub(super) fn folder_name(kind: &str, seed: u64) -> String {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     format!("{now}-{kind}-{seed}")
 }

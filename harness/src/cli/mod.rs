@@ -13,10 +13,12 @@ pub mod stack_args;
 pub mod stdout;
 
 pub mod report;
+pub mod run;
 
 mod command_line;
 mod gone;
 mod making;
+mod session;
 mod steps;
 
 pub mod render;

@@ -9,18 +9,13 @@ use super::exit::{Exit, Failure, OrExit as _};
 use super::making::{self, Written};
 use super::out_folder::try_out;
 use super::progress::Progress;
-use super::scratch::Scratch;
+use super::session::{Session, interruptible};
 use super::stack_args::StackArgs;
-use super::{command_line, interrupt, stdout, steps};
-use crate::causes;
+use super::{command_line, stdout, steps};
 use crate::fault::Edges;
 use crate::plan::Profile;
 use crate::report::{self, Verdict};
-use crate::run::{self, Bench, Moment};
-use crate::stack;
-use crate::stack::options::StackEvent;
-use crate::target::Program;
-use crate::watchdog::Watchdog;
+use crate::run::Bench;
 
 /// A report by name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -76,31 +71,7 @@ pub struct Args {
 /// When the stack is not available, or a run cannot be carried out.
 pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     let stop = CancellationToken::new();
-    interrupt::listen()?;
-    let result = tokio::select! {
-        // The second wish to end drops the run: guards heal, and the watchdog cleans up behind them.
-        ended = listen(stop.clone()) => {
-            ended?;
-            return Ok(Exit::Interrupted);
-        }
-        result = Box::pin(reports(&args, is_quiet, stop.clone())) => result,
-    };
-    match result {
-        Err(failure) if stop.is_cancelled() && failure.exit == Exit::Interrupted => {
-            say(&causes::chain(failure.error.as_ref()));
-            Ok(Exit::Interrupted)
-        }
-        result => result,
-    }
-}
-
-/// Asks the run to end at the first wish, so that the recording is closed and still has its report; returns at the
-/// second.
-async fn listen(stop: CancellationToken) -> Result<(), ctrlc::Error> {
-    interrupt::requested().await?;
-    say("ending: the recording is being closed; once more ends at once");
-    stop.cancel();
-    interrupt::requested().await
+    interruptible(stop.clone(), Box::pin(reports(&args, is_quiet, stop))).await
 }
 
 async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result<Exit, Failure> {
@@ -112,17 +83,6 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     try_out(&args.out).or_exit(Exit::Usage)?;
     let progress = Progress::new(steps::before_the_stack_is_known(&kinds, args), is_quiet);
     progress.step("starting the stack", steps::STACK);
-    let reason = std::sync::Arc::new(std::sync::Mutex::new(None));
-    let observer = {
-        let (progress, reason) = (progress.clone(), std::sync::Arc::clone(&reason));
-        stack::Observer::new(move |event| {
-            if let StackEvent::Chosen { why, .. } = event {
-                *reason.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(why.clone());
-            }
-            progress.note(&event.to_string());
-        })
-    };
-    let mut options = args.stack.options(observer)?;
     // Before the stack starts: its broker advertises its proxy's address. Experiments use no broker, and reach the rest
     // directly.
     let mut edges = if kinds.contains(&Kind::Incident) {
@@ -130,43 +90,37 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     } else {
         Edges::default()
     };
-    options.kafka_advertised = edges.kafka_advertised();
-    let stack = tokio::select! {
-        opened = stack::open(&options) => opened.map_err(Failure::of_stack)?,
-        () = stop.cancelled() => {
-            let nothing = anyhow::anyhow!("interrupted before anything was measured");
-            return Err(Failure::new(Exit::Interrupted, nothing));
-        }
-    };
-    let watchdog = Watchdog::start(&options.program)?;
-    let scratch = Scratch::new(&watchdog)?;
-    let program = Program::tool(&options.program);
+    let session = Session::open(&args.stack, edges.kafka_advertised(), &progress, &stop).await?;
+    let profile = clap::ValueEnum::to_possible_value(&args.profile).map(|value| value.get_name().to_owned());
     let bench = Bench {
-        stack: stack.as_ref(),
-        stack_reason: reason.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
-        program: &program,
-        watchdog: &watchdog,
-        scratch: scratch.path(),
-        observer: tell(&progress),
-        stop,
-        command: command_line::repeating(args, stack.kind(), &options.images),
-        typed: command_line::typed(std::env::args_os()),
-        profile: clap::ValueEnum::to_possible_value(&args.profile).map(|value| value.get_name().to_owned()),
+        profile,
+        ..session.bench(&progress, stop, repeating(args, &session))
     };
-    let engine = making::engine_of(stack.as_ref());
+    let engine = making::engine_of(bench.stack);
     progress.replan(steps::after_the_stack_is_known(&kinds, engine, args));
     let made = Box::pin(making::each(&bench, args, &kinds, &mut edges, &progress)).await;
     drop(bench);
     progress.step("removing the stack", steps::STACK_END);
-    let removed = stack.close().await.map_err(Failure::of_stack);
-    let emptied = scratch.close();
+    let closed = session.close().await;
     progress.finish();
     let exit = print(args, &made.written, progress.elapsed())?;
     // What ended the reports comes first; whatever else went wrong then was most likely its doing.
     match made.failure {
         Some(failure) => Err(failure),
-        None => removed.and(emptied).map(|()| exit),
+        None => closed.map(|()| exit),
     }
+}
+
+/// What repeats the call.
+fn repeating(args: &Args, session: &Session) -> Vec<String> {
+    let mut words = vec!["report".to_owned()];
+    words.extend(args.kinds.iter().map(|kind| kind.name()));
+    let mut line = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
+    if let Some(profile) = clap::ValueEnum::to_possible_value(&args.profile) {
+        line.extend(["--profile".to_owned(), profile.get_name().to_owned()]);
+    }
+    line.extend(["--seed".to_owned(), args.seed.to_string()]);
+    line
 }
 
 /// The exit code of a verdict.
@@ -246,17 +200,4 @@ fn worst(written: &[Written]) -> Exit {
         .map(|one| one.document.verdict)
         .max_by_key(|verdict| rank(*verdict));
     worst.map_or(Exit::Unknown, exit_of)
-}
-
-fn tell(progress: &Progress) -> run::Observer {
-    let progress = progress.clone();
-    run::Observer::new(move |moment| match moment {
-        Moment::Step { label, estimate } => progress.step(label, estimate),
-        Moment::Detail(text) => progress.detail(&text),
-    })
-}
-
-#[expect(clippy::print_stderr, reason = "terminal output")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }

@@ -2,8 +2,10 @@
 
 pub mod design;
 pub mod incident;
+pub mod scenario;
 pub mod spec;
 
 pub use design::{Design, PlannedSlice};
 pub use incident::{DrillFault, IncidentPlan};
+pub use scenario::ScenarioPlan;
 pub use spec::{Arm, Dataset, ExperimentPlan, Group, INDEXES, Profile, offered_fact};

@@ -1,12 +1,13 @@
-//! The end of a drill's load: what it has left under way comes to its end before the books are read.
+//! The end of a load: what it has left under way comes to its end before the books are read.
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::arm::LiveArm;
 use super::error::RunError;
-use super::incident::Drill;
-use crate::plan::incident::{GRACE, HOLD_TTL};
 use crate::recording::event::What;
+use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::service::ServiceSource;
 use crate::scrape::{Sample, Source as _};
 use crate::units::Nanos;
@@ -15,34 +16,39 @@ use crate::units::Nanos;
 pub(super) const WITHIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-impl Drill<'_> {
-    /// Waits until every payment's event has had its effect and every hold that was left has expired and been swept.
-    pub(super) async fn drain(&self, arm: &LiveArm) -> Result<(), RunError> {
-        self.bench.observer.step(
-            "incident: waiting for outbox and holds to end",
-            self.plan.drain_estimate(),
-        );
-        let began = self.clock.now();
-        let swept = began.plus(HOLD_TTL).plus(GRACE);
-        let mut metrics = ServiceSource::new(&format!("{}/metrics", arm.base_url().unwrap_or_default()))?;
-        let pending = loop {
-            let pending = metrics
-                .scrape()
-                .await
-                .ok()
-                .and_then(|samples| still_under_way(&samples));
-            let waited = self.clock.now().since(began);
-            if (pending == Some(0.0) && self.clock.now() >= swept) || waited > WITHIN {
-                break pending;
-            }
-            self.wait(self.clock.now().plus(LOOK_AGAIN)).await?;
-        };
-        self.event(What::Drained {
-            variant: 0,
-            pending: pending.map(|pending| pending as u64),
-            waited: Nanos::from_duration(self.clock.now().since(began)),
-        })
-    }
+/// Waits until every payment's event has had its effect, and every hold that was left has expired and been swept:
+/// `swept` after now.
+pub(super) async fn drain(
+    arm: &LiveArm,
+    recording: &RecordingWriter,
+    clock: RunClock,
+    swept: Duration,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let began = clock.now();
+    let swept = began.plus(swept);
+    let mut metrics = ServiceSource::new(&format!("{}/metrics", arm.base_url().unwrap_or_default()))?;
+    let pending = loop {
+        let pending = metrics
+            .scrape()
+            .await
+            .ok()
+            .and_then(|samples| still_under_way(&samples));
+        let waited = clock.now().since(began);
+        if (pending == Some(0.0) && clock.now() >= swept) || waited > WITHIN {
+            break pending;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = stop.cancelled() => return Err(RunError::Interrupted(recording.dir().to_owned())),
+        }
+    };
+    let what = What::Drained {
+        variant: arm.place,
+        pending: pending.map(|pending| pending as u64),
+        waited: Nanos::from_duration(clock.now().since(began)),
+    };
+    Ok(recording.event(clock.now(), what)?)
 }
 
 /// Events committed and not yet handled. The consumer's own lag would not do: until it has joined its group it knows of

@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::arm::{LiveArm, STALENESS};
 use super::bench::{self, Bench};
 use super::clocks;
+use super::cutting::{cut_every_second, write_cut};
 use super::data::data_facts;
 use super::drain;
 use super::error::RunError;
+use super::watching;
 use super::ways::{self, WaySource};
-use crate::analysis::experiment::service_source;
 use crate::causes;
 use crate::config::{JourneyKind, ScenarioConfig};
 use crate::fault::{self, Edges};
@@ -25,11 +26,6 @@ use crate::plan::{IncidentPlan, offered_fact};
 use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
 use crate::recording::model::{Rules, Variant};
 use crate::recording::{RecordingWriter, RunClock};
-use crate::scrape::Poller;
-use crate::scrape::poll::Schedule;
-use crate::scrape::process::{MachineSource, ProcessSource};
-use crate::scrape::redis::RedisSource;
-use crate::scrape::service::ServiceSource;
 use crate::units::{Nanos, Percent, RatePerSec};
 
 /// The only variant.
@@ -38,7 +34,6 @@ const CAPACITY: u32 = 2_000;
 /// Short enough that a journey cut off by the fault gives its place back within the drill.
 const ACTIVE_TTL: Duration = Duration::from_secs(20);
 const PROBE_USERS: u32 = 16;
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Runs `plan` into a new recording at `dir`. The service reaches its servers through `edges` as far as proxies can stand
 /// there.
@@ -83,17 +78,17 @@ pub async fn incident(
 }
 
 /// A drill under way.
-pub(super) struct Drill<'a> {
-    pub(super) bench: &'a Bench<'a>,
-    pub(super) plan: &'a IncidentPlan,
-    pub(super) recording: &'a RecordingWriter,
-    pub(super) clock: RunClock,
+struct Drill<'a> {
+    bench: &'a Bench<'a>,
+    plan: &'a IncidentPlan,
+    recording: &'a RecordingWriter,
+    clock: RunClock,
     /// Ends the drill early: somebody asked for that, or nothing can be recorded any more.
     stop: CancellationToken,
 }
 
 impl Drill<'_> {
-    pub(super) fn event(&self, what: What) -> Result<(), RunError> {
+    fn event(&self, what: What) -> Result<(), RunError> {
         Ok(self.recording.event(self.clock.now(), what)?)
     }
 
@@ -133,7 +128,7 @@ impl Drill<'_> {
             .update_manifest(|manifest| manifest.datasets.push(facts))?;
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
         clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
-        let mut poller = self.poller(&arm)?;
+        let mut poller = watching::poller(self.bench, self.recording, self.clock, &arm)?;
         poller.watch(crate::analysis::ways::SOURCE, WaySource::new(self.bench, edges));
         let drilled = self.drill(&arm, edges).await;
         let drained = match &drilled {
@@ -156,31 +151,6 @@ impl Drill<'_> {
         arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
         arm.audit(self.bench, self.recording, self.clock).await?;
         arm.remove(self.bench).await
-    }
-
-    fn poller(&self, arm: &LiveArm) -> Result<Poller, RunError> {
-        let mut poller = Poller::new(self.recording.clone(), self.clock, Schedule::default());
-        poller.watch("generator", ProcessSource::own());
-        poller.watch("machine", MachineSource);
-        let base = arm.base_url().unwrap_or_default();
-        poller.watch(&service_source(NAME), ServiceSource::new(&format!("{base}/metrics"))?);
-        let direct = self.bench.stack.direct_endpoints(arm.namespace());
-        if let Some(url) = &direct.redis_url {
-            poller.watch("redis", RedisSource::new(url)?);
-        }
-        if !direct.is_sqlite() {
-            let source = crate::scrape::mysql::MySqlSource::new(&direct.database_url, &[arm.namespace()])?;
-            poller.watch("mysql", source);
-        }
-        if let Some(brokers) = &direct.kafka_brokers {
-            let topic = format!("{}.payments", arm.namespace());
-            let group = format!("{}.tickets", arm.namespace());
-            poller.watch(
-                "kafka",
-                crate::scrape::kafka::KafkaSource::new(brokers, &group, &[&topic])?,
-            );
-        }
-        Ok(poller)
     }
 
     fn mix(&self) -> Vec<(JourneyKind, Percent)> {
@@ -371,7 +341,7 @@ impl Drill<'_> {
         self.wait(due.plus(Duration::from_millis(plan.after_ms))).await
     }
 
-    pub(super) async fn wait(&self, until: Nanos) -> Result<(), RunError> {
+    async fn wait(&self, until: Nanos) -> Result<(), RunError> {
         tokio::select! {
             () = tokio::time::sleep_until(self.clock.instant(until).into()) => Ok(()),
             () = self.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
@@ -389,6 +359,14 @@ impl Drill<'_> {
         Ok(())
     }
 
+    async fn drain(&self, arm: &LiveArm) -> Result<(), RunError> {
+        self.bench.observer.step(
+            "incident: waiting for outbox and holds to end",
+            self.plan.drain_estimate(),
+        );
+        drain::drain(arm, self.recording, self.clock, HOLD_TTL + GRACE, &self.stop).await
+    }
+
     fn failed(&self, source: crate::fault::FaultError) -> RunError {
         RunError::Fault {
             fault: self.plan.fault.name().to_owned(),
@@ -399,30 +377,4 @@ impl Drill<'_> {
 
 fn seconds(length: Duration) -> String {
     format!("{}s", length.as_secs())
-}
-
-fn write_cut(recording: &RecordingWriter, recorder: &Recorder) -> Result<(), RunError> {
-    for cut in recorder.cut() {
-        recording.interval(cut.start, cut.length, &cut.tag, &cut.histogram)?;
-    }
-    Ok(recording.flush()?)
-}
-
-/// Writes what ended in each second, until it is stopped. What cannot be written ends the drill as well: the rest of it
-/// would be lost.
-async fn cut_every_second(
-    recording: RecordingWriter,
-    recorder: Arc<Recorder>,
-    clock: RunClock,
-    drill: CancellationToken,
-) -> Result<(), RunError> {
-    let mut due = clock.instant(clock.now());
-    loop {
-        due += SECOND;
-        tokio::time::sleep_until(due.into()).await;
-        if let Err(error) = write_cut(&recording, &recorder) {
-            drill.cancel();
-            return Err(error);
-        }
-    }
 }

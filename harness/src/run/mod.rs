@@ -5,6 +5,7 @@
 pub mod arm;
 pub mod bench;
 mod clocks;
+mod cutting;
 mod data;
 mod drain;
 mod edges;
@@ -13,9 +14,12 @@ pub mod experiment;
 pub mod incident;
 mod plans;
 mod probe;
+pub mod scenario;
+mod watching;
 mod ways;
 
 pub use bench::{Bench, Moment, Observer, overview};
 pub use error::RunError;
 pub use experiment::experiment;
 pub use incident::incident;
+pub use scenario::scenario;

@@ -10,6 +10,7 @@ mod incident;
 mod index;
 pub mod over_time;
 pub mod overview;
+mod run;
 mod ways;
 
 use std::path::PathBuf;
@@ -41,6 +42,16 @@ pub enum KindError {
         #[source]
         source: serde_yaml::Error,
     },
+    /// The plan of a run without its scenario.
+    #[error(
+        "{}/plan.yaml holds no scenario that can be read, without which nobody knows what was offered; restore it from a copy, or record again",
+        .dir.display()
+    )]
+    Scenario {
+        dir: PathBuf,
+        #[source]
+        source: crate::config::ConfigError,
+    },
     /// The overview without its summary.
     #[error(
         "cannot read {path}, without which an overview has nothing to show; restore it from a copy, or record again"
@@ -52,7 +63,7 @@ pub enum KindError {
     },
     /// A kind that this version has no report for.
     #[error(
-        "{dir} is a recording of kind `{kind}`, for which this version has no report; known are cache, index, incident, overview"
+        "{dir} is a recording of kind `{kind}`, for which this version has no report; known are cache, index, incident, run, overview"
     )]
     UnknownKind { dir: PathBuf, kind: String },
 }
@@ -65,6 +76,7 @@ pub fn document(recording: &Recording) -> Result<Document, KindError> {
     let mut document = match recording.manifest().kind.as_str() {
         "cache" | "index" => experiment(recording),
         "incident" => incident::document(recording),
+        "run" => run::document(recording),
         "overview" => overview::document(recording),
         other => Err(KindError::UnknownKind {
             dir: recording.dir().to_owned(),

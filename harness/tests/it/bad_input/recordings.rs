@@ -265,7 +265,7 @@ fn a_kind_without_a_report_is_named(site: &Site, whole: &Path) {
         2,
         &[
             "copy is a recording of kind `fortune`",
-            "known are cache, index, incident, overview",
+            "known are cache, index, incident, run, overview",
         ],
     );
 }

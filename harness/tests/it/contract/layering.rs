@@ -29,7 +29,16 @@ const HARNESS: &[Layer] = &[
     // A plan is part of a recording: what was meant to be done.
     layer(
         "report",
-        &["analysis", "chart", "format", "plan", "recording", "units", "verdict"],
+        &[
+            "analysis",
+            "chart",
+            "config",
+            "format",
+            "plan",
+            "recording",
+            "units",
+            "verdict",
+        ],
     ),
     layer("daemon", &[]),
     layer("spawning", &[]),

@@ -1,0 +1,145 @@
+//! `soundcheck run`: one scenario against the service, on the best stack there is.
+
+use std::path::{Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{Exit, Failure, OrExit as _};
+use super::making::{self, Written};
+use super::out_folder::try_out;
+use super::progress::Progress;
+use super::session::{Session, interruptible};
+use super::stack_args::StackArgs;
+use super::{command_line, gone, report, stdout, steps};
+use crate::config::{ScenarioConfig, shipped};
+use crate::plan::{ScenarioPlan, scenario};
+use crate::run;
+
+/// Arguments of `soundcheck run`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A scenario that ships, or a file with one.
+    #[arg(required_unless_present = "list")]
+    scenario: Option<String>,
+
+    /// Name the scenarios that ship, and run nothing.
+    #[arg(long, conflicts_with = "scenario")]
+    list: bool,
+
+    #[command(flatten)]
+    stack: StackArgs,
+
+    /// Decides every random choice: data, arrivals, journeys.
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+
+    /// The folder in which the recording gets a folder of its own.
+    #[arg(long, default_value = "reports")]
+    out: PathBuf,
+
+    /// Print one JSON object instead of a summary.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the scenario and reports on it.
+///
+/// # Errors
+/// When the scenario or the stack cannot be used, or the run cannot be carried out.
+pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
+    if args.list {
+        list()?;
+        return Ok(Exit::Pass);
+    }
+    let name = args.scenario.as_deref().unwrap_or_default();
+    let scenario = read(name)?;
+    let stop = CancellationToken::new();
+    interruptible(
+        stop.clone(),
+        Box::pin(carry_out(&args, name, &scenario, is_quiet, stop)),
+    )
+    .await
+}
+
+fn list() -> Result<(), Failure> {
+    let width = shipped::SCENARIOS.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, _) in shipped::SCENARIOS {
+        let scenario = shipped::scenario(name).or_exit(Exit::Bug)?;
+        stdout::line(&format!(
+            "{name:<width$}  {:>4}  {}",
+            humantime::format_duration(scenario.length()).to_string(),
+            scenario.about
+        ))?;
+    }
+    Ok(())
+}
+
+/// A file of this name, or else the scenario that ships under it.
+fn read(name: &str) -> Result<ScenarioConfig, Failure> {
+    let path = Path::new(name);
+    // A name alone means the one that ships, whatever lies in the folder.
+    let is_shipped = shipped::SCENARIOS.iter().any(|(known, _)| *known == name);
+    if is_shipped || !path.exists() {
+        return shipped::scenario(name).or_exit(Exit::Usage);
+    }
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|source| anyhow::Error::new(source).context(format!("cannot read the scenario {name}")));
+    ScenarioConfig::parse(name, &text.or_exit(Exit::Usage)?).or_exit(Exit::Usage)
+}
+
+async fn carry_out(
+    args: &Args,
+    name: &str,
+    scenario: &ScenarioConfig,
+    is_quiet: bool,
+    stop: CancellationToken,
+) -> Result<Exit, Failure> {
+    try_out(&args.out).or_exit(Exit::Usage)?;
+    let plan = ScenarioPlan::new(scenario, args.seed)?;
+    let estimate = plan.estimate(scenario.length()) + steps::REPORT + steps::STACK_END;
+    let progress = Progress::new(steps::STACK + estimate, is_quiet);
+    progress.step("starting the stack", steps::STACK);
+    let session = Session::open(&args.stack, None, &progress, &stop).await?;
+    let words = ["run".to_owned(), name.to_owned()];
+    let command = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
+    let command = [command, vec!["--seed".to_owned(), args.seed.to_string()]].concat();
+    let bench = session.bench(&progress, stop, command);
+    let dir = args.out.join(making::folder_name(scenario::KIND, args.seed));
+    let ended = match run::scenario(&bench, &plan, scenario, &dir).await {
+        Ok(_) => None,
+        Err(error) => Some(gone::failure(bench.stack, error).await),
+    };
+    // What was measured is reported, whatever ended it.
+    let written = if ended.is_none() || making::has_load(&dir) {
+        progress.step("writing the report", steps::REPORT);
+        Some(making::render(&dir))
+    } else {
+        None
+    };
+    drop(bench);
+    progress.step("removing the stack", steps::STACK_END);
+    let closed = session.close().await;
+    progress.finish();
+    let exit = match written.transpose() {
+        Ok(Some(written)) => print(args, &written)?,
+        Ok(None) => Exit::Unknown,
+        Err(unwritten) => return Err(ended.unwrap_or(unwritten)),
+    };
+    match ended {
+        Some(failure) => Err(failure),
+        None => closed.map(|()| exit),
+    }
+}
+
+fn print(args: &Args, written: &Written) -> Result<Exit, Failure> {
+    if args.json {
+        stdout::line(&crate::report::json::render(&written.document)?)?;
+    } else {
+        let no_color = std::env::var_os("NO_COLOR");
+        let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        let colour = crate::report::terminal::Colour::choose(is_terminal, no_color.as_deref());
+        let summary = crate::report::terminal::summary(&written.document, Some(&written.dir), colour);
+        stdout::line(&summary)?;
+    }
+    Ok(report::exit_of(written.document.verdict))
+}

@@ -1,0 +1,408 @@
+//! The report of one run: what was offered, what was achieved, and how long users waited.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use super::{KindError, blank, common};
+use crate::analysis::quantile::{Value, quantile};
+use crate::chart::{Band, BandKind, Chart, Curve, CurveStyle, Figure, Key, Panel, Timeline};
+use crate::config::{ScenarioConfig, Stage};
+use crate::format::{self, Unit};
+use crate::plan::ScenarioPlan;
+use crate::recording::event::{Accounting, Edge, What};
+use crate::recording::{Clock, Endpoint, Event, Outcome, RecordError, Recording};
+use crate::report::{Badges, Cell, ChartBlock, Column, Document, GotWorse, Section, Table, Text, Verdict};
+use crate::units::{Nanos, Ratio};
+use crate::verdict::ledger::{self, LedgerReport, Overall};
+use crate::verdict::validity::{self, Validity};
+
+/// Builds the report.
+pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
+    let text = recording
+        .plan()?
+        .ok_or_else(|| KindError::NoPlan(recording.dir().to_owned()))?;
+    let plan: ScenarioPlan = serde_yaml::from_str(&text).map_err(|source| KindError::Plan {
+        dir: recording.dir().to_owned(),
+        source,
+    })?;
+    let scenario = plan.scenario().map_err(|source| KindError::Scenario {
+        dir: recording.dir().to_owned(),
+        source,
+    })?;
+    let events = recording.events()?;
+    let ledger = ledger::verify(recording)?;
+    let mut validity = validity::validity(recording)?;
+    validity.doubts.append(&mut validity.lag);
+    let badges = common::badges(&ledger, &events, &validity.doubts, validity.lag_p99);
+    let run = Run {
+        measured: Measured::of(recording)?,
+        zero: zero(&events, &scenario),
+        scenario,
+        events,
+        ledger,
+        validity,
+    };
+    Ok(run.document(recording, badges))
+}
+
+/// When the schedule began: with its first stage.
+fn zero(events: &[Event], scenario: &ScenarioConfig) -> Option<Nanos> {
+    let first = scenario.stages.first()?;
+    let begin = events
+        .iter()
+        .find(|event| matches!(&event.what, What::Phase { name, edge: Edge::Begin } if *name == first.name));
+    begin.map(|event| event.t)
+}
+
+/// What ended between two cuts.
+#[derive(Default)]
+struct Second {
+    length_s: f64,
+    /// Journeys that ended, well or not.
+    ok: u64,
+    failed: u64,
+    /// From the intended start, of journeys that were answered.
+    response: Option<Histogram<u64>>,
+    /// Journeys without an answer.
+    unanswered: u64,
+    lag: Option<Histogram<u64>>,
+}
+
+/// One endpoint over the whole run, without the warm-up.
+#[derive(Default)]
+struct Row {
+    by_outcome: BTreeMap<Outcome, u64>,
+    service: Option<Histogram<u64>>,
+    response: Option<Histogram<u64>>,
+}
+
+impl Row {
+    fn count(&self, which: impl Fn(Outcome) -> bool) -> u64 {
+        let of = self.by_outcome.iter().filter(|(outcome, _)| which(**outcome));
+        of.map(|(_, count)| count).sum()
+    }
+
+    fn unanswered(&self) -> u64 {
+        self.count(|outcome| matches!(outcome, Outcome::TimeOut | Outcome::Dropped))
+    }
+}
+
+#[derive(Default)]
+struct Measured {
+    seconds: BTreeMap<Nanos, Second>,
+    rows: BTreeMap<Endpoint, Row>,
+}
+
+fn add(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
+    match into {
+        // Every histogram of a recording has the recorder's bounds.
+        Some(sum) => *sum += histogram,
+        None => *into = Some(histogram.clone()),
+    }
+}
+
+impl Measured {
+    fn of(recording: &Recording) -> Result<Self, RecordError> {
+        let mut measured = Self::default();
+        for interval in recording.latency()?.intervals() {
+            let interval = interval?;
+            let histogram = interval.histogram()?;
+            let tag = &interval.tag;
+            let is_answered = !matches!(tag.outcome, Outcome::TimeOut | Outcome::Dropped);
+            let second = measured.seconds.entry(interval.start).or_default();
+            second.length_s = second.length_s.max(interval.length.as_secs_f64());
+            if tag.endpoint.is_journey() {
+                match tag.clock {
+                    Clock::Response => {
+                        let count = if tag.outcome.is_served() {
+                            &mut second.ok
+                        } else {
+                            &mut second.failed
+                        };
+                        *count += histogram.len();
+                        if is_answered {
+                            add(&mut second.response, &histogram);
+                        } else {
+                            second.unanswered += histogram.len();
+                        }
+                    }
+                    Clock::Lag => add(&mut second.lag, &histogram),
+                    Clock::Service => {}
+                }
+            }
+            let row = measured.rows.entry(tag.endpoint).or_default();
+            let counted_by = if tag.endpoint.is_journey() {
+                Clock::Response
+            } else {
+                Clock::Service
+            };
+            if tag.clock == counted_by {
+                *row.by_outcome.entry(tag.outcome).or_default() += histogram.len();
+            }
+            match tag.clock {
+                Clock::Response if is_answered => add(&mut row.response, &histogram),
+                Clock::Service if is_answered => add(&mut row.service, &histogram),
+                _ => {}
+            }
+        }
+        Ok(measured)
+    }
+}
+
+struct Run {
+    scenario: ScenarioConfig,
+    events: Vec<Event>,
+    measured: Measured,
+    zero: Option<Nanos>,
+    ledger: LedgerReport,
+    validity: Validity,
+}
+
+impl Run {
+    fn document(&self, recording: &Recording, badges: Badges) -> Document {
+        let mut document = blank(recording, &format!("Run: {}", self.scenario.name), badges);
+        let books = common::accounting(&self.events);
+        (document.verdict, document.sentence) = self.verdict(&books);
+        document.sections = vec![
+            Section::new("What was offered, and what came of it")
+                .with(self.timeline())
+                .with(accounts(&books)),
+            Section::new("How long users waited")
+                .with(
+                    "Response times begin when a user wanted to start, service times with the send. Only a journey's first \
+                     request has an intended start of its own. Asked for: time-outs and arrivals that were dropped count as \
+                     endlessly slow.",
+                )
+                .with(self.times()),
+            Section::new("Was anything sold twice, or lost?").with(common::invariants_table(&self.ledger)),
+        ];
+        document.got_worse = GotWorse::unknown("one run was made, and compared with nothing");
+        let notes = self.validity.notes.iter().map(|note| Text::plain(note.clone()));
+        document.notes = notes.collect();
+        document
+    }
+
+    fn verdict(&self, books: &Accounting) -> (Verdict, Text) {
+        match self.ledger.overall() {
+            Overall::Invalid => {
+                let broken = self.ledger.broken().next();
+                let broken = broken.map_or("", |(_, finding)| finding.invariant.promise());
+                return (Verdict::Broken, Text::plain(format!("An invariant broke: {broken}.")));
+            }
+            Overall::Unknown => {
+                let text = "Whether every booking and every payment survived is unknown; see the badge.";
+                return (Verdict::Unknown, Text::plain(text));
+            }
+            Overall::Valid => {}
+        }
+        if let Some(doubt) = self.validity.doubts.first() {
+            let text = format!("The run cannot carry a claim: {doubt}.");
+            return (Verdict::Unknown, Text::plain(text));
+        }
+        let count = |n: u64| format::quantity(Unit::Count, Some(n as f64));
+        let text = format!(
+            "**{}** of {} arrivals ended well, {} failed; no seat sold twice, no money and no event lost.",
+            count(books.ok),
+            count(books.scheduled),
+            count(books.failed)
+        );
+        (Verdict::Pass, Text::marked(&text))
+    }
+
+    fn at(&self, moment: Nanos) -> f64 {
+        moment.as_secs_f64() - self.zero.unwrap_or(Nanos(0)).as_secs_f64()
+    }
+
+    fn timeline(&self) -> ChartBlock {
+        let seconds: Vec<(f64, &Second)> = self
+            .measured
+            .seconds
+            .iter()
+            .map(|(start, second)| (self.at(*start) + second.length_s / 2.0, second))
+            .filter(|(at, _)| *at >= 0.0)
+            .collect();
+        let curve = |name: &str, slot: usize, value: &dyn Fn(&Second) -> Option<f64>| Curve {
+            key: Key::new(name, slot),
+            style: CurveStyle::Line,
+            points: seconds.iter().map(|(at, second)| (*at, value(second))).collect(),
+        };
+        let rate = |count: u64, second: &Second| (second.length_s > 0.0).then(|| count as f64 / second.length_s);
+        let asked_for = |q: f64| move |second: &Second| of_asked(second.response.as_ref(), second.unanswered, q);
+        let panel = |title: &str, unit: Unit, log: bool, curves: Vec<Curve>| Panel {
+            title: title.to_owned(),
+            unit,
+            log,
+            top: None,
+            curves,
+            limits: Vec::new(),
+        };
+        let panels = vec![
+            panel(
+                "journeys",
+                Unit::PerSecond,
+                false,
+                vec![
+                    self.offered(),
+                    curve("ended well", 1, &|second| rate(second.ok, second)),
+                    curve("failed", 2, &|second| rate(second.failed, second)),
+                ],
+            ),
+            panel(
+                "response time of journeys",
+                Unit::Seconds,
+                true,
+                vec![curve("p50", 3, &asked_for(0.5)), curve("p99", 4, &asked_for(0.99))],
+            ),
+            panel(
+                "generator's lag",
+                Unit::Seconds,
+                true,
+                vec![curve("lag p99", 5, &|second| of_asked(second.lag.as_ref(), 0, 0.99))],
+            ),
+        ];
+        let figure = match seconds.last() {
+            None => Figure::NoData("nothing ended in any second".to_owned()),
+            Some((end, second)) => Figure::Timeline(Timeline {
+                x_title: "time since the first stage began".to_owned(),
+                range: Some((0.0, end + second.length_s / 2.0)),
+                panels,
+                bands: self.bands(),
+                marks: Vec::new(),
+            }),
+        };
+        ChartBlock {
+            id: "timeline".to_owned(),
+            chart: Chart {
+                title: "The run, second by second".to_owned(),
+                subtitle: Some(self.scenario.about.clone()).filter(|about| !about.is_empty()),
+                figure,
+            },
+            caption: "Offered is the rate that the scenario plans, whatever is answered. What has no answer counts as \
+                      endlessly slow, so a percentile leaves the chart where too many journeys have none."
+                .into(),
+            alt:
+                "Journeys offered, ended well and failed, their response times and the generator's lag over time; the \
+                  tables below hold the totals."
+                    .to_owned(),
+        }
+    }
+
+    /// The planned rate, as corners of its line.
+    fn offered(&self) -> Curve {
+        let mut points = Vec::new();
+        let mut begin = 0.0;
+        for stage in &self.scenario.stages {
+            let end = begin + stage.length.as_secs_f64();
+            points.push((begin, Some(stage.from.0)));
+            points.push((end, Some(stage.to.0)));
+            begin = end;
+        }
+        Curve {
+            key: Key::new("offered", 0),
+            style: CurveStyle::Line,
+            points,
+        }
+    }
+
+    fn bands(&self) -> Vec<Band> {
+        let mut begin = 0.0;
+        let mut bands = Vec::new();
+        for stage in &self.scenario.stages {
+            let end = begin + stage.length.as_secs_f64();
+            if stage.is_warm_up {
+                bands.push(band(stage, begin, end));
+            }
+            begin = end;
+        }
+        bands
+    }
+
+    fn times(&self) -> Table {
+        let mut table = Table::new(
+            "Requests and journeys over the whole run, warm-up included",
+            [
+                Column::text("What"),
+                Column::number("Ended", Unit::Count),
+                Column::number("Failed", Unit::Count),
+                Column::number("Service p50", Unit::Seconds),
+                Column::number("Service p99", Unit::Seconds),
+                Column::number("Response p50", Unit::Seconds),
+                Column::number("Response p99", Unit::Seconds),
+                Column::text("p99 asked for"),
+            ],
+        );
+        for (endpoint, row) in &self.measured.rows {
+            let of = |histogram: &Option<Histogram<u64>>, q: f64| Cell::Number(of_asked(histogram.as_ref(), 0, q));
+            let unanswered = row.unanswered();
+            let whole = row.response.as_ref().or(row.service.as_ref());
+            let asked = whole.and_then(|histogram| quantile(histogram, unanswered, Ratio(0.99)));
+            table.row([
+                Cell::from(common::words(*endpoint)),
+                Cell::count(Some(row.count(|_| true))),
+                Cell::count(Some(row.count(|outcome| !outcome.is_served()))),
+                of(&row.service, 0.5),
+                of(&row.service, 0.99),
+                of(&row.response, 0.5),
+                of(&row.response, 0.99),
+                Cell::from(match asked {
+                    None => format::MISSING.to_owned(),
+                    Some(Value::Infinite) => "no answer".to_owned(),
+                    Some(Value::Finite(ns)) => format::quantity(Unit::Seconds, Some(ns as f64 / 1e9)),
+                }),
+            ]);
+        }
+        table
+    }
+}
+
+fn band(stage: &Stage, from: f64, to: f64) -> Band {
+    Band {
+        from,
+        to,
+        label: stage.name.clone(),
+        kind: BandKind::Excluded,
+    }
+}
+
+/// In seconds; `None` where nothing was measured, or the rank falls on what has no answer.
+fn of_asked(histogram: Option<&Histogram<u64>>, unanswered: u64, q: f64) -> Option<f64> {
+    quantile(histogram?, unanswered, Ratio(q))?
+        .finite()
+        .map(|ns| ns as f64 / 1e9)
+}
+
+/// The two identities of the books, with their numbers.
+fn accounts(books: &Accounting) -> Table {
+    let mut table = Table::new(
+        "What became of every arrival",
+        [
+            Column::text("Identity"),
+            Column::text("In numbers"),
+            Column::text("Holds"),
+        ],
+    );
+    let holds = |is_so: bool| Cell::from(if is_so { "yes" } else { "no" });
+    table.row([
+        Cell::from("scheduled = started + dropped"),
+        Cell::from(format!("{} = {} + {}", books.scheduled, books.started, books.dropped)),
+        holds(books.scheduled == books.started + books.dropped),
+    ]);
+    table.row([
+        Cell::from("started = ok + failed + unfinished"),
+        Cell::from(format!(
+            "{} = {} + {} + {}",
+            books.started, books.ok, books.failed, books.unfinished
+        )),
+        holds(books.started == books.ok + books.failed + books.unfinished),
+    ]);
+    table.row([
+        Cell::from("late = generator late + users exhausted"),
+        Cell::from(format!(
+            "{} = {} + {}",
+            books.late, books.late_by_generator, books.late_by_busy_users
+        )),
+        holds(books.late == books.late_by_generator + books.late_by_busy_users),
+    ]);
+    table
+}

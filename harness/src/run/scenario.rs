@@ -1,0 +1,264 @@
+//! Runs one scenario against one service: data, load as the scenario says, and then the books.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::arm::{LiveArm, STALENESS};
+use super::bench::{self, Bench};
+use super::clocks;
+use super::cutting::{cut_every_second, write_cut};
+use super::data::data_facts;
+use super::drain;
+use super::error::RunError;
+use super::watching;
+use crate::config::{ScenarioConfig, Stage};
+use crate::load::recorder::Keep;
+use crate::load::{LoadHandle, LoadOutcome, LoadPlan, Progress, Recorder, Selector, drive, read_settled};
+use crate::plan::ScenarioPlan;
+use crate::plan::scenario::{GRACE, HOLD_TTL};
+use crate::plan::spec::FINAL_STATE;
+use crate::recording::event::{Edge, NoteLevel, What};
+use crate::recording::model::{Rules, Variant};
+use crate::recording::store::PLAN_FILE;
+use crate::recording::{RecordingWriter, RunClock};
+use crate::units::Nanos;
+
+/// The only variant.
+const NAME: &str = "service";
+const CAPACITY: u32 = 2_000;
+/// Short enough that whoever is cut off at the end gives its place back before the books are read.
+const ACTIVE_TTL: Duration = Duration::from_secs(20);
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs `scenario`, which is that of `plan`, into a new recording at `dir`.
+///
+/// # Errors
+/// When something that the run stands on fails; what was measured until then is kept.
+pub async fn scenario(
+    bench: &Bench<'_>,
+    plan: &ScenarioPlan,
+    scenario: &ScenarioConfig,
+    dir: &Path,
+) -> Result<PathBuf, RunError> {
+    let clock = RunClock::start();
+    let ms = |length: Duration| u64::try_from(length.as_millis()).ok();
+    let mut manifest = bench.manifest(&plan.kind, plan.seed, clock);
+    manifest.variants = vec![Variant {
+        rules: Rules {
+            queue_capacity: Some(CAPACITY),
+            hold_ttl_ms: ms(HOLD_TTL),
+            active_ttl_ms: ms(ACTIVE_TTL),
+            grace_ms: ms(GRACE),
+            drain_ms: ms(drain::WITHIN),
+            staleness_ms: ms(STALENESS),
+            outbox: Some(true),
+        },
+        ..Variant::named(NAME)
+    }];
+    let recording = RecordingWriter::create(dir, &manifest)?;
+    recording.put(PLAN_FILE, serde_yaml::to_string(plan)?.as_bytes())?;
+    let run = Run {
+        bench,
+        plan,
+        scenario,
+        recording: &recording,
+        clock,
+        stop: bench.stop.child_token(),
+    };
+    let outcome = Box::pin(run.run()).await;
+    bench::close(&recording, clock, outcome)?;
+    Ok(dir.to_owned())
+}
+
+/// A run under way.
+struct Run<'a> {
+    bench: &'a Bench<'a>,
+    plan: &'a ScenarioPlan,
+    scenario: &'a ScenarioConfig,
+    recording: &'a RecordingWriter,
+    clock: RunClock,
+    /// Ends the run early: somebody asked for that, or nothing can be recorded any more.
+    stop: CancellationToken,
+}
+
+impl Run<'_> {
+    async fn run(&self) -> Result<(), RunError> {
+        self.step("creating data", self.plan.seeding_estimate());
+        let capacity = CAPACITY.to_string();
+        let seconds = |length: Duration| format!("{}s", length.as_secs());
+        let (active, hold) = (seconds(ACTIVE_TTL), seconds(HOLD_TTL));
+        let settings = [
+            ("queue.capacity", capacity.as_str()),
+            ("queue.active_ttl", active.as_str()),
+            ("hold.ttl", hold.as_str()),
+        ];
+        let endpoints = self.bench.stack.service_endpoints(&self.bench.namespace(self.clock, 0));
+        let data = &self.plan.dataset;
+        let mut arm = LiveArm::prepare(
+            self.bench,
+            self.clock,
+            (NAME, 0),
+            settings,
+            Some(&endpoints),
+            None,
+            data,
+        )
+        .await?;
+        let facts = data_facts(data, vec![arm.place], &arm.catalogue().data_hash);
+        self.recording
+            .update_manifest(|manifest| manifest.datasets.push(facts))?;
+        arm.launch(self.bench, self.recording, self.clock, 0).await?;
+        clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
+        let mut poller = watching::poller(self.bench, self.recording, self.clock, &arm)?;
+        let loaded = self.load(&arm).await;
+        let drained = match &loaded {
+            Ok(()) => self.settle(&arm).await,
+            Err(_) => Ok(()),
+        };
+        let scraped = match poller.scrape_now().await {
+            Ok(()) => poller.stop().await,
+            failed => failed,
+        };
+        let stopped = arm.stop().await;
+        loaded?;
+        drained?;
+        scraped?;
+        stopped?;
+        self.step("reading the final state", FINAL_STATE);
+        arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
+        arm.audit(self.bench, self.recording, self.clock).await?;
+        arm.remove(self.bench).await
+    }
+
+    fn step(&self, what: &str, estimate: Duration) {
+        self.bench
+            .observer
+            .step(format!("{}: {what}", self.scenario.name), estimate);
+    }
+
+    fn event(&self, what: What) -> Result<(), RunError> {
+        Ok(self.recording.event(self.clock.now(), what)?)
+    }
+
+    async fn load(&self, arm: &LiveArm) -> Result<(), RunError> {
+        let selector = Arc::new(Selector::new(0));
+        let recorder = Arc::new(Recorder::new(
+            vec![NAME.to_owned()],
+            Arc::clone(&selector),
+            Keep::Everything,
+            self.clock,
+        ));
+        let handle = LoadHandle::new();
+        let attack = {
+            let plan = LoadPlan {
+                scenario: self.scenario.clone(),
+                seed: self.plan.seed,
+                nonce: 1,
+                first_variant: 0,
+            };
+            let (target, recorder, handle) = (arm.target(), Arc::clone(&recorder), handle.clone());
+            let history = Some(self.recording.history());
+            tokio::spawn(async move { drive(plan, &[target], selector, recorder, history, handle).await })
+        };
+        let Some(zero) = handle.begun().await else {
+            attack.await??;
+            return Ok(());
+        };
+        let cutter = tokio::spawn(cut_every_second(
+            self.recording.clone(),
+            Arc::clone(&recorder),
+            self.clock,
+            self.stop.clone(),
+        ));
+        let staged = self.stages(&handle, zero).await;
+        // At the end of the schedule there is nothing left to stop; before it, whoever is on the way still arrives.
+        if staged.is_err() {
+            handle.stop();
+        }
+        let outcome = attack.await?;
+        if cutter.is_finished() {
+            cutter.await??;
+        } else {
+            cutter.abort();
+        }
+        write_cut(self.recording, &recorder)?;
+        let outcome = outcome?;
+        self.account(&outcome)?;
+        for (cause, count) in recorder.causes() {
+            if !cause.outcome.is_served() {
+                let text = format!(
+                    "{} ended with {} ({}), {count} times",
+                    cause.endpoint, cause.outcome, cause.text
+                );
+                self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
+            }
+        }
+        staged
+    }
+
+    /// Also of what was cut short: whoever ends a run early still has its books.
+    fn account(&self, outcome: &LoadOutcome) -> Result<(), RunError> {
+        for (account, counts) in &outcome.books {
+            self.event(What::Accounting {
+                variant: account.variant,
+                slice: None,
+                counts: *counts,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Marks each stage at its moment of the schedule, and tells how the load goes.
+    async fn stages(&self, handle: &LoadHandle, zero: Nanos) -> Result<(), RunError> {
+        let mut end = zero;
+        for stage in &self.scenario.stages {
+            let begin = end;
+            end = end.plus(stage.length);
+            self.step(&stage.name, stage.length);
+            self.recording.event(begin.max(zero), self.edge(stage, Edge::Begin))?;
+            while self.clock.now() < end {
+                let until = end.min(self.clock.now().plus(TELL_EVERY));
+                tokio::select! {
+                    () = tokio::time::sleep_until(self.clock.instant(until).into()) => {}
+                    () = self.stop.cancelled() => return Err(RunError::Interrupted(self.recording.dir().to_owned())),
+                }
+                self.bench.observer.detail(in_short(handle.progress()));
+            }
+            self.recording.event(end, self.edge(stage, Edge::End))?;
+        }
+        Ok(())
+    }
+
+    fn edge(&self, stage: &Stage, edge: Edge) -> What {
+        What::Phase {
+            name: stage.name.clone(),
+            edge,
+        }
+    }
+
+    /// Reads the seat maps when nobody changes anything any more, and waits for what is still under way. A reader who is
+    /// refused leaves less evidence, and no broken run.
+    async fn settle(&self, arm: &LiveArm) -> Result<(), RunError> {
+        self.step("waiting for outbox and holds to end", self.plan.drain_estimate());
+        let history = self.recording.history();
+        if let Err(error) = read_settled(&arm.target(), 0, &history, self.clock).await {
+            let text = format!("{:#}", anyhow::Error::from(error));
+            self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
+        }
+        drain::drain(arm, self.recording, self.clock, HOLD_TTL + GRACE, &self.stop).await
+    }
+}
+
+fn in_short(progress: Progress) -> String {
+    format!(
+        "{} of {} arrivals started, {} well, {} failed, {} under way",
+        progress.started,
+        progress.scheduled,
+        progress.ok,
+        progress.failed,
+        progress.under_way()
+    )
+}

@@ -1,0 +1,127 @@
+//! `soundcheck run`, as people call it: a scenario that ships or lies in a file, its report, and its end.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../support/tool.rs"]
+#[allow(dead_code, reason = "each binary uses what it needs")]
+mod tool;
+
+use std::process::{Command, Output, Stdio};
+
+use rustix::process::Signal;
+use soundcheck::config::shipped;
+use soundcheck::recording::What;
+use soundcheck::recording::event::Edge;
+use soundcheck::verdict::ledger::{self, Overall};
+use tokio::sync::Mutex;
+use tool::Tool;
+
+/// Held while something is measured: two at once on two cores would measure each other.
+static MEASURING: Mutex<()> = Mutex::const_new(());
+
+const EMBEDDED: [&str; 2] = ["--stack", "embedded"];
+
+fn soundcheck(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_soundcheck"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_list_names_every_scenario_that_ships_and_says_what_it_is_for() {
+    let listed = soundcheck(&["run", "--list"]);
+    assert!(listed.status.success(), "{listed:?}");
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), shipped::SCENARIOS.len());
+    for (line, (name, _)) in lines.iter().zip(shipped::SCENARIOS) {
+        let about = shipped::scenario(name).unwrap().about;
+        assert!(line.starts_with(name) && line.ends_with(&about), "{line}");
+    }
+}
+
+#[test]
+fn a_scenario_that_there_is_not_is_wrong_usage_and_the_nearest_is_named() {
+    let run = soundcheck(&["run", "smok"]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    assert!(said.contains("did you mean `smoke`?"), "{said}");
+}
+
+#[test]
+fn a_run_is_recorded_judged_and_reported() {
+    let _alone = MEASURING.blocking_lock();
+    let mut tool = Tool::start(&[&["run", "smoke", "--seed", "7"][..], &EMBEDDED].concat());
+    let ended = tool.end();
+    // 4: a busy machine may leave a run that cannot carry a claim.
+    assert!(matches!(ended.code, Some(0 | 4)), "{ended:#?}");
+    assert_eq!(tool.left_behind(), [] as [std::path::PathBuf; 0]);
+    let recording = tool.read("run");
+    assert!(recording.is_complete(), "{:?}", recording.notes());
+    assert_eq!(ledger::verify(&recording).unwrap().overall(), Overall::Valid);
+
+    let scenario = shipped::scenario("smoke").unwrap();
+    let events = recording.events().unwrap();
+    let stages: Vec<(String, Edge)> = events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Phase { name, edge } => Some((name.clone(), *edge)),
+            _ => None,
+        })
+        .collect();
+    let planned = scenario.stages.iter();
+    let planned = planned.flat_map(|stage| [Edge::Begin, Edge::End].map(|edge| (stage.name.clone(), edge)));
+    assert_eq!(stages, planned.collect::<Vec<_>>());
+    let books = events.iter().find_map(|event| match &event.what {
+        What::Accounting { counts, .. } => Some(*counts),
+        _ => None,
+    });
+    let books = books.unwrap();
+    assert_eq!(books.imbalances(), [] as [String; 0]);
+    // Even arrivals: 3 s at 20/s and 12 s at 40/s.
+    assert_eq!(books.scheduled, 540);
+
+    let folder = recording.dir().to_owned();
+    let report = std::fs::read_to_string(folder.join("report.md")).unwrap();
+    for part in [
+        "Run: smoke",
+        &format!("{} = {} + {}", books.scheduled, books.started, books.dropped),
+        "soundcheck run smoke --stack embedded --seed 7",
+        "p99 asked for",
+    ] {
+        assert!(report.contains(part), "no `{part}` in {report}");
+    }
+    let before = std::fs::read(folder.join("report.html")).unwrap();
+    let rendered = soundcheck(&["render", folder.to_str().unwrap()]);
+    assert!(matches!(rendered.status.code(), Some(0 | 4)), "{rendered:?}");
+    assert!(std::fs::read(folder.join("report.html")).unwrap() == before);
+}
+
+#[test]
+fn ctrl_c_once_ends_the_arrivals_and_still_reports() {
+    let _alone = MEASURING.blocking_lock();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.yaml");
+    let scenario =
+        "name: mine\nstages: [{name: long, for: 10m, rate: 30/s}]\njourneys: {browse: 50%, book: 50%}\ntops-up: true\n";
+    std::fs::write(&path, scenario).unwrap();
+    let mut tool = Tool::start(&[&["run", path.to_str().unwrap()][..], &EMBEDDED].concat());
+    tool.until("some arrivals", |tool| {
+        let history = tool.recording("run")?.join("history.000.bin");
+        let is_begun = std::fs::metadata(history).is_ok_and(|file| file.len() > 1_000);
+        is_begun.then_some(())
+    });
+    tool.signal(Signal::INT);
+    let ended = tool.end();
+    assert_eq!(ended.code, Some(130), "{ended:#?}");
+    let recording = tool.read("run");
+    assert!(recording.is_complete(), "{:?}", recording.notes());
+    let report = std::fs::read_to_string(recording.dir().join("report.md")).unwrap();
+    assert!(report.contains("unknown"), "a part of a run shows nothing: {report}");
+    assert!(
+        ended.printed.contains(&recording.dir().display().to_string()),
+        "{ended:#?}"
+    );
+}
