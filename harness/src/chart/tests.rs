@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::canvas::Shape;
 use super::*;
+use crate::format::Unit;
 
 /// Values from the everyday to the extreme; all finite.
 fn value() -> impl Strategy<Value = f64> {

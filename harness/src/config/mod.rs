@@ -9,5 +9,5 @@ mod scenario_yaml;
 pub mod shipped;
 pub mod strict;
 
-pub use scenario::{ArrivalKind, JourneyKind, ScenarioConfig, Stage};
+pub use scenario::{ArrivalKind, Data, JourneyKind, ScenarioConfig, Stage};
 pub use strict::ConfigError;

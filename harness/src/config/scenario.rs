@@ -54,6 +54,8 @@ pub struct Stage {
     pub length: Duration,
     pub from: RatePerSec,
     pub to: RatePerSec,
+    /// Virtual users of the closed model at the beginning and at the end, beside the arrivals.
+    pub virtual_users: (u32, u32),
     /// Whether figures leave this stage out.
     pub is_warm_up: bool,
 }
@@ -85,6 +87,26 @@ pub struct Skew {
     pub seats: f64,
 }
 
+/// What there is to buy, and who could.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Data {
+    pub users: u32,
+    pub concerts: u32,
+    pub schedules_per_concert: u32,
+    pub seats_per_schedule: u32,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            users: 5_000,
+            concerts: 20,
+            schedules_per_concert: 5,
+            seats_per_schedule: 200,
+        }
+    }
+}
+
 /// A validated scenario.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ScenarioConfig {
@@ -101,7 +123,7 @@ pub struct ScenarioConfig {
     pub stages: Vec<Stage>,
     /// Shares of the arrivals; they add up to 100 %.
     pub journeys: BTreeMap<JourneyKind, Percent>,
-    /// Between the steps of a journey.
+    /// Between the steps of a journey, and between two journeys of a virtual user.
     pub think: Range,
     /// Between two looks at the place in the queue.
     pub poll: Duration,
@@ -111,6 +133,8 @@ pub struct ScenarioConfig {
     pub concerts: Option<u32>,
     /// Whether a user whose balance does not suffice charges it and pays then.
     pub tops_up: bool,
+    /// What a run of it creates.
+    pub data: Data,
 }
 
 impl Default for Timeouts {
@@ -142,6 +166,7 @@ impl ScenarioConfig {
             length,
             from: rate,
             to: rate,
+            virtual_users: (0, 0),
             is_warm_up: false,
         };
         let timeouts = Timeouts::default();
@@ -163,6 +188,7 @@ impl ScenarioConfig {
             skew: Skew::default(),
             concerts: None,
             tops_up: false,
+            data: Data::default(),
         }
         .with_default_admitted()
     }
@@ -218,6 +244,15 @@ impl ScenarioConfig {
                 .map(|stage| stage.from.0.max(stage.to.0))
                 .fold(0.0, f64::max),
         )
+    }
+
+    /// The most virtual users of any stage.
+    pub fn most_virtual_users(&self) -> u32 {
+        let users = self
+            .stages
+            .iter()
+            .map(|stage| stage.virtual_users.0.max(stage.virtual_users.1));
+        users.max().unwrap_or(0)
     }
 
     /// Whether any journey needs users who were admitted before the run.

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error, IntoDeserializer as _, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::scalars::{Lateness, Rate, Share, Span};
-use super::scenario::{ArrivalKind, JourneyKind, Range, ScenarioConfig, Skew, Stage, Timeouts, default_users};
+use super::scenario::{ArrivalKind, Data, JourneyKind, Range, ScenarioConfig, Skew, Stage, Timeouts, default_users};
 use super::strict::{self, ConfigError, Problems, Step};
 use crate::units::{Percent, RatePerSec};
 
@@ -39,6 +39,7 @@ pub(super) struct RawScenario {
     #[serde(skip_serializing_if = "Option::is_none")]
     concerts: Option<u32>,
     tops_up: Option<bool>,
+    data: Option<RawData>,
 }
 
 /// A journey as the key of a map. It is read as text: of a key that is read as an enum, nobody learns its place.
@@ -77,6 +78,12 @@ struct RawStage {
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<Rate>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    virtual_users: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    virtual_users_from: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    virtual_users_to: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     warm_up: Option<bool>,
 }
 
@@ -86,6 +93,15 @@ struct RawTimeouts {
     request: Option<Span>,
     admission: Option<Span>,
     drain: Option<Span>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawData {
+    users: Option<u32>,
+    concerts: Option<u32>,
+    schedules_per_concert: Option<u32>,
+    seats_per_schedule: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -154,6 +170,15 @@ fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioCon
             format!("{users} users cannot be run; between 1 and {MAX_USERS} can"),
         );
     }
+    let most_virtual = stages
+        .iter()
+        .map(|stage| stage.virtual_users.0.max(stage.virtual_users.1));
+    if let Some(most) = most_virtual.max().filter(|most| *most > MAX_USERS) {
+        problems.add(
+            &key("stages"),
+            format!("{most} virtual users cannot be run at once; up to {MAX_USERS} can"),
+        );
+    }
     let poll = raw.poll.map_or(Duration::from_millis(250), |span| span.0);
     if poll.is_zero() {
         problems.add(
@@ -179,6 +204,13 @@ fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioCon
         schedules: exponent("schedules", raw_skew.schedules, default_skew.schedules),
         seats: exponent("seats", raw_skew.seats, default_skew.seats),
     };
+    let data = validate_data(raw.data.unwrap_or_default(), problems);
+    if let Some(concerts) = raw.concerts.filter(|concerts| *concerts > data.concerts) {
+        problems.add(
+            &key("concerts"),
+            format!("{concerts} concerts are asked for, of {} that there are", data.concerts),
+        );
+    }
     if raw.concerts == Some(0) {
         problems.add(
             &key("concerts"),
@@ -201,9 +233,43 @@ fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioCon
             skew,
             concerts: raw.concerts,
             tops_up: raw.tops_up.unwrap_or(false),
+            data,
         }
         .with_default_admitted(),
     )
+}
+
+/// More seats than this take minutes to create.
+const MAX_SEATS: u64 = 10_000_000;
+
+fn validate_data(raw: RawData, problems: &mut Problems<'_>) -> Data {
+    let default = Data::default();
+    let mut number = |name: &str, value: Option<u32>, default: u32| {
+        let value = value.unwrap_or(default);
+        if value == 0 {
+            problems.add(&["data".into(), name.into()], "there must be one at least");
+        }
+        value
+    };
+    let data = Data {
+        users: number("users", raw.users, default.users),
+        concerts: number("concerts", raw.concerts, default.concerts),
+        schedules_per_concert: number(
+            "schedules-per-concert",
+            raw.schedules_per_concert,
+            default.schedules_per_concert,
+        ),
+        seats_per_schedule: number("seats-per-schedule", raw.seats_per_schedule, default.seats_per_schedule),
+    };
+    let parts = [data.concerts, data.schedules_per_concert, data.seats_per_schedule];
+    let seats = parts.into_iter().map(u64::from).fold(1, u64::saturating_mul);
+    if seats > MAX_SEATS {
+        problems.add(
+            &["data".into()],
+            format!("{seats} seats are too many; up to {MAX_SEATS} can be created"),
+        );
+    }
+    data
 }
 
 fn validate_stages(raw: Vec<RawStage>, problems: &mut Problems<'_>) -> Vec<Stage> {
@@ -226,14 +292,43 @@ fn validate_stages(raw: Vec<RawStage>, problems: &mut Problems<'_>) -> Vec<Stage
                 "a stage of no length offers nothing; for a step, give the next stage its rate",
             );
         }
+        let virtual_users = match (stage.virtual_users, stage.virtual_users_from, stage.virtual_users_to) {
+            (None, None, None) => None,
+            (Some(users), None, None) => Some((users, users)),
+            (None, Some(from), Some(to)) => Some((from, to)),
+            (Some(_), _, _) => {
+                problems.add(
+                    &path("virtual-users"),
+                    "a stage has either `virtual-users` or a ramp `virtual-users-from` … `virtual-users-to`, not both",
+                );
+                Some((1, 1))
+            }
+            (None, from, _) => {
+                let missing = if from.is_some() {
+                    "virtual-users-to"
+                } else {
+                    "virtual-users-from"
+                };
+                problems.add(
+                    &path(missing),
+                    "a ramp needs both `virtual-users-from` and `virtual-users-to`",
+                );
+                Some((1, 1))
+            }
+        };
+        if virtual_users == Some((0, 0)) {
+            problems.add(&path("virtual-users"), "no users ask for nothing; leave the key out");
+        }
         let (from, to) = match (stage.rate, stage.from, stage.to) {
             (Some(rate), None, None) => (rate.0, rate.0),
             (None, Some(from), Some(to)) => (from.0, to.0),
             (None, None, None) => {
-                problems.add(
-                    &path("rate"),
-                    "a stage needs `rate: 300/s`, or `from` and `to` for a ramp",
-                );
+                if virtual_users.is_none() {
+                    problems.add(
+                        &path("rate"),
+                        "a stage needs `rate: 300/s`, or `from` and `to` for a ramp, or `virtual-users: 100`",
+                    );
+                }
                 (RatePerSec(0.0), RatePerSec(0.0))
             }
             (Some(_), _, _) => {
@@ -262,6 +357,7 @@ fn validate_stages(raw: Vec<RawStage>, problems: &mut Problems<'_>) -> Vec<Stage
             length,
             from,
             to,
+            virtual_users: virtual_users.unwrap_or((0, 0)),
             is_warm_up: stage.warm_up.unwrap_or(false),
         });
     }
@@ -303,19 +399,30 @@ impl From<&ScenarioConfig> for RawScenario {
             }),
             concerts: scenario.concerts,
             tops_up: Some(scenario.tops_up),
+            data: Some(RawData {
+                users: Some(scenario.data.users),
+                concerts: Some(scenario.data.concerts),
+                schedules_per_concert: Some(scenario.data.schedules_per_concert),
+                seats_per_schedule: Some(scenario.data.seats_per_schedule),
+            }),
         }
     }
 }
 
 impl From<&Stage> for RawStage {
     fn from(stage: &Stage) -> Self {
+        let (from, to) = stage.virtual_users;
+        let has_arrivals = stage.from.0 > 0.0 || stage.to.0 > 0.0;
         let is_constant = stage.from == stage.to;
         Self {
             name: Some(stage.name.clone()),
             length: Some(Span(stage.length)),
-            rate: is_constant.then_some(Rate(stage.from)),
+            rate: (has_arrivals && is_constant).then_some(Rate(stage.from)),
             from: (!is_constant).then_some(Rate(stage.from)),
             to: (!is_constant).then_some(Rate(stage.to)),
+            virtual_users: (from == to && from > 0).then_some(from),
+            virtual_users_from: (from != to).then_some(from),
+            virtual_users_to: (from != to).then_some(to),
             warm_up: stage.is_warm_up.then_some(true),
         }
     }

@@ -8,7 +8,10 @@ pub const SCENARIOS: &[(&str, &str)] = &[
     ("smoke", include_str!("../../scenarios/smoke.yaml")),
     ("browse-heavy", include_str!("../../scenarios/browse-heavy.yaml")),
     ("onsale-burst", include_str!("../../scenarios/onsale-burst.yaml")),
+    ("sold-out", include_str!("../../scenarios/sold-out.yaml")),
     ("steady-day", include_str!("../../scenarios/steady-day.yaml")),
+    ("soak", include_str!("../../scenarios/soak.yaml")),
+    ("seed-peak", include_str!("../../scenarios/seed-peak.yaml")),
 ];
 
 /// The shipped scenario called `name`.

@@ -264,6 +264,7 @@ mod tests {
             length: Duration::from_secs_f64(seconds),
             from: RatePerSec(rate),
             to: RatePerSec(rate),
+            virtual_users: (0, 0),
             is_warm_up: false,
         };
         let stop = CancellationToken::new();

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ use goose::client::GooseClientBuilder;
 use goose::config::GooseConfiguration;
 use goose::goose::{GooseUser, Scenario, Transaction};
 use goose::{GooseAttack, GooseError};
+use rand::Rng as _;
 use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
 
-use super::arrivals::{Arrival, Arrivals, Offered};
+use super::arrivals::{Arrival, Arrivals, Blame, Offered};
+use super::closed::VirtualUsers;
 use super::ground::{Ground, PrepareError, Target};
 use super::handle::LoadHandle;
 use super::journeys;
@@ -91,6 +94,10 @@ struct Attack {
     grounds: Vec<Ground>,
     first_variant: u16,
     arrivals: Arrivals,
+    virtual_users: VirtualUsers,
+    /// How often each virtual user has come, and all of them together.
+    visits: Vec<AtomicU32>,
+    n_visits: AtomicU64,
     /// Ends the arrivals, also when the time is over rather than a stop asked for.
     no_more: CancellationToken,
     selector: Arc<Selector>,
@@ -123,7 +130,9 @@ pub async fn drive(
     let first = targets.first().ok_or(LoadError::NoTarget)?;
     let clock = recorder.clock();
     let scenario = plan.scenario.clone();
-    limits::make_room(scenario.users)?;
+    let virtual_users = VirtualUsers::new(&scenario.stages);
+    let n_users = scenario.users.saturating_add(virtual_users.most());
+    limits::make_room(n_users)?;
     let mut grounds = Vec::with_capacity(targets.len());
     for (index, target) in targets.iter().enumerate() {
         grounds.push(Ground::prepare(index, target, &scenario, clock).await?);
@@ -133,7 +142,7 @@ pub async fn drive(
     let no_more = handle.soft.child_token();
     let arrivals = Arrivals::new(schedule, scenario.max_late, clock, no_more.clone()).map_err(LoadError::Timer)?;
     let attack = Arc::new(Attack {
-        gate: Barrier::new(scenario.users as usize),
+        gate: Barrier::new(n_users as usize),
         context: Context {
             dice: Dice::new(plan.seed, plan.nonce),
             scenario,
@@ -143,6 +152,9 @@ pub async fn drive(
         grounds,
         first_variant: plan.first_variant,
         arrivals,
+        visits: (0..virtual_users.most()).map(|_| AtomicU32::new(0)).collect(),
+        n_visits: AtomicU64::new(0),
+        virtual_users,
         no_more,
         selector,
         tally: Tally::default(),
@@ -182,7 +194,7 @@ async fn keep_time(attack: Arc<Attack>, length: Duration) {
 fn goose(attack: &Arc<Attack>, host: &str) -> Result<GooseAttack, GooseError> {
     let mut configuration = GooseConfiguration::default();
     configuration.host = Some(host.to_owned());
-    configuration.users = Some(attack.context.scenario.users as usize);
+    configuration.users = Some(attack.n_users());
     // All users at once: a ramp of users is not what changes the load here.
     configuration.increase_rate = Some("1000000000".to_owned());
     configuration.no_telnet = true;
@@ -219,7 +231,70 @@ fn transaction(attack: &Arc<Attack>, step: for<'r> fn(Arc<Attack>, &'r mut Goose
 #[derive(Clone)]
 struct ToldDone;
 
+/// Set in the number of a virtual user's visit, so that it is no arrival's.
+const VISIT: u64 = 1 << 63;
+/// Set besides where the pause after the visit is drawn.
+const PAUSE: u64 = 1 << 62;
+
 impl Attack {
+    fn n_users(&self) -> usize {
+        self.context.scenario.users as usize + self.visits.len()
+    }
+
+    /// Arrivals and visits that became due, and those that were started.
+    fn counts(&self) -> (u64, u64) {
+        // First: every visit that is counted is counted on both sides.
+        let visits = self.n_visits.load(Ordering::Relaxed);
+        let (scheduled, started) = self.arrivals.counts();
+        (scheduled + visits, started + visits)
+    }
+
+    /// Which of the virtual users a worker is; `None` for those who serve arrivals.
+    fn virtual_user(&self, worker: usize) -> Option<u32> {
+        let number = worker.checked_sub(self.context.scenario.users as usize)?;
+        u32::try_from(number).ok()
+    }
+
+    /// Waits until this virtual user is there, and begins its next visit; `None` when it does not come again.
+    async fn next_visit(&self, number: u32) -> Option<Arrival> {
+        let clock = self.context.recorder.clock();
+        let zero = self.handle.begun().await?;
+        loop {
+            let now = clock.now();
+            let since = Nanos::from_duration(now.since(zero));
+            let there = self.virtual_users.next_there(number, since)?;
+            if there > since {
+                tokio::select! {
+                    () = tokio::time::sleep_until(clock.instant(zero.plus(there.since(Nanos(0)))).into()) => continue,
+                    () = self.no_more.cancelled() => return None,
+                }
+            }
+            if self.no_more.is_cancelled() {
+                return None;
+            }
+            let visit = self.visits.get(number as usize)?.fetch_add(1, Ordering::Relaxed);
+            self.n_visits.fetch_add(1, Ordering::Relaxed);
+            return Some(Arrival {
+                number: VISIT | u64::from(number) << 32 | u64::from(visit),
+                due: now,
+                taken: now,
+                stage: 0,
+                blame: Blame::Generator,
+            });
+        }
+    }
+
+    /// Between two visits.
+    async fn think(&self, visit: &Arrival) {
+        let range = self.context.scenario.think;
+        let mut choices = self.context.dice.choices(visit.number | PAUSE);
+        let pause = range.from + (range.to - range.from).mul_f64(choices.random::<f64>());
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.no_more.cancelled() => {}
+        }
+    }
+
     /// Waits until all users stand ready; then the schedule begins.
     async fn ready(&self) {
         tokio::select! {
@@ -238,13 +313,25 @@ impl Attack {
             attack: self,
             tell_done: tell_done(user),
         };
+        let number = self.virtual_user(worker);
+        let next = async {
+            match number {
+                Some(number) => Ok(self.next_visit(number).await),
+                None => self.arrivals.next(|arrival| self.drop_arrival(worker, arrival)).await,
+            }
+        };
         let next = tokio::select! {
             biased;
-            next = self.arrivals.next(|arrival| self.drop_arrival(worker, arrival)) => next,
+            next = next => next,
             () = self.handle.hard.cancelled() => Ok(None),
         };
         match next {
-            Ok(Some(arrival)) => self.serve(worker, arrival).await,
+            Ok(Some(arrival)) => {
+                self.serve(worker, arrival).await;
+                if number.is_some() {
+                    self.think(&arrival).await;
+                }
+            }
             Ok(None) => self.rest(user).await,
             Err(error) => {
                 self.fail(LoadError::Timer(error));
@@ -257,7 +344,7 @@ impl Attack {
     async fn serve(&self, worker: usize, arrival: Arrival) {
         let slice = self.selector.current();
         self.tally.started(slice, &arrival);
-        self.handle.counted(self.arrivals.counts());
+        self.handle.counted(self.counts());
         let mut choices = self.context.dice.choices(arrival.number);
         let kind = journeys::choose(&self.context.scenario, &mut choices);
         let place = usize::from(slice.variant.saturating_sub(self.first_variant));
@@ -286,7 +373,7 @@ impl Attack {
     fn drop_arrival(&self, worker: usize, arrival: &Arrival) {
         let slice = self.selector.current();
         self.tally.dropped(slice);
-        self.handle.counted(self.arrivals.counts());
+        self.handle.counted(self.counts());
         let mut choices = self.context.dice.choices(arrival.number);
         let kind = journeys::choose(&self.context.scenario, &mut choices);
         let sample = Sample {
@@ -337,11 +424,17 @@ impl Attack {
         let books = self.tally.books();
         let total = total(&books);
         let mut imbalances = total.imbalances();
+        // Visits of virtual users are due when they begin.
+        let visits = self.n_visits.load(Ordering::Relaxed);
         if (total.scheduled, total.started, total.dropped)
-            != (offered.scheduled, offered.started, offered.dropped.total())
+            != (
+                offered.scheduled + visits,
+                offered.started + visits,
+                offered.dropped.total(),
+            )
         {
             imbalances.push(format!(
-                "the schedule counts {} arrivals, {} started, {} dropped, and the books {}, {}, {}",
+                "the schedule counts {} arrivals, {} started, {} dropped, virtual users {visits} visits, and the books {}, {}, {}",
                 offered.scheduled,
                 offered.started,
                 offered.dropped.total(),

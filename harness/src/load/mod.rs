@@ -9,6 +9,7 @@
 pub mod arrivals;
 pub mod catalogue;
 mod client;
+mod closed;
 pub mod engine;
 pub mod ground;
 pub mod handle;

@@ -163,6 +163,7 @@ mod tests {
             length: Duration::from_secs_f64(seconds),
             from: RatePerSec(from),
             to: RatePerSec(to),
+            virtual_users: (0, 0),
             is_warm_up: false,
         }
     }

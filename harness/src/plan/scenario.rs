@@ -37,10 +37,10 @@ impl ScenarioPlan {
             seed,
             dataset: Dataset {
                 seed,
-                users: 5_000,
-                concerts: 20,
-                schedules_per_concert: 5,
-                seats_per_schedule: 200,
+                users: scenario.data.users,
+                concerts: scenario.data.concerts,
+                schedules_per_concert: scenario.data.schedules_per_concert,
+                seats_per_schedule: scenario.data.seats_per_schedule,
             },
             scenario: serde_yaml::from_str(&scenario.to_yaml()?)?,
         })
