@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::canvas::Shape;
+use super::canvas::{Rect, Shape};
+use super::theme::size;
 use super::*;
 use crate::format::Unit;
 

@@ -58,11 +58,6 @@ impl VirtualUsers {
         let own = f64::from(number);
         self.segments.iter().find_map(|segment| segment.first_above(own, at))
     }
-
-    /// Whether user `number` is there.
-    pub(crate) fn is_there(&self, number: u32, at: Nanos) -> bool {
-        self.next_there(number, at) == Some(at)
-    }
 }
 
 impl Segment {
@@ -107,6 +102,13 @@ mod tests {
             to: RatePerSec(0.0),
             virtual_users: (from, to),
             is_warm_up: false,
+        }
+    }
+
+    impl VirtualUsers {
+        /// Whether user `number` is there.
+        fn is_there(&self, number: u32, at: Nanos) -> bool {
+            self.next_there(number, at) == Some(at)
         }
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
 mod accounting;
+mod closed;
 mod history;
 mod oracle;
 mod outcomes;
