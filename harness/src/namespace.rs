@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -59,28 +60,20 @@ pub async fn remove(servers: &Servers, namespace: &str) -> Result<(), NamespaceE
         }
     };
     check_plain(namespace).map_err(failed(Server::MySql))?;
-    let mysql = async {
-        match &servers.mysql {
-            Some(url) => in_time(drop_schema(url, namespace)).await,
-            None => Ok(()),
-        }
-    };
-    let redis = async {
-        match &servers.redis {
-            Some(url) => in_time(delete_keys(url, namespace)).await,
-            None => Ok(()),
-        }
-    };
-    let kafka = async {
-        match &servers.kafka {
-            Some(brokers) => in_time(delete_topics(brokers, namespace)).await,
-            None => Ok(()),
-        }
-    };
-    let (mysql, redis, kafka) = futures::join!(mysql, redis, kafka);
-    mysql.map_err(failed(Server::MySql))?;
-    redis.map_err(failed(Server::Redis))?;
-    kafka.map_err(failed(Server::Kafka))
+    let (mysql, redis, kafka) = futures::join!(
+        OptionFuture::from(servers.mysql.as_ref().map(|url| in_time(drop_schema(url, namespace)))),
+        OptionFuture::from(servers.redis.as_ref().map(|url| in_time(delete_keys(url, namespace)))),
+        OptionFuture::from(
+            servers
+                .kafka
+                .as_ref()
+                .map(|brokers| in_time(delete_topics(brokers, namespace)))
+        ),
+    );
+    mysql.transpose().map_err(failed(Server::MySql))?;
+    redis.transpose().map_err(failed(Server::Redis))?;
+    kafka.transpose().map_err(failed(Server::Kafka))?;
+    Ok(())
 }
 
 /// Whether there is a schema of this name.

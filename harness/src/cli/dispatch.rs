@@ -28,15 +28,19 @@ pub fn main() -> ExitCode {
     if !matches!(cli.command, Command::Service(_)) {
         log_to_stderr(&cli);
     }
-    // A panic has printed itself; guards have run by now, since panics unwind.
     let is_quiet = cli.quiet;
-    match catch_unwind(AssertUnwindSafe(|| run(cli.command, is_quiet))) {
-        Ok(Ok(exit)) => exit.into(),
+    exit_of(|| run(cli.command, is_quiet)).into()
+}
+
+fn exit_of(work: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => {
             complain(&failure);
-            failure.exit.into()
+            failure.exit
         }
-        Err(_panic) => Exit::Bug.into(),
+        // A panic has printed itself; guards have run by now, since panics unwind.
+        Err(_panic) => Exit::Bug,
     }
 }
 
@@ -93,4 +97,19 @@ fn log_to_stderr(cli: &Cli) {
 #[expect(clippy::print_stderr, reason = "the one place where a failure reaches the terminal")]
 fn complain(failure: &Failure) {
     eprintln!("error: {}", causes::chain(failure.error.as_ref()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_and_a_failure_has_its_own_code() {
+        assert_eq!(exit_of(|| panic!("as a test asks for")), Exit::Bug);
+        assert_eq!(
+            exit_of(|| Err(Failure::new(Exit::NoStack, anyhow::anyhow!("gone")))),
+            Exit::NoStack
+        );
+        assert_eq!(exit_of(|| Ok(Exit::Unknown)), Exit::Unknown);
+    }
 }

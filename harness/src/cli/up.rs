@@ -14,7 +14,7 @@ use super::stack_args::StackArgs;
 use super::stdout;
 use crate::daemon::ProcessId;
 use crate::namespace;
-use crate::stack::{self, Component, NamespaceGuard, Observer, Stack};
+use crate::stack::{self, Component, NamespaceGuard, Observer, Stack, StackKind};
 use crate::target::{Program, RunningService, SeedSpec, ServiceConfig};
 use crate::watchdog::Watchdog;
 
@@ -140,9 +140,10 @@ async fn start(args: &Args, is_quiet: bool) -> Result<Up, Failure> {
     })
 }
 
-/// What is there already belongs to somebody, and would be removed at the end.
+/// On servers that are not ours, what is there already belongs to somebody, and would be removed at the end.
 async fn check_unused(stack: &dyn Stack, namespace: &str) -> Result<(), Failure> {
-    let Some(mysql) = stack.direct_endpoints(namespace).servers().mysql else {
+    let servers = stack.direct_endpoints(namespace).servers();
+    let Some(mysql) = servers.mysql.filter(|_| stack.kind() == StackKind::External) else {
         return Ok(());
     };
     let is_used = namespace::has_schema(&mysql, namespace).await;

@@ -288,12 +288,7 @@ impl Run<'_> {
     async fn look_at_plan(&self, arm: &LiveArm, mix: &[(JourneyKind, Percent)]) -> Result<(), RunError> {
         let scenario = ScenarioConfig::saturating("plan", 2, Duration::from_millis(600), mix);
         let selector = Arc::new(Selector::new(arm.place));
-        let recorder = Arc::new(Recorder::new(
-            self.names(),
-            Arc::clone(&selector),
-            Keep::Everything,
-            self.clock,
-        ));
+        let recorder = self.recorder(&selector, Keep::Everything);
         let plan = LoadPlan {
             scenario,
             seed: self.plan.seed,
@@ -313,13 +308,11 @@ impl Run<'_> {
         plans::record_size(self.bench, arm, self.recording, self.clock).await
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
-        self.plan
-            .groups
-            .iter()
-            .flat_map(|group| &group.arms)
-            .map(|arm| arm.name.clone())
-            .collect()
+    /// For every variant of the plan.
+    pub(super) fn recorder(&self, selector: &Arc<Selector>, keep: Keep) -> Arc<Recorder> {
+        let arms = self.plan.groups.iter().flat_map(|group| &group.arms);
+        let names = arms.map(|arm| arm.name.clone()).collect();
+        Arc::new(Recorder::new(names, Arc::clone(selector), keep, self.clock))
     }
 
     /// One attack over all slices of a launch.
@@ -337,12 +330,7 @@ impl Run<'_> {
             group.design.slice() * u32::try_from(planned.len() + 2).unwrap_or(u32::MAX) + Duration::from_secs(2);
         let scenario = ScenarioConfig::constant("slices", rate, length, &mix);
         let selector = Arc::new(Selector::new(first_variant));
-        let recorder = Arc::new(Recorder::new(
-            self.names(),
-            Arc::clone(&selector),
-            Keep::WithinSlices { settle: SETTLE },
-            self.clock,
-        ));
+        let recorder = self.recorder(&selector, Keep::WithinSlices { settle: SETTLE });
         let targets: Vec<_> = arms.iter().map(LiveArm::target).collect();
         let handle = LoadHandle::new();
         let plan = LoadPlan {

@@ -25,28 +25,11 @@ const WINDOW: Duration = Duration::from_millis(300);
 const TOLD_WITHIN: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// What came of looking for the seat map's statement.
-#[derive(Debug)]
-enum Look {
-    Seen(Seen),
-    /// Nobody looked.
-    NotOurs,
-    /// It was looked for, and not executed in the time.
-    NotExecuted,
-}
+const NOT_OURS: &str = "nobody looked for a plan of the seat map: that takes the server's general log, which is switched on only on a server that was started for this run";
+const NOT_EXECUTED: &str = "the seat map was not seen being executed, so there is no plan of it";
 
-impl Look {
-    /// Why there is no plan; `None` where there is one.
-    fn why_none(&self) -> Option<&'static str> {
-        match self {
-            Self::Seen(_) => None,
-            Self::NotOurs => Some(
-                "nobody looked for a plan of the seat map: that takes the server's general log, which is switched on only on a server that was started for this run",
-            ),
-            Self::NotExecuted => Some("the seat map was not seen being executed, so there is no plan of it"),
-        }
-    }
-}
+/// What came of looking for the seat map's statement: that, or why there is no plan of it.
+type Look = Result<Seen, &'static str>;
 
 /// A statement and its plan, and what it took where the engine counts that.
 #[derive(Debug)]
@@ -76,10 +59,10 @@ pub(super) async fn record(
         Some(file) => sqlite(Path::new(file), arm).await,
         // Watching statements switches the server's general log on and empties it: only where the server is ours.
         None if bench.stack.kind() == StackKind::Containers => mysql(&direct.database_url, arm.namespace()).await,
-        None => Ok(Look::NotOurs),
+        None => Ok(Err(NOT_OURS)),
     };
     match seen {
-        Ok(Look::Seen(seen)) => {
+        Ok(Ok(seen)) => {
             let what = What::Plan {
                 variant: arm.place,
                 statement: seen.statement,
@@ -98,8 +81,7 @@ pub(super) async fn record(
                 recording.event(clock.now(), what)?;
             }
         }
-        Ok(none) => {
-            let why = none.why_none().unwrap_or_default();
+        Ok(Err(why)) => {
             recording.note(clock.now(), NoteLevel::Warning, format!("{}: {why}", arm.name))?;
         }
         Err(error) => {
@@ -157,10 +139,10 @@ async fn mysql(url: &str, schema: &str) -> Result<Look, ScrapeError> {
     let executed = plans.capture(WINDOW).await?;
     let seat_map = executed.iter().find(|executed| is_seat_map(&executed.digest_text));
     let Some(seat_map) = seat_map else {
-        return Ok(Look::NotExecuted);
+        return Ok(Err(NOT_EXECUTED));
     };
     let explained = plans.explain(seat_map).await?;
-    Ok(Look::Seen(Seen {
+    Ok(Ok(Seen {
         statement: explained.statement,
         digest: explained.is_executed_digest.then_some(explained.digest_text),
         text: explained.text,
@@ -181,20 +163,20 @@ async fn sqlite(file: &Path, arm: &LiveArm) -> Result<Look, ScrapeError> {
             break statement;
         }
         if Instant::now() >= deadline {
-            return Ok(Look::NotExecuted);
+            return Ok(Err(NOT_EXECUTED));
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     };
     let mut plans = SqlitePlans::open(file).await?;
     let Some(schedule) = plans.value_of(TABLE, "schedule_id").await? else {
-        return Ok(Look::NotExecuted);
+        return Ok(Err(NOT_EXECUTED));
     };
     let explained = plans.explain(&statement, &[schedule]).await?;
     let mut text = String::new();
     explained.plan.walk(0, &mut |depth, node: &PlanNode| {
         text.push_str(&format!("{}-> {}\n", "    ".repeat(depth), node.operation));
     });
-    Ok(Look::Seen(Seen {
+    Ok(Ok(Seen {
         digest: Some(explained.statement.clone()),
         statement: explained.statement,
         text,
@@ -221,9 +203,8 @@ mod tests {
 
     #[test]
     fn a_server_that_nobody_looked_into_is_not_one_that_executed_nothing() {
-        let said = |look: Look| look.why_none().unwrap_or_default();
-        assert!(said(Look::NotOurs).starts_with("nobody looked for a plan"));
-        assert!(said(Look::NotExecuted).contains("not seen being executed"));
+        assert!(NOT_OURS.starts_with("nobody looked for a plan"));
+        assert!(NOT_EXECUTED.contains("not seen being executed"));
     }
 
     #[test]

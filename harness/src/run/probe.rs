@@ -37,12 +37,7 @@ impl Run<'_> {
         );
         let first = arms.first().map_or(0, |arm| arm.place);
         let selector = Arc::new(Selector::new(first));
-        let recorder = Arc::new(Recorder::new(
-            self.names(),
-            Arc::clone(&selector),
-            Keep::Everything,
-            self.clock,
-        ));
+        let recorder = self.recorder(&selector, Keep::Everything);
         let plan = LoadPlan {
             // The schedule outlasts the turns; the handle ends it.
             scenario: ScenarioConfig::saturating("probe", PROBE_USERS, turn * (turns + 2), &group.mix()),

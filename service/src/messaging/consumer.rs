@@ -26,15 +26,9 @@ use super::retry::Backoff;
 
 const OBSERVE: Duration = Duration::from_secs(1);
 
-/// What librdkafka tells from inside its poll.
-enum News {
-    Assigned(Vec<Place>),
-    Revoked(Vec<Place>),
-}
-
 /// Carries librdkafka's callbacks to the loop.
 struct Context {
-    news: mpsc::UnboundedSender<News>,
+    revoked: mpsc::UnboundedSender<Vec<Place>>,
     statistics: Arc<Mutex<Option<Statistics>>>,
 }
 
@@ -53,22 +47,16 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(partitions) = rebalance {
-            self.tell(News::Revoked(places(partitions)));
+    fn pre_rebalance(&self, client: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(partitions) = rebalance else {
+            return;
+        };
+        // A pause outlives the assignment, so it is lifted with it. Not at the next assignment: a change of flow there
+        // may overtake the client's own start of the partition, which would never be fetched then.
+        if let Err(error) = client.resume(partitions) {
+            tracing::debug!(%error, "could not resume partitions that are taken away");
         }
-    }
-
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(partitions) = rebalance {
-            self.tell(News::Assigned(places(partitions)));
-        }
-    }
-}
-
-impl Context {
-    fn tell(&self, news: News) {
-        if self.news.send(news).is_err() {
+        if self.revoked.send(places(partitions)).is_err() {
             tracing::debug!("a rebalance after the consumer's loop has ended");
         }
     }
@@ -85,7 +73,7 @@ fn places(partitions: &TopicPartitionList) -> Vec<Place> {
 /// Consumes the main and the retry topic.
 pub struct TicketConsumer {
     client: StreamConsumer<Context>,
-    news: mpsc::UnboundedReceiver<News>,
+    revoked: mpsc::UnboundedReceiver<Vec<Place>>,
     statistics: Arc<Mutex<Option<Statistics>>>,
     handler: Arc<Handler>,
     lanes: Lanes<OwnedMessage>,
@@ -110,10 +98,10 @@ impl TicketConsumer {
     /// # Errors
     /// When the client cannot be made, for instance with malformed addresses.
     pub(super) fn new(brokers: &str, handler: Handler, at_once: usize, patience: Duration) -> Result<Self, KafkaError> {
-        let (sender, news) = mpsc::unbounded_channel();
+        let (sender, revoked) = mpsc::unbounded_channel();
         let statistics = Arc::new(Mutex::new(None));
         let context = Context {
-            news: sender,
+            revoked: sender,
             statistics: statistics.clone(),
         };
         let client: StreamConsumer<Context> = client::common(brokers)
@@ -135,7 +123,7 @@ impl TicketConsumer {
         client.subscribe(&[&handler.topics.main, &handler.topics.retry])?;
         Ok(Self {
             client,
-            news,
+            revoked,
             statistics,
             handler: Arc::new(handler),
             lanes: Lanes::new(),
@@ -155,12 +143,14 @@ impl TicketConsumer {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut observe = tokio::time::interval(OBSERVE);
         loop {
-            self.start_work();
-            let due = self.lanes.next_due(Instant::now());
+            // The poll may have run a rebalance, which must be known before anything is told about partitions.
+            self.forget_revoked();
+            let now = Instant::now();
+            self.start_work(now);
+            let due = self.lanes.next_due(now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(news) = self.news.recv() => self.note(news),
                 Some(ended) = self.work.join_next() => self.settle(ended),
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 _ = observe.tick() => self.observe(),
@@ -181,28 +171,21 @@ impl TicketConsumer {
     }
 
     fn take(&mut self, message: OwnedMessage) {
-        // The poll that returned this record may have run a rebalance before, which must be known first.
-        while let Ok(news) = self.news.try_recv() {
-            self.note(news);
-        }
+        // The poll that returned this record may have run a rebalance before it.
+        self.forget_revoked();
         self.lanes
             .push((message.topic().to_owned(), message.partition()), message);
     }
 
-    fn note(&mut self, news: News) {
-        match news {
-            News::Revoked(places) => {
-                for place in &places {
-                    self.lanes.revoke(place);
-                }
+    fn forget_revoked(&mut self) {
+        while let Ok(places) = self.revoked.try_recv() {
+            for place in &places {
+                self.lanes.revoke(place);
             }
-            // A pause is the client's and outlives an assignment; the new lane begins flowing.
-            News::Assigned(places) => self.tell_flow(&places, Flow::Resume),
         }
     }
 
-    fn start_work(&mut self) {
-        let now = Instant::now();
+    fn start_work(&mut self, now: Instant) {
         while self.work.len() < self.at_once {
             let handler = &self.handler;
             let Some(job) = self.lanes.start(now, |message| handler.wait(message)) else {
@@ -214,7 +197,7 @@ impl TicketConsumer {
                 (job, outcome)
             });
         }
-        let flows = self.lanes.flows(now);
+        let flows = self.lanes.flows();
         for wanted in [Flow::Pause, Flow::Resume] {
             let matching = flows.iter().filter(|(_, flow)| *flow == wanted);
             let places: Vec<Place> = matching.map(|(place, _)| place.clone()).collect();

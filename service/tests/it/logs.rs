@@ -2,11 +2,10 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use crate::locked::Locked;
 use crate::process::{Process, Site};
 use crate::scenarios::client::fresh_key;
 
@@ -80,12 +79,7 @@ async fn a_request_whose_client_is_gone_is_logged_and_counted_as_such() {
     let logged = Logged::start(&["logging.sample=0", "resilience.request_timeout=60s"]);
     let client = logged.process.client.clone();
     let path = format!("/v1/users/{}/balance/charges", logged.site.users()[0]);
-    let mut lock = SqliteConnectOptions::new()
-        .filename(logged.site.path("booking.db"))
-        .connect()
-        .await
-        .unwrap();
-    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let lock = Locked::new(logged.site.path("booking.db")).await;
     let mut connection = TcpStream::connect(client.url("").replace("http://", "")).await.unwrap();
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\nidempotency-key: gone\r\ncontent-type: application/json\r\n\
@@ -104,7 +98,7 @@ async fn a_request_whose_client_is_gone_is_logged_and_counted_as_such() {
     assert_eq!(in_flight().await, Some(0.0));
     let of_charges = r#"route="/v1/users/{id}/balance/charges""#;
     assert_eq!(client.metric("booking_http_requests_total", of_charges).await, None);
-    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    lock.release().await;
 
     let lines = requests(&logged.end());
     assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -133,14 +127,9 @@ async fn with_a_sample_of_0_only_failures_of_the_service_are_logged() {
         client.balance(user).await;
     }
     client.place("x").await.expect(401, "token-invalid");
-    let mut lock = SqliteConnectOptions::new()
-        .filename(logged.site.path("booking.db"))
-        .connect()
-        .await
-        .unwrap();
-    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let lock = Locked::new(logged.site.path("booking.db")).await;
     let failed = client.charge(user, 5, "locked").await;
-    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    lock.release().await;
     assert!(failed.status >= 500, "{failed:?}");
     client.charge(user, 5, "free").await.expect(200, "");
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod booking;
 mod idle;
 mod layering;
+mod locked;
 mod logs;
 mod measured;
 mod messaging;

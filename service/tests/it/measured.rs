@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use booking_service::metrics::DEFINITIONS;
 use futures::future::join_all;
 use rdkafka::mocking::MockCluster;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::app::TestApp;
+use crate::locked::Locked;
 use crate::scenarios::client::fresh_key;
 use crate::spawning::while_quiet;
 
@@ -89,13 +88,6 @@ impl Moved {
     }
 }
 
-async fn lock(app: &TestApp) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(app.database());
-    let mut lock = options.connect().await.unwrap();
-    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
-    lock
-}
-
 async fn pay(app: &TestApp, user: usize) {
     let client = &app.client;
     let token = client.admitted(&app.users[user]).await;
@@ -145,16 +137,16 @@ async fn events(moved: &mut Moved) {
     pay(&app, 2).await;
     let refused = ["booking_consumer_errors_total", "booking_dead_letters_total"];
     moved.see(&app, &refused).await;
-    let lock = lock(&app).await;
+    let lock = Locked::new(app.database()).await;
     moved.see(&app, &["booking_outbox_publish_errors_total"]).await;
-    lock.close().await.unwrap();
+    lock.release().await;
     while_quiet(|| drop(cluster));
 }
 
 /// A service that may do one thing at a time, and does that in vain.
 async fn overload(moved: &mut Moved) {
     let app = TestApp::small(&["resilience.max_in_flight=1", "resilience.request_timeout=4s"]).await;
-    let lock = lock(&app).await;
+    let lock = Locked::new(app.database()).await;
     let client = &app.client;
     let stuck = client.charge(&app.users[0], 5, "stuck");
     let shed = async {
@@ -169,7 +161,7 @@ async fn overload(moved: &mut Moved) {
         "booking_dependency_errors_total",
     ];
     moved.see(&app, &failed).await;
-    lock.close().await.unwrap();
+    lock.release().await;
 }
 
 /// A waiting room for one, who stays for too long.

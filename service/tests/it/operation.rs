@@ -8,6 +8,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::app::{SMALL, TestApp, of_kind};
+use crate::locked::Locked;
 use crate::scenarios::client::fresh_key;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,12 +164,7 @@ async fn overload_is_shed_before_any_work_and_passes() {
     let client = &app.client;
     let url = client.url(&format!("/v1/users/{}/balance", app.users[0]));
     // With the writer locked, one charge stays in flight until it gives up.
-    let mut lock = SqliteConnectOptions::new()
-        .filename(app.database())
-        .connect()
-        .await
-        .unwrap();
-    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let lock = Locked::new(app.database()).await;
     let stuck = client.charge(&app.users[0], 5, "stuck");
     let shed = async {
         client
@@ -187,7 +183,7 @@ async fn overload_is_shed_before_any_work_and_passes() {
         !stuck.body.to_string().contains("locked"),
         "the cause must not leak: {stuck:?}"
     );
-    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    lock.release().await;
     assert!(client.balance(&app.users[0]).await > 0);
 }
 
@@ -201,12 +197,7 @@ async fn without_resilience_nothing_is_shed_or_cut_off() {
     ];
     let app = TestApp::small(&settings).await;
     let client = &app.client;
-    let mut lock = SqliteConnectOptions::new()
-        .filename(app.database())
-        .connect()
-        .await
-        .unwrap();
-    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let lock = Locked::new(app.database()).await;
     let stuck = client.charge(&app.users[0], 5, "stuck");
     let others = async {
         let in_flight = || async { client.metric("booking_http_requests_in_flight", "").await == Some(1.0) };
@@ -220,7 +211,7 @@ async fn without_resilience_nothing_is_shed_or_cut_off() {
             })
             .await;
         assert!(in_flight().await, "the charge was cut off");
-        sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+        lock.release().await;
     };
     let (stuck, ()) = futures::join!(stuck, others);
     stuck.expect(200, "");
@@ -270,12 +261,7 @@ async fn a_locked_database_fails_requests_and_recovers() {
     let client = &app.client;
     let seat = app.seats(0).await.remove(0);
     let token = client.admitted(&app.users[0]).await;
-    let mut lock = SqliteConnectOptions::new()
-        .filename(app.database())
-        .connect()
-        .await
-        .unwrap();
-    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let lock = Locked::new(app.database()).await;
     let answers = join_all((0..20).map(|_| async { client.hold(&token, &seat, &fresh_key()).await })).await;
     for answer in &answers {
         assert!([503, 504].contains(&answer.status), "{answer:?}");
@@ -297,7 +283,7 @@ async fn a_locked_database_fails_requests_and_recovers() {
     );
     // Readers of the file go on.
     client.seats(&token, &app.schedules[0]).await.expect(200, "");
-    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    lock.release().await;
     let held = || async { client.hold(&token, &seat, &fresh_key()).await.status };
     client
         .until("holds work again", || async { [201, 409].contains(&held().await) })
@@ -311,13 +297,8 @@ async fn a_locked_database_makes_it_unready_until_it_is_free() {
     let app = TestApp::small(&[]).await;
     let client = &app.client;
     let ready = || client.send(client.http().get(client.url("/health/ready")));
-    let mut lock = SqliteConnectOptions::new()
-        .filename(app.database())
-        .connect()
-        .await
-        .unwrap();
     // Readers go on, and without changes no user can do anything.
-    sqlx::query("BEGIN EXCLUSIVE").execute(&mut lock).await.unwrap();
+    let lock = Locked::new(app.database()).await;
     let away = ready().await;
     assert_eq!(
         (away.status, away.body),
@@ -325,7 +306,7 @@ async fn a_locked_database_makes_it_unready_until_it_is_free() {
     );
     let alive = client.send(client.http().get(client.url("/health/live"))).await;
     assert_eq!(alive.status, 200, "a restart would not help");
-    sqlx::query("ROLLBACK").execute(&mut lock).await.unwrap();
+    lock.release().await;
     client
         .until("it is ready again", || async { ready().await.status == 200 })
         .await;

@@ -6,12 +6,11 @@ use std::time::Duration;
 use super::common::{self, Comparison};
 use super::context::Context;
 use super::{costs, evidence};
-use crate::analysis::compare::Slice;
 use crate::chart::{
     Axis, Bar, BarGroup, Bars, Cdf, Curve, CurveStyle, Effects, Figure, Key, Panel, ShareAxis, Timeline,
 };
 use crate::format::Unit;
-use crate::plan::Group;
+use crate::plan::{Arm, Group};
 use crate::recording::{Endpoint, event};
 use crate::report::{Cell, Column, Document, Section, Table, Text, Verdict};
 
@@ -91,9 +90,17 @@ pub(super) fn document(context: &Context<'_>) -> Document {
             "The ratio with its 95 % interval over the blocks; 1 means no effect. The exact test decides, the interval shows.",
             "Forest plot of service time ratios against no cache, as listed at the head of the report.",
         ));
-    latency
-        .blocks
-        .push(latency_table(group, &places, &slices, Endpoint::Seats).into());
+    latency.blocks.push(
+        common::latency_table(
+            "Response time over all slices, with 95 % intervals",
+            ("Variant", |arm: &Arm| arm.name.clone()),
+            group,
+            &places,
+            &slices,
+            Endpoint::Seats,
+        )
+        .into(),
+    );
     if let Some(thin) = common::thin_slices(&reads) {
         latency.blocks.push(thin.into());
     }
@@ -122,20 +129,6 @@ fn verdict(context: &Context<'_>, reads: &[Comparison], baseline: &str) -> (Verd
         },
         "No cache is shown to change the median service time of the seat map at this load.",
     )
-}
-
-fn latency_table(group: &Group, places: &BTreeMap<String, u16>, slices: &[Slice], endpoint: Endpoint) -> Table {
-    let mut columns = vec![Column::text("Variant")];
-    columns.extend(common::latency_columns(common::words(endpoint)));
-    let mut table = Table::new("Response time over all slices, with 95 % intervals", columns);
-    for arm in &group.arms {
-        if let Some(place) = places.get(&arm.name) {
-            let mut row = vec![Cell::from(arm.name.as_str())];
-            row.extend(common::latency_cells(slices, *place, endpoint));
-            table.row(row);
-        }
-    }
-    table
 }
 
 /// A count of the variant's own process in one of its slices.

@@ -7,7 +7,7 @@ use crate::analysis::effect::{self, Effect, NoiseFloor};
 use crate::analysis::quantile::{self, Value};
 use crate::chart::{CdfCurve, Decision, EffectRow, Key};
 use crate::format::{self, Unit};
-use crate::plan::Group;
+use crate::plan::{Arm, Group};
 use crate::recording::event::{Accounting, What};
 use crate::recording::{Endpoint, Event, Manifest, Recording};
 use crate::report::kinds::evidence;
@@ -344,7 +344,7 @@ pub(super) fn places(manifest: &Manifest, group: &Group) -> BTreeMap<String, u16
 }
 
 /// Response times of one variant as a table's cells: requests, p50, p95, p99, failures.
-pub(super) fn latency_cells(slices: &[Slice], variant: u16, endpoint: Endpoint) -> Vec<Cell> {
+fn latency_cells(slices: &[Slice], variant: u16, endpoint: Endpoint) -> Vec<Cell> {
     let tally = Tally::of(
         slices
             .iter()
@@ -387,15 +387,32 @@ pub(super) fn tail_text(estimate: Option<quantile::Estimate>) -> String {
     }
 }
 
-/// The columns that [`latency_cells`] fills.
-pub(super) fn latency_columns(what: &str) -> Vec<Column> {
-    vec![
-        Column::number(format!("{what}: requests"), Unit::Count),
+/// How long an endpoint took by arm, over all slices: a row for each arm, called `name`, in the column `arms`.
+pub(super) fn latency_table(
+    caption: impl Into<String>,
+    (arms, name): (&str, impl Fn(&Arm) -> String),
+    group: &Group,
+    places: &BTreeMap<String, u16>,
+    slices: &[Slice],
+    endpoint: Endpoint,
+) -> Table {
+    let columns = [
+        Column::text(arms),
+        Column::number(format!("{}: requests", words(endpoint)), Unit::Count),
         Column::number("p50", Unit::Seconds),
         Column::number("p95", Unit::Seconds),
         Column::number("p99", Unit::Seconds),
         Column::number("Failed", Unit::Count),
-    ]
+    ];
+    let mut table = Table::new(caption, columns);
+    for arm in &group.arms {
+        if let Some(place) = places.get(&arm.name) {
+            let mut row = vec![Cell::from(name(arm))];
+            row.extend(latency_cells(slices, *place, endpoint));
+            table.row(row);
+        }
+    }
+    table
 }
 
 /// The distribution of a variant's response times; `None` without requests.

@@ -8,7 +8,7 @@ use crate::analysis::compare::{self, Slice};
 use crate::analysis::quantile::Estimate;
 use crate::chart::Decision;
 use crate::format::{self, Unit};
-use crate::plan::Group;
+use crate::plan::{Arm, Group};
 use crate::recording::{Endpoint, event};
 use crate::report::{Block, Cell, Column, GotWorse, Table, Text};
 use crate::units::{Nanos, Ratio};
@@ -73,8 +73,6 @@ fn said(comparison: &Comparison) -> Text {
 }
 
 fn latency(group: &Group, places: &BTreeMap<String, u16>, slices: &[Slice], endpoint: Endpoint) -> Table {
-    let mut columns = vec![Column::text("Variant")];
-    columns.extend(common::latency_columns(common::words(endpoint)));
     let rows = if group.name.is_empty() {
         String::new()
     } else {
@@ -84,15 +82,8 @@ fn latency(group: &Group, places: &BTreeMap<String, u16>, slices: &[Slice], endp
         "Service time of every {}{rows}: over all slices, with 95 % intervals",
         common::words(endpoint)
     );
-    let mut table = Table::new(caption, columns);
-    for arm in &group.arms {
-        if let Some(place) = places.get(&arm.name) {
-            let mut row = vec![Cell::from(arm.name.as_str())];
-            row.extend(common::latency_cells(slices, *place, endpoint));
-            table.row(row);
-        }
-    }
-    table
+    let arms = ("Variant", |arm: &Arm| arm.name.clone());
+    common::latency_table(caption, arms, group, places, slices, endpoint)
 }
 
 /// The tail of the seat map of each candidate and of the baseline, from the histograms of all slices. It advises and

@@ -112,20 +112,8 @@ fn index_of(arm: &Arm) -> String {
 
 fn latency_table(context: &Context<'_>, group: &Group, slices: &[Slice], endpoint: Endpoint) -> Table {
     let places = common::places(context.manifest(), group);
-    let mut columns = vec![Column::text("Index")];
-    columns.extend(common::latency_columns(common::words(endpoint)));
-    let mut table = Table::new(
-        format!("{}: service time over all slices, with 95 % intervals", group.name),
-        columns,
-    );
-    for arm in &group.arms {
-        if let Some(place) = places.get(&arm.name) {
-            let mut row = vec![Cell::from(index_of(arm))];
-            row.extend(common::latency_cells(slices, *place, endpoint));
-            table.row(row);
-        }
-    }
-    table
+    let caption = format!("{}: service time over all slices, with 95 % intervals", group.name);
+    common::latency_table(caption, ("Index", index_of), group, &places, slices, endpoint)
 }
 
 fn scaling(context: &Context<'_>, slices: &[Slice]) -> crate::report::ChartBlock {

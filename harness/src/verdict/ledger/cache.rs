@@ -96,13 +96,11 @@ impl Reasons {
         if noted == 0 {
             return Err("it is not known how many dates there are".to_owned());
         }
-        let ttl = page
-            .switch("cache.ttl")
-            .and_then(|text| humantime::parse_duration(text).ok());
         Ok(Self {
             dates: noted as f64,
             at_once: most_at_once(page).ok_or("it is not known how many read one seat map at once")?,
-            ttl: ttl
+            ttl: page
+                .cache_ttl()
                 .filter(|ttl| !ttl.is_zero())
                 .ok_or("the service does not say how long an entry lives")?,
         })

@@ -80,10 +80,7 @@ impl<'a> Counted<'a> {
     pub(super) fn untold_changes(&self) -> Option<Duration> {
         let page = self.page()?;
         let failed = page.growth("booking_cache_invalidations_total", &[("result", "error")])?;
-        let ttl = page
-            .switch("cache.ttl")
-            .and_then(|text| humantime::parse_duration(text).ok());
-        (failed > 0.0).then(|| ttl.unwrap_or(Duration::MAX))
+        (failed > 0.0).then(|| page.cache_ttl().unwrap_or(Duration::MAX))
     }
 
     /// What a server showed, if it served nobody else.
@@ -120,6 +117,11 @@ impl<'a> Page<'a> {
             .filter_map(|series| series.def.labels.get("value"));
         let first = values.next()?;
         values.all(|value| value == first).then_some(first)
+    }
+
+    /// How long an entry of the cache lives, as far as the service says.
+    pub(super) fn cache_ttl(self) -> Option<Duration> {
+        humantime::parse_duration(self.switch("cache.ttl")?).ok()
     }
 
     /// The sum of the matching series over time, failed scrapes included. `None` when there is no such series.

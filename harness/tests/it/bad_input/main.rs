@@ -7,7 +7,6 @@
 #[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "../support/containers.rs"]
 mod containers;
-mod daemon;
 mod disk;
 mod out_folder;
 mod ports;

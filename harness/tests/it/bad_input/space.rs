@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use soundcheck::recording::model::{Environment, Variant};
 use soundcheck::recording::{Manifest, RecordingWriter, RunClock, environment};
 
-use crate::containers::can_open_a_stack;
-use crate::daemon::containers_of;
+use crate::containers::{can_open_a_stack, containers_of};
 use crate::disk::{Disk, Used};
 use crate::tool::Site;
 

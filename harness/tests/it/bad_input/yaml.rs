@@ -4,8 +4,7 @@ use std::fs;
 
 use soundcheck::config::ScenarioConfig;
 
-use crate::containers::can_open_a_stack;
-use crate::daemon::containers_of;
+use crate::containers::{can_open_a_stack, containers_of};
 use crate::tool::{Said, Site};
 
 /// Six errors, each of another sort.

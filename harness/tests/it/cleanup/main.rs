@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use containers::{can_open_a_stack, image_of};
+use containers::{can_open_a_stack, containers_of, image_of};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use soundcheck::daemon::{Daemon, Owner, ProcessId, sweep};
 use soundcheck::stack::{self, Component, StackChoice, StackOptions};
 use soundcheck::watchdog::{Undo, Watchdog};
 use testcontainers::bollard::models::ContainerCreateBody;
-use testcontainers::bollard::query_parameters::{CreateContainerOptions, ListContainersOptions};
+use testcontainers::bollard::query_parameters::CreateContainerOptions;
 
 const WITHIN: Duration = Duration::from_secs(60);
 const POLL_EVERY: Duration = Duration::from_millis(20);
@@ -60,25 +60,6 @@ fn signal(up: &Child, signal: Signal) {
     kill_process(Pid::from_child(up), signal).unwrap();
 }
 
-/// The names of the containers of a process.
-async fn containers_of(daemon: &Daemon, pid: u32) -> Vec<String> {
-    let options = ListContainersOptions {
-        all: true,
-        filters: Some(HashMap::from([(
-            "label".to_owned(),
-            vec![sweep::LABEL_OWNER.to_owned()],
-        )])),
-        ..ListContainersOptions::default()
-    };
-    let containers = daemon.api().list_containers(Some(options)).await.unwrap();
-    let is_its = |labels: &HashMap<String, String>| labels[sweep::LABEL_OWNER].starts_with(&format!("{pid}:"));
-    containers
-        .into_iter()
-        .filter(|container| container.labels.as_ref().is_some_and(is_its))
-        .flat_map(|container| container.names.unwrap_or_default())
-        .collect()
-}
-
 async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + WITHIN;
     while !condition().await {
@@ -92,14 +73,13 @@ async fn sigkill_leaves_no_containers() {
     if !has_redis().await {
         return;
     }
-    let daemon = Daemon::connect().await.unwrap();
     let mut up = up("containers");
     urls(&mut up);
     let pid = up.id();
-    assert_eq!(containers_of(&daemon, pid).await.len(), 1);
+    assert_eq!(containers_of(pid).await.len(), 1);
     signal(&up, Signal::KILL);
     up.wait().unwrap();
-    until("removal", async || containers_of(&daemon, pid).await.is_empty()).await;
+    until("removal", async || containers_of(pid).await.is_empty()).await;
 }
 
 #[tokio::test]
@@ -107,13 +87,12 @@ async fn sigkill_in_the_middle_of_the_start_leaves_no_containers() {
     if !has_redis().await {
         return;
     }
-    let daemon = Daemon::connect().await.unwrap();
     let mut up = up("containers");
     let pid = up.id();
-    until("a container", async || !containers_of(&daemon, pid).await.is_empty()).await;
+    until("a container", async || !containers_of(pid).await.is_empty()).await;
     signal(&up, Signal::KILL);
     up.wait().unwrap();
-    until("removal", async || containers_of(&daemon, pid).await.is_empty()).await;
+    until("removal", async || containers_of(pid).await.is_empty()).await;
 }
 
 #[tokio::test]
@@ -121,12 +100,11 @@ async fn ctrl_c_removes_everything_before_the_end() {
     if !has_redis().await {
         return;
     }
-    let daemon = Daemon::connect().await.unwrap();
     let mut up = up("containers");
     urls(&mut up);
     signal(&up, Signal::INT);
     assert_eq!(up.wait().unwrap().code(), Some(0));
-    assert!(containers_of(&daemon, up.id()).await.is_empty());
+    assert!(containers_of(up.id()).await.is_empty());
 }
 
 #[tokio::test]
@@ -134,23 +112,21 @@ async fn ctrl_c_in_the_middle_of_the_start_removes_everything_before_the_end() {
     if !has_redis().await {
         return;
     }
-    let daemon = Daemon::connect().await.unwrap();
     let mut up = up("containers");
     let pid = up.id();
-    until("a container", async || !containers_of(&daemon, pid).await.is_empty()).await;
+    until("a container", async || !containers_of(pid).await.is_empty()).await;
     signal(&up, Signal::INT);
     // 0 when it was ready just then.
     let code = up.wait().unwrap().code();
     assert!(matches!(code, Some(130 | 0)), "{code:?}");
-    assert!(containers_of(&daemon, pid).await.is_empty());
+    assert!(containers_of(pid).await.is_empty());
 }
 
 /// A report on containers of its own, ended by `with` as soon as its first service runs; how it ended.
-async fn report_ended(with: Signal) -> Option<(Child, Daemon, tempfile::TempDir)> {
+async fn report_ended(with: Signal) -> Option<(Child, tempfile::TempDir)> {
     if !can_open_a_stack().await {
         return None;
     }
-    let daemon = Daemon::connect().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut report = Command::new(tool())
         .args([
@@ -174,9 +150,9 @@ async fn report_ended(with: Signal) -> Option<(Child, Daemon, tempfile::TempDir)
         services_in(folder.path()) > 0
     })
     .await;
-    assert_eq!(containers_of(&daemon, report.id()).await.len(), Component::ALL.len());
+    assert_eq!(containers_of(report.id()).await.len(), Component::ALL.len());
     signal(&report, with);
-    Some((report, daemon, folder))
+    Some((report, folder))
 }
 
 /// How many processes have a command line that names this folder and serves.
@@ -191,21 +167,21 @@ fn services_in(folder: &Path) -> usize {
 
 #[tokio::test]
 async fn sigkill_in_the_middle_of_a_report_leaves_no_containers() {
-    let Some((mut report, daemon, folder)) = report_ended(Signal::KILL).await else {
+    let Some((mut report, folder)) = report_ended(Signal::KILL).await else {
         return;
     };
     report.wait().unwrap();
-    until("removal", async || containers_of(&daemon, report.id()).await.is_empty()).await;
+    until("removal", async || containers_of(report.id()).await.is_empty()).await;
     until("the end of the services", async || services_in(folder.path()) == 0).await;
 }
 
 #[tokio::test]
 async fn ctrl_c_in_the_middle_of_a_report_removes_everything_before_the_end() {
-    let Some((mut report, daemon, folder)) = report_ended(Signal::INT).await else {
+    let Some((mut report, folder)) = report_ended(Signal::INT).await else {
         return;
     };
     assert_eq!(report.wait().unwrap().code(), Some(130));
-    assert_eq!(containers_of(&daemon, report.id()).await, [] as [String; 0]);
+    assert_eq!(containers_of(report.id()).await, [] as [String; 0]);
     assert_eq!(services_in(folder.path()), 0);
 }
 

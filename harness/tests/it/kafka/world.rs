@@ -76,6 +76,8 @@ pub(crate) struct World {
     users: Vec<String>,
     schedules: Vec<String>,
     next_visit: AtomicUsize,
+    /// Everyone that was started, to be asked when something does not come.
+    started: std::sync::Mutex<Vec<Client>>,
     servers: Arc<Servers>,
     _turn: OwnedMutexGuard<()>,
 }
@@ -121,6 +123,7 @@ impl World {
             schedules: schedules.map(|schedule| schedule.schedule_id.to_string()).collect(),
             settings,
             next_visit: AtomicUsize::new(0),
+            started: std::sync::Mutex::default(),
             servers,
             _turn: turn,
         })
@@ -149,6 +152,7 @@ impl World {
     pub(crate) async fn start(&self) -> Instance {
         let app = App::start(config(&self.settings)).await.unwrap();
         let client = Client::new(&format!("http://{}", app.address()));
+        self.started.lock().unwrap().push(client.clone());
         Instance { app, client }
     }
 
@@ -208,13 +212,40 @@ impl World {
         panic!("the concert is sold out: these tests need more seats");
     }
 
-    /// Polls until `condition` holds.
+    /// Polls until `condition` holds. When it does not in time, tells where the events are.
     pub(crate) async fn until(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !condition().await {
-            assert!(began.elapsed() < DEADLINE, "not in time: {what}");
+            if began.elapsed() > DEADLINE {
+                let whereabouts = self.whereabouts().await;
+                panic!("not in time: {what}\n{whereabouts}");
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// What every instance counts of its events, apart from zeros.
+    async fn whereabouts(&self) -> String {
+        const PARTS: [&str; 4] = ["outbox_", "consumer_", "dead_letters_", "dependency_errors_"];
+        let clients = self.started.lock().unwrap().clone();
+        let mut text = String::new();
+        for (number, client) in clients.iter().enumerate() {
+            text.push_str(&format!("instance {number}\n"));
+            let metrics = match client.try_metrics().await {
+                Ok(metrics) => metrics,
+                Err(error) => {
+                    text.push_str(&format!("  {error}\n"));
+                    continue;
+                }
+            };
+            for line in metrics.lines() {
+                let is_of_events = PARTS.iter().any(|part| line.starts_with(&format!("booking_{part}")));
+                if is_of_events && !line.ends_with(" 0") {
+                    text.push_str(&format!("  {line}\n"));
+                }
+            }
+        }
+        text
     }
 
     async fn lines(&self, kind: &str) -> Vec<Value> {

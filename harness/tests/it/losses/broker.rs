@@ -9,12 +9,12 @@ use soundcheck::load::LoadHandle;
 use soundcheck::stack::{Component, StackChoice};
 
 use crate::support::rehearsal::Rehearsal;
-use crate::{TURN, bookings, break_and_mend, house, metric, nothing_is_lost, until, until_served};
+use crate::{bookings, break_and_mend, house, metric, nothing_is_lost, turn, until, until_served};
 
 const OUTAGE: Duration = Duration::from_secs(10);
 
 async fn ten_seconds_without_the_broker(stack: StackChoice) {
-    let _turn = TURN.lock().await;
+    let _turn = turn(stack).await;
     let Some(rehearsal) = Rehearsal::start(stack, house()).await else {
         return;
     };

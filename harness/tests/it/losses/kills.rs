@@ -7,14 +7,14 @@ use soundcheck::load::LoadHandle;
 use soundcheck::stack::StackChoice;
 
 use crate::support::rehearsal::Rehearsal;
-use crate::{TURN, bookings, break_and_mend, house, metric, nothing_is_lost, until};
+use crate::{bookings, break_and_mend, house, metric, nothing_is_lost, turn, until};
 
 const N_KILLS: usize = 10;
 /// What each process sells before it dies.
 const N_SOLD: f64 = 10.0;
 
 async fn ten_kills(stack: StackChoice) {
-    let _turn = TURN.lock().await;
+    let _turn = turn(stack).await;
     let Some(rehearsal) = Rehearsal::start(stack, house()).await else {
         return;
     };

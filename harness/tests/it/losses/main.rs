@@ -1,7 +1,7 @@
 //! The service killed and the broker away, under the engine's load, on either stack: no seat is sold twice, no money and
 //! no event is lost, and nothing that was acknowledged is forgotten. The ledger judges.
 //!
-//! In a binary of its own, since it kills and stops. Its tests take turns: each loads a whole stack.
+//! In a binary of its own, since it kills and stops. Its tests take turns on each stack, which they load as a whole.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -22,12 +22,22 @@ use soundcheck::recording::audit::PaymentStatus;
 use soundcheck::recording::event::{FaultStep, What};
 use soundcheck::scrape::Source as _;
 use soundcheck::scrape::service::ServiceSource;
+use soundcheck::stack::StackChoice;
 use soundcheck::units::Percent;
 use soundcheck::verdict::ledger::{self, Invariant};
 use support::rehearsal::{House, Rehearsal, assert_held};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
-static TURN: Mutex<()> = Mutex::const_new(());
+static ON_EMBEDDED: Mutex<()> = Mutex::const_new(());
+static ON_CONTAINERS: Mutex<()> = Mutex::const_new(());
+
+/// Whose turn it is on a stack.
+async fn turn(stack: StackChoice) -> MutexGuard<'static, ()> {
+    match stack {
+        StackChoice::Containers => ON_CONTAINERS.lock().await,
+        _ => ON_EMBEDDED.lock().await,
+    }
+}
 
 /// Longer than anything here takes on a busy machine.
 const WITHIN: Duration = Duration::from_secs(120);

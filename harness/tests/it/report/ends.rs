@@ -110,11 +110,6 @@ fn ctrl_c_twice_ends_at_once() {
 }
 
 #[test]
-fn sigterm_twice_ends_at_once() {
-    twice([Signal::TERM, Signal::TERM]);
-}
-
-#[test]
 fn sigterm_after_ctrl_c_ends_at_once() {
     twice([Signal::INT, Signal::TERM]);
 }

@@ -2,12 +2,14 @@
 //!
 //! Where there can be none, tests that need them pass without checking anything, and one line a binary names them.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::process::Command;
 use std::sync::Once;
 
-use soundcheck::daemon::Daemon;
+use soundcheck::daemon::{Daemon, sweep};
 use soundcheck::stack::{Component, images};
+use testcontainers::bollard::query_parameters::ListContainersOptions;
 
 /// What needs containers, by test binary: modules, or single tests.
 const IN_CONTAINERS: &[(&str, &[&str])] = &[
@@ -144,6 +146,26 @@ pub(crate) async fn can_open_a_stack() -> bool {
         }
     }
     true
+}
+
+/// The names of the containers that carry our label and belong to a process.
+#[allow(dead_code, reason = "each binary uses what it needs")]
+pub(crate) async fn containers_of(pid: u32) -> Vec<String> {
+    let options = ListContainersOptions {
+        all: true,
+        filters: Some(HashMap::from([(
+            "label".to_owned(),
+            vec![sweep::LABEL_OWNER.to_owned()],
+        )])),
+        ..ListContainersOptions::default()
+    };
+    let daemon = Daemon::connect().await.unwrap();
+    let containers = daemon.api().list_containers(Some(options)).await.unwrap();
+    let is_its = |labels: &HashMap<String, String>| labels[sweep::LABEL_OWNER].starts_with(&format!("{pid}:"));
+    let its = containers
+        .into_iter()
+        .filter(|one| one.labels.as_ref().is_some_and(is_its));
+    its.flat_map(|container| container.names.unwrap_or_default()).collect()
 }
 
 /// Says once that nothing is checked, and why; a failure where containers are required.

@@ -35,6 +35,7 @@ pub(crate) struct Rehearsal {
     pub(crate) service: Arc<Restartable>,
     pub(crate) watchdog: Watchdog,
     pub(crate) namespace: String,
+    drain_within: Duration,
     /// The instance that has taken over.
     second: Option<RunningService>,
     place: Place,
@@ -49,6 +50,8 @@ pub(crate) struct House<'a> {
     pub(crate) seats_per_schedule: u64,
     pub(crate) capacity: u32,
     pub(crate) active_ttl: Duration,
+    /// How long events may take to have their effects.
+    pub(crate) drain_within: Duration,
     pub(crate) settings: &'a [(&'a str, &'a str)],
 }
 
@@ -59,6 +62,7 @@ impl Default for House<'_> {
             seats_per_schedule: 40,
             capacity: 12,
             active_ttl: Duration::from_secs(30),
+            drain_within: DRAIN_WITHIN,
             settings: &[],
         }
     }
@@ -111,7 +115,7 @@ impl Rehearsal {
                 hold_ttl_ms: ms(HOLD_TTL),
                 active_ttl_ms: ms(house.active_ttl),
                 grace_ms: ms(GRACE),
-                drain_ms: ms(DRAIN_WITHIN),
+                drain_ms: ms(house.drain_within),
                 staleness_ms: None,
                 outbox: Some(true),
             },
@@ -125,6 +129,7 @@ impl Rehearsal {
             service,
             watchdog,
             namespace,
+            drain_within: house.drain_within,
             second: None,
             place,
             config,
@@ -253,7 +258,7 @@ impl Rehearsal {
         let pending = loop {
             let pending = self.without_ticket().await;
             let waited = self.clock.now().since(began);
-            if (pending == 0 && waited >= swept) || waited > DRAIN_WITHIN {
+            if (pending == 0 && waited >= swept) || waited > self.drain_within {
                 break pending;
             }
             tokio::time::sleep(LOOK_EVERY).await;

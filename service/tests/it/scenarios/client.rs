@@ -186,14 +186,12 @@ impl Client {
     }
 
     pub async fn metrics(&self) -> String {
-        self.http
-            .get(self.url("/metrics"))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
+        self.try_metrics().await.unwrap()
+    }
+
+    /// For a service that may be gone.
+    pub async fn try_metrics(&self) -> reqwest::Result<String> {
+        self.http.get(self.url("/metrics")).send().await?.text().await
     }
 
     /// The sum of all series of `name` whose labels contain `with`; `None` when there is none.
