@@ -13,7 +13,8 @@
 //! | [`plan`] | what will be done, decided before anything starts |
 //! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |
 //! | [`analysis`] | statistics over recordings; no network, no clock, no environment |
-//! | [`verdict`] | ledger invariants, validity, objectives, the linter of claims |
+//! | [`objectives`] | what a run is held to: its file, and how it is judged while the run goes on and afterwards |
+//! | [`verdict`] | ledger invariants, validity, promises of drills, the linter of claims |
 //! | [`chart`] | figures as SVG |
 //! | [`report`] | the document model and its renderers |
 //! | [`daemon`] | the container daemon: reaching it, stand-in images, whose container is whose |
@@ -41,6 +42,7 @@ pub mod fault;
 pub mod format;
 pub mod load;
 pub mod namespace;
+pub mod objectives;
 pub mod plan;
 pub mod recording;
 pub mod report;

@@ -12,6 +12,7 @@ use super::session::{Session, interruptible};
 use super::stack_args::StackArgs;
 use super::{command_line, gone, report, stdout, steps};
 use crate::config::{ScenarioConfig, shipped};
+use crate::objectives::{self, Objective};
 use crate::plan::{ScenarioPlan, scenario};
 use crate::run;
 
@@ -25,6 +26,10 @@ pub struct Args {
     /// Name the scenarios that ship, and run nothing.
     #[arg(long, conflicts_with = "scenario")]
     list: bool,
+
+    /// What the run is held to: a file of objectives. One that is missed ends with exit code 3.
+    #[arg(long, value_name = "FILE")]
+    objectives: Option<PathBuf>,
 
     #[command(flatten)]
     stack: StackArgs,
@@ -53,10 +58,20 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     }
     let name = args.scenario.as_deref().unwrap_or_default();
     let scenario = read(name)?;
+    let objectives = match (&args.objectives, shipped::objectives(name)) {
+        (Some(path), _) => read_objectives(path, &scenario)?,
+        (None, Some(text)) => objectives::parse(name, text, &scenario).or_exit(Exit::Bug)?,
+        (None, None) => Vec::new(),
+    };
+    if scenario.until_broken && !objectives.iter().any(|objective| objective.abort_after.is_some()) {
+        let message = "a scenario that goes on until an objective is broken needs one with `abort-after`: name a file of \
+                       them with `--objectives`";
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
+    }
     let stop = CancellationToken::new();
     interruptible(
         stop.clone(),
-        Box::pin(carry_out(&args, name, &scenario, is_quiet, stop)),
+        Box::pin(carry_out(&args, name, &scenario, &objectives, is_quiet, stop)),
     )
     .await
 }
@@ -82,30 +97,49 @@ fn read(name: &str) -> Result<ScenarioConfig, Failure> {
     if is_shipped || !path.exists() {
         return shipped::scenario(name).or_exit(Exit::Usage);
     }
+    ScenarioConfig::parse(name, &text_of("the scenario", path)?).or_exit(Exit::Usage)
+}
+
+fn read_objectives(path: &Path, scenario: &ScenarioConfig) -> Result<Vec<Objective>, Failure> {
+    let text = text_of("the objectives", path)?;
+    objectives::parse(&path.display().to_string(), &text, scenario).or_exit(Exit::Usage)
+}
+
+fn text_of(what: &str, path: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path);
-    let text = text.map_err(|source| anyhow::Error::new(source).context(format!("cannot read the scenario {name}")));
-    ScenarioConfig::parse(name, &text.or_exit(Exit::Usage)?).or_exit(Exit::Usage)
+    let text = text.map_err(|source| {
+        anyhow::Error::new(source).context(format!("cannot read {what} in {}", path.display()))
+    });
+    text.or_exit(Exit::Usage)
 }
 
 async fn carry_out(
     args: &Args,
     name: &str,
     scenario: &ScenarioConfig,
+    objectives: &[Objective],
     is_quiet: bool,
     stop: CancellationToken,
 ) -> Result<Exit, Failure> {
     try_out(&args.out).or_exit(Exit::Usage)?;
-    let plan = ScenarioPlan::new(scenario, args.seed)?;
+    let written = match objectives {
+        [] => None,
+        objectives => Some(objectives::to_yaml(objectives)?),
+    };
+    let plan = ScenarioPlan::new(scenario, written.as_deref(), args.seed)?;
     let estimate = plan.estimate(scenario.length()) + steps::REPORT + steps::STACK_END;
     let progress = Progress::new(steps::STACK + estimate, is_quiet);
     progress.step("starting the stack", steps::STACK);
     let session = Session::open(&args.stack, None, &progress, &stop).await?;
-    let words = ["run".to_owned(), name.to_owned()];
+    let mut words = vec!["run".to_owned(), name.to_owned()];
+    if let Some(path) = &args.objectives {
+        words.extend(["--objectives".to_owned(), path.display().to_string()]);
+    }
     let command = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
     let command = [command, vec!["--seed".to_owned(), args.seed.to_string()]].concat();
     let bench = session.bench(&progress, stop, command);
     let dir = args.out.join(making::folder_name(scenario::KIND, args.seed));
-    let ended = match run::scenario(&bench, &plan, scenario, &dir).await {
+    let ended = match run::scenario(&bench, &plan, scenario, objectives, &dir).await {
         Ok(_) => None,
         Err(error) => Some(gone::failure(bench.stack, error).await),
     };

@@ -133,6 +133,8 @@ pub struct ScenarioConfig {
     pub concerts: Option<u32>,
     /// Whether a user whose balance does not suffice charges it and pays then.
     pub tops_up: bool,
+    /// Whether the load goes on only until an objective is broken, which is then no failure but what was looked for.
+    pub until_broken: bool,
     /// What a run of it creates.
     pub data: Data,
 }
@@ -188,6 +190,7 @@ impl ScenarioConfig {
             skew: Skew::default(),
             concerts: None,
             tops_up: false,
+            until_broken: false,
             data: Data::default(),
         }
         .with_default_admitted()

@@ -39,6 +39,8 @@ pub(super) struct RawScenario {
     #[serde(skip_serializing_if = "Option::is_none")]
     concerts: Option<u32>,
     tops_up: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_broken: Option<bool>,
     data: Option<RawData>,
 }
 
@@ -233,6 +235,7 @@ fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioCon
             skew,
             concerts: raw.concerts,
             tops_up: raw.tops_up.unwrap_or(false),
+            until_broken: raw.until_broken.unwrap_or(false),
             data,
         }
         .with_default_admitted(),
@@ -399,6 +402,7 @@ impl From<&ScenarioConfig> for RawScenario {
             }),
             concerts: scenario.concerts,
             tops_up: Some(scenario.tops_up),
+            until_broken: scenario.until_broken.then_some(true),
             data: Some(RawData {
                 users: Some(scenario.data.users),
                 concerts: Some(scenario.data.concerts),

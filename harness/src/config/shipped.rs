@@ -10,9 +10,15 @@ pub const SCENARIOS: &[(&str, &str)] = &[
     ("onsale-burst", include_str!("../../scenarios/onsale-burst.yaml")),
     ("sold-out", include_str!("../../scenarios/sold-out.yaml")),
     ("steady-day", include_str!("../../scenarios/steady-day.yaml")),
+    ("breakpoint", include_str!("../../scenarios/breakpoint.yaml")),
     ("soak", include_str!("../../scenarios/soak.yaml")),
     ("seed-peak", include_str!("../../scenarios/seed-peak.yaml")),
 ];
+
+/// The text of the objectives to which the shipped scenario called `name` is held when nobody says otherwise.
+pub fn objectives(name: &str) -> Option<&'static str> {
+    (name == "breakpoint").then_some(include_str!("../../scenarios/breakpoint.objectives.yaml"))
+}
 
 /// The shipped scenario called `name`.
 ///

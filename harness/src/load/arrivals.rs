@@ -40,6 +40,13 @@ pub struct Arrival {
     pub blame: Blame,
 }
 
+impl Arrival {
+    /// Whether it had to wait for a user who was free.
+    pub fn waited(&self) -> bool {
+        self.blame == Blame::UsersExhausted
+    }
+}
+
 /// Why an arrival starts after it was due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Blame {

@@ -364,6 +364,7 @@ impl Attack {
             endpoint: journeys::endpoint(kind),
             outcome,
             intended: Some(arrival.due),
+            waited: arrival.waited(),
             sent: arrival.taken,
             done: session.ended(),
         };
@@ -382,6 +383,7 @@ impl Attack {
             endpoint: journeys::endpoint(kind),
             outcome: Outcome::Dropped,
             intended: Some(arrival.due),
+            waited: arrival.waited(),
             sent: arrival.taken,
             done: arrival.taken,
         };

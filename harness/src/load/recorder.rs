@@ -173,7 +173,8 @@ impl Recorder {
         }
         if let Some(intended) = sample.intended {
             add(Clock::Response, sample.done.since(intended));
-            add(Clock::Lag, sample.sent.since(intended));
+            let lateness = if sample.waited { Clock::Wait } else { Clock::Lag };
+            add(lateness, sample.sent.since(intended));
         }
     }
 
@@ -295,6 +296,7 @@ mod tests {
             endpoint: Endpoint::Seats,
             outcome: Outcome::Ok,
             intended: intended_ms.map(at),
+            waited: false,
             sent: at(sent_ms),
             done: at(done_ms),
         }
@@ -305,10 +307,15 @@ mod tests {
     }
 
     #[test]
-    fn the_three_clocks_are_kept_apart() {
+    fn the_clocks_are_kept_apart() {
         let (recorder, _) = recorder(Keep::Everything);
         recorder.record(0, &sample(0, Some(100), 130, 150));
         recorder.record(1, &sample(0, None, 130, 140));
+        let waited = Sample {
+            waited: true,
+            ..sample(0, Some(100), 160, 170)
+        };
+        recorder.record(0, &waited);
         let cut = recorder.cut();
         let names: Vec<String> = cut.iter().map(|cut| cut.tag.to_string()).collect();
         assert_eq!(
@@ -316,11 +323,12 @@ mod tests {
             [
                 "redis/seats/ok/response",
                 "redis/seats/ok/service",
-                "redis/seats/ok/lag"
+                "redis/seats/ok/lag",
+                "redis/seats/ok/wait",
             ]
         );
-        assert!(close(&cut[0].histogram, 50) && close(&cut[2].histogram, 30));
-        assert_eq!(cut[1].histogram.len(), 2);
+        assert_eq!((cut[0].histogram.len(), cut[1].histogram.len()), (2, 3));
+        assert!(close(&cut[2].histogram, 30) && close(&cut[3].histogram, 60));
         assert!(recorder.cut().is_empty(), "a cut takes everything out");
     }
 

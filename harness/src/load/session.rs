@@ -208,6 +208,7 @@ impl<'a> Session<'a> {
                 endpoint,
                 outcome: ending.outcome,
                 intended,
+                waited: self.arrival.waited(),
                 sent: exchange.sent,
                 done: exchange.done,
             },

@@ -24,14 +24,17 @@ pub struct ScenarioPlan {
     pub dataset: Dataset,
     /// The scenario as it can be read again, every default written out.
     pub scenario: serde_yaml::Value,
+    /// What the run is held to, as it can be read again; nothing in plans of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objectives: Option<serde_yaml::Value>,
 }
 
 impl ScenarioPlan {
-    /// The plan of a scenario.
+    /// The plan of a scenario, held to the `objectives` of this text.
     ///
     /// # Errors
-    /// Never in practice: every part of a scenario has a text.
-    pub fn new(scenario: &ScenarioConfig, seed: u64) -> Result<Self, serde_yaml::Error> {
+    /// Never in practice: every part of a scenario and of its objectives has a text.
+    pub fn new(scenario: &ScenarioConfig, objectives: Option<&str>, seed: u64) -> Result<Self, serde_yaml::Error> {
         Ok(Self {
             kind: KIND.to_owned(),
             seed,
@@ -43,6 +46,7 @@ impl ScenarioPlan {
                 seats_per_schedule: scenario.data.seats_per_schedule,
             },
             scenario: serde_yaml::from_str(&scenario.to_yaml()?)?,
+            objectives: objectives.map(serde_yaml::from_str).transpose()?,
         })
     }
 
@@ -54,6 +58,13 @@ impl ScenarioPlan {
         // What was read as YAML can be written as YAML.
         let text = serde_yaml::to_string(&self.scenario).unwrap_or_default();
         ScenarioConfig::parse("plan.yaml", &text)
+    }
+
+    /// The text of the objectives; `None` where there are none.
+    pub fn objectives(&self) -> Option<String> {
+        // What was read as YAML can be written as YAML.
+        let text = |value| serde_yaml::to_string(value).unwrap_or_default();
+        self.objectives.as_ref().map(text)
     }
 
     /// About how long it takes to create the data and to launch the service.
@@ -81,7 +92,7 @@ mod tests {
     fn a_plan_holds_its_scenario_whole() {
         for (name, _) in shipped::SCENARIOS {
             let scenario = shipped::scenario(name).unwrap();
-            let text = serde_yaml::to_string(&ScenarioPlan::new(&scenario, 7).unwrap()).unwrap();
+            let text = serde_yaml::to_string(&ScenarioPlan::new(&scenario, None, 7).unwrap()).unwrap();
             let read: ScenarioPlan = serde_yaml::from_str(&text).unwrap();
             assert_eq!((read.seed, read.scenario().unwrap()), (7, scenario), "{text}");
         }

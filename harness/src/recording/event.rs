@@ -42,6 +42,8 @@ pub enum What {
         state: AlertState,
         value: Option<f64>,
     },
+    /// The load was ended before its schedule was over, for a reason of the run's own.
+    EndedEarly { reason: String },
     /// Something that a reader of the report must know.
     Note { level: NoteLevel, text: String },
     /// One step of the search for what this machine can bear.

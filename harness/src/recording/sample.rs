@@ -71,7 +71,7 @@ impl Outcome {
     }
 }
 
-/// Which of the three clocks a duration was taken with.
+/// Which of the clocks a duration was taken with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Clock {
@@ -79,8 +79,17 @@ pub enum Clock {
     Response,
     /// From the send to the end of the body.
     Service,
-    /// From the intended start to the send.
+    /// From the intended start to the send, where a user stood ready and the generator woke it late.
     Lag,
+    /// From the intended start to the send, where every user was busy.
+    Wait,
+}
+
+impl Clock {
+    /// Whether it measures how late requests were sent, whoever is to blame.
+    pub const fn is_lateness(self) -> bool {
+        matches!(self, Self::Lag | Self::Wait)
+    }
 }
 
 macro_rules! names {
@@ -131,7 +140,7 @@ names!(Outcome,
     Ok => "ok", Won => "won", SoldOut => "sold-out", Conflict => "conflict", NotAdmitted => "not-admitted",
     Refused => "refused", Error => "error", TimeOut => "time-out", Dropped => "dropped",
 );
-names!(Clock, Response => "response", Service => "service", Lag => "lag");
+names!(Clock, Response => "response", Service => "service", Lag => "lag", Wait => "wait");
 
 /// One measurement, as the load engine hands it to the recorder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,6 +155,8 @@ pub struct Sample {
     pub outcome: Outcome,
     /// When the user wanted to start; only a journey and its first request have this.
     pub intended: Option<Nanos>,
+    /// Whether it had to wait for a user who was free; otherwise any lateness is the generator's.
+    pub waited: bool,
     /// When the request was sent.
     pub sent: Nanos,
     /// When the last byte of the answer was read, or when it was given up.

@@ -6,34 +6,40 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RunError;
-use crate::load::Recorder;
+use crate::load::{Cut, Recorder};
 use crate::recording::{RecordingWriter, RunClock};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Writes what has gathered since the last cut.
-pub(super) fn write_cut(recording: &RecordingWriter, recorder: &Recorder) -> Result<(), RunError> {
-    for cut in recorder.cut() {
+/// Writes what has gathered since the last cut, and returns it.
+pub(super) fn write_cut(recording: &RecordingWriter, recorder: &Recorder) -> Result<Vec<Cut>, RunError> {
+    let cuts = recorder.cut();
+    for cut in &cuts {
         recording.interval(cut.start, cut.length, &cut.tag, &cut.histogram)?;
     }
-    Ok(recording.flush()?)
+    recording.flush()?;
+    Ok(cuts)
 }
 
-/// Writes what ended in each second, until it is stopped. What cannot be written ends the run as well: the rest of it
-/// would be lost.
+/// Writes what ended in each second and shows it to `look`, until it is stopped. What cannot be written ends the run as
+/// well: the rest of it would be lost.
 pub(super) async fn cut_every_second(
     recording: RecordingWriter,
     recorder: Arc<Recorder>,
     clock: RunClock,
     run: CancellationToken,
+    mut look: impl FnMut(&[Cut]),
 ) -> Result<(), RunError> {
     let mut due = clock.instant(clock.now());
     loop {
         due += SECOND;
         tokio::time::sleep_until(due.into()).await;
-        if let Err(error) = write_cut(&recording, &recorder) {
-            run.cancel();
-            return Err(error);
+        match write_cut(&recording, &recorder) {
+            Ok(cuts) => look(&cuts),
+            Err(error) => {
+                run.cancel();
+                return Err(error);
+            }
         }
     }
 }

@@ -254,6 +254,7 @@ impl Drill<'_> {
             Arc::clone(&recorder),
             self.clock,
             self.stop.clone(),
+            |_| (),
         ));
         let broken = self.phases(arm, edges, zero).await;
         if broken.is_err() {

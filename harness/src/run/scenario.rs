@@ -16,7 +16,8 @@ use super::error::RunError;
 use super::watching;
 use crate::config::{ScenarioConfig, Stage};
 use crate::load::recorder::Keep;
-use crate::load::{LoadHandle, LoadOutcome, LoadPlan, Progress, Recorder, Selector, drive, read_settled};
+use crate::load::{Cut, LoadHandle, LoadOutcome, LoadPlan, Progress, Recorder, Selector, drive, read_settled};
+use crate::objectives::{Judge, Objective, Second};
 use crate::plan::ScenarioPlan;
 use crate::plan::scenario::{GRACE, HOLD_TTL};
 use crate::plan::spec::FINAL_STATE;
@@ -33,7 +34,7 @@ const CAPACITY: u32 = 2_000;
 const ACTIVE_TTL: Duration = Duration::from_secs(20);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs `scenario`, which is that of `plan`, into a new recording at `dir`.
+/// Runs `scenario`, held to `objectives`, into a new recording at `dir`; both are those of `plan`.
 ///
 /// # Errors
 /// When something that the run stands on fails; what was measured until then is kept.
@@ -41,6 +42,7 @@ pub async fn scenario(
     bench: &Bench<'_>,
     plan: &ScenarioPlan,
     scenario: &ScenarioConfig,
+    objectives: &[Objective],
     dir: &Path,
 ) -> Result<PathBuf, RunError> {
     let clock = RunClock::start();
@@ -64,6 +66,7 @@ pub async fn scenario(
         bench,
         plan,
         scenario,
+        objectives,
         recording: &recording,
         clock,
         stop: bench.stop.child_token(),
@@ -78,6 +81,7 @@ struct Run<'a> {
     bench: &'a Bench<'a>,
     plan: &'a ScenarioPlan,
     scenario: &'a ScenarioConfig,
+    objectives: &'a [Objective],
     recording: &'a RecordingWriter,
     clock: RunClock,
     /// Ends the run early: somebody asked for that, or nothing can be recorded any more.
@@ -167,17 +171,22 @@ impl Run<'_> {
             attack.await??;
             return Ok(());
         };
+        let hopeless = Hopeless::default();
         let cutter = tokio::spawn(cut_every_second(
             self.recording.clone(),
             Arc::clone(&recorder),
             self.clock,
             self.stop.clone(),
+            hopeless.look(self.judges(zero)),
         ));
-        let staged = self.stages(&handle, zero).await;
         // At the end of the schedule there is nothing left to stop; before it, whoever is on the way still arrives.
-        if staged.is_err() {
-            handle.stop();
-        }
+        let staged = tokio::select! {
+            staged = self.stages(&handle, zero) => staged.inspect_err(|_| handle.stop()),
+            reason = hopeless.reason() => {
+                handle.stop();
+                self.event(What::EndedEarly { reason })
+            }
+        };
         let outcome = attack.await?;
         if cutter.is_finished() {
             cutter.await??;
@@ -197,6 +206,13 @@ impl Run<'_> {
             }
         }
         staged
+    }
+
+    fn judges(&self, zero: Nanos) -> Vec<Judge> {
+        let may_end_it = self.objectives.iter().filter(|objective| objective.abort_after.is_some());
+        may_end_it
+            .map(|objective| Judge::new(objective, self.scenario, zero))
+            .collect()
     }
 
     /// Also of what was cut short: whoever ends a run early still has its books.
@@ -250,6 +266,53 @@ impl Run<'_> {
         }
         drain::drain(arm, self.recording, self.clock, HOLD_TTL + GRACE, &self.stop).await
     }
+}
+
+/// Whether there is any point in going on.
+#[derive(Clone, Default)]
+struct Hopeless(Arc<tokio::sync::watch::Sender<Option<String>>>);
+
+impl Hopeless {
+    /// Shows `judges` what ended in each second.
+    fn look(&self, mut judges: Vec<Judge>) -> impl FnMut(&[Cut]) + use<> {
+        let sender = Arc::clone(&self.0);
+        move |cuts| {
+            let Some(first) = cuts.first() else { return };
+            let ended: Vec<_> = cuts.iter().map(|cut| (&cut.tag, &cut.histogram)).collect();
+            let second = Second {
+                begin: first.start,
+                length: first.length,
+                ended: &ended,
+            };
+            for judge in &mut judges {
+                judge.take(&second);
+                if judge.is_hopeless() && sender.borrow().is_none() {
+                    sender.send_replace(Some(reason(judge.objective())));
+                }
+            }
+        }
+    }
+
+    /// Ends when there is none.
+    async fn reason(&self) -> String {
+        let mut watched = self.0.subscribe();
+        match watched.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
+            Ok(Some(reason)) => reason,
+            // The sender lives as long as this.
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+fn reason(objective: &Objective) -> String {
+    let after = objective.abort_after.unwrap_or_default();
+    format!(
+        "the objective `{}` ({} {}) was missed for {} without a break",
+        objective.name,
+        objective.of,
+        objective.limit,
+        humantime::format_duration(after)
+    )
 }
 
 fn in_short(progress: Progress) -> String {

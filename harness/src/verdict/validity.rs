@@ -20,6 +20,7 @@ use crate::units::{Nanos, Ratio};
 const MOST_DROPPED: Ratio = Ratio(0.01);
 /// A lag p99 above this share of the response p99.
 const MOST_LAG: Ratio = Ratio(0.05);
+const OWN_FAULT: &str = "started late, through the generator's own fault";
 /// More failed scrapes of a source than this share.
 const MOST_GAPS: Ratio = Ratio(0.05);
 /// How long after the heal the backlog may still hold the generator up.
@@ -30,6 +31,8 @@ const AFTERMATH: Duration = Duration::from_secs(15);
 pub struct Validity {
     /// Each one makes the run unknown.
     pub doubts: Vec<String>,
+    /// Whether any of the doubts is the generator's own fault, rather than that of a service that kept all users busy.
+    pub is_generators_fault: bool,
     /// Each one makes response times unknown: the generator was not small against what it measured. A comparison of
     /// service times, which begin with the send, does not rest on it.
     pub lag: Vec<String>,
@@ -53,8 +56,10 @@ pub struct Generator {
     pub variant: String,
     /// `None` when nobody counted.
     pub accounting: Option<Accounting>,
-    /// From the intended start to the send, outside of faults, in nanoseconds.
+    /// From the intended start to the send, where the generator was late, outside of faults, in nanoseconds.
     pub lag: Histogram<u64>,
+    /// The same where every user was busy.
+    pub wait: Histogram<u64>,
     /// From the intended start to the answer, outside of faults, in nanoseconds.
     pub response: Histogram<u64>,
     /// Requests that did what the user wanted.
@@ -105,9 +110,20 @@ impl Generator {
             variant: variant.to_owned(),
             accounting: None,
             lag: empty(),
+            wait: empty(),
             response: empty(),
             successes: 0,
         }
+    }
+}
+
+impl Generator {
+    /// How late anything was sent, whoever is to blame.
+    fn lateness(&self) -> Histogram<u64> {
+        let mut all = self.lag.clone();
+        // Both grow with their values, so that there is nothing that one could not take from the other.
+        all += &self.wait;
+        all
     }
 }
 
@@ -136,6 +152,7 @@ fn measured(recording: &Recording, faults: &[FaultWindow]) -> Result<BTreeMap<St
         }
         let into = match interval.tag.clock {
             Clock::Lag => &mut generator.lag,
+            Clock::Wait => &mut generator.wait,
             Clock::Response => &mut generator.response,
             Clock::Service => continue,
         };
@@ -167,17 +184,16 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
             }
             let lost = [
                 (counts.dropped, "were dropped, since every user was busy"),
-                (
-                    counts.late_by_generator,
-                    "started late, through the generator's own fault",
-                ),
+                (counts.late_by_generator, OWN_FAULT),
                 (counts.late_by_busy_users, "started late, since every user was busy"),
             ];
             for (count, what) in lost {
                 if exceeds(count, counts.scheduled, MOST_DROPPED) {
                     let said = format!("{name}: {count} of {} arrivals {what}", counts.scheduled);
                     // In a drill, users are busy because the service stands still; that the generator sleeps is no drill.
-                    let is_subject = has_faults && count != counts.late_by_generator;
+                    let is_own_fault = what == OWN_FAULT;
+                    let is_subject = has_faults && !is_own_fault;
+                    found.is_generators_fault |= is_own_fault;
                     if is_subject {
                         &mut found.notes
                     } else {
@@ -192,13 +208,23 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
         found.doubts.push(format!("{name}: not one request succeeded"));
     }
     let p99 = |histogram| quantile(histogram, 0, Ratio(0.99)).and_then(Value::finite);
-    let lag = p99(&generator.lag);
+    let lateness = generator.lateness();
+    let lag = p99(&lateness);
     found.lag_p99 = found.lag_p99.max(lag.map(Nanos));
     if let (Some(lag), Some(response)) = (lag, p99(&generator.response))
         && exceeds(lag, response, MOST_LAG)
     {
+        let as_late = |histogram: &Histogram<u64>| histogram.count_between(lag, u64::MAX);
+        let is_own_fault = as_late(&generator.lag) >= as_late(&generator.wait);
+        found.is_generators_fault |= is_own_fault;
+        let cause = if is_own_fault {
+            "through the generator's own fault"
+        } else {
+            "since every user was busy"
+        };
         found.lag.push(format!(
-            "{name}: the generator's lag has a p99 of {:.3} ms, more than 5 % of the response time's {:.3} ms",
+            "{name}: the lag of what was sent has a p99 of {:.3} ms, {cause}; that is more than 5 % of the response time's \
+             {:.3} ms",
             lag as f64 / 1e6,
             response as f64 / 1e6
         ));
@@ -292,7 +318,10 @@ mod tests {
             &[],
         );
         let lag = |generator: &mut Generator| generator.lag.record_n(2_000_000, 20).unwrap();
-        check(false, lag, &["lag has a p99 of 2.0"], &[]);
+        check(false, lag, &["p99 of 2.0"], &[]);
+        check(false, lag, &["the generator's own fault"], &[]);
+        let wait = |generator: &mut Generator| generator.wait.record_n(2_000_000, 20).unwrap();
+        check(false, wait, &["since every user was busy"], &[]);
     }
 
     #[test]

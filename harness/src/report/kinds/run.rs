@@ -6,12 +6,13 @@ use hdrhistogram::Histogram;
 
 use super::{KindError, blank, common};
 use crate::analysis::quantile::{Value, quantile};
-use crate::chart::{Band, BandKind, Chart, Curve, CurveStyle, Figure, Key, Panel, Timeline};
+use crate::chart::{self, Band, BandKind, Chart, Curve, CurveStyle, Figure, Key, Panel, Timeline};
 use crate::config::{ScenarioConfig, Stage};
 use crate::format::{self, Unit};
+use crate::objectives::{self, Judge, Limit, Objective, Ruling, Second as CutSecond, Subject};
 use crate::plan::ScenarioPlan;
 use crate::recording::event::{Accounting, Edge, What};
-use crate::recording::{Clock, Endpoint, Event, Outcome, RecordError, Recording};
+use crate::recording::{Clock, Endpoint, Event, Outcome, RecordError, Recording, Tag};
 use crate::report::{Badges, Cell, ChartBlock, Column, Document, GotWorse, Section, Table, Text, Verdict};
 use crate::units::{Nanos, Ratio};
 use crate::verdict::ledger::{self, LedgerReport, Overall};
@@ -30,15 +31,25 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
         dir: recording.dir().to_owned(),
         source,
     })?;
+    let objectives = match plan.objectives() {
+        None => Vec::new(),
+        Some(text) => objectives::parse("plan.yaml", &text, &scenario).map_err(|source| KindError::Scenario {
+            dir: recording.dir().to_owned(),
+            source,
+        })?,
+    };
     let events = recording.events()?;
+    let zero = zero(&events, &scenario);
+    let judged = judge(recording, &objectives, &scenario, zero, &common::accounting(&events))?;
     let ledger = ledger::verify(recording)?;
     let mut validity = validity::validity(recording)?;
     validity.doubts.append(&mut validity.lag);
     let badges = common::badges(&ledger, &events, &validity.doubts, validity.lag_p99);
     let run = Run {
         measured: Measured::of(recording)?,
-        zero: zero(&events, &scenario),
+        zero,
         scenario,
+        judged,
         events,
         ledger,
         validity,
@@ -55,6 +66,51 @@ fn zero(events: &[Event], scenario: &ScenarioConfig) -> Option<Nanos> {
     begin.map(|event| event.t)
 }
 
+/// Each objective and what came of it.
+fn judge(
+    recording: &Recording,
+    objectives: &[Objective],
+    scenario: &ScenarioConfig,
+    zero: Option<Nanos>,
+    books: &Accounting,
+) -> Result<Vec<(Objective, Ruling)>, RecordError> {
+    let Some(zero) = zero else {
+        let unknown = |objective: &Objective| {
+            let reason = "the schedule never began".to_owned();
+            (objective.clone(), Ruling::Unknown(reason))
+        };
+        return Ok(objectives.iter().map(unknown).collect());
+    };
+    let mut judges: Vec<Judge> = objectives
+        .iter()
+        .map(|objective| Judge::new(objective, scenario, zero))
+        .collect();
+    let latency = recording.latency()?;
+    let mut seconds: BTreeMap<(Nanos, std::time::Duration), Vec<(Tag, Histogram<u64>)>> = BTreeMap::new();
+    for interval in latency.intervals() {
+        let interval = interval?;
+        let histogram = interval.histogram()?;
+        let second = seconds.entry((interval.start, interval.length)).or_default();
+        second.push((interval.tag.clone(), histogram));
+    }
+    for ((begin, length), ended) in &seconds {
+        let ended: Vec<_> = ended.iter().map(|(tag, histogram)| (tag, histogram)).collect();
+        let second = CutSecond {
+            begin: *begin,
+            length: *length,
+            ended: &ended,
+        };
+        for judge in &mut judges {
+            judge.take(&second);
+        }
+    }
+    let rulings = judges.into_iter().map(|judge| {
+        let objective = judge.objective().clone();
+        (objective, judge.finish(books))
+    });
+    Ok(rulings.collect())
+}
+
 /// What ended between two cuts.
 #[derive(Default)]
 struct Second {
@@ -67,9 +123,10 @@ struct Second {
     /// Journeys without an answer.
     unanswered: u64,
     lag: Option<Histogram<u64>>,
+    wait: Option<Histogram<u64>>,
 }
 
-/// One endpoint over the whole run, without the warm-up.
+/// One endpoint over the whole run, warm-up included.
 #[derive(Default)]
 struct Row {
     by_outcome: BTreeMap<Outcome, u64>,
@@ -128,6 +185,7 @@ impl Measured {
                         }
                     }
                     Clock::Lag => add(&mut second.lag, &histogram),
+                    Clock::Wait => add(&mut second.wait, &histogram),
                     Clock::Service => {}
                 }
             }
@@ -152,6 +210,7 @@ impl Measured {
 
 struct Run {
     scenario: ScenarioConfig,
+    judged: Vec<(Objective, Ruling)>,
     events: Vec<Event>,
     measured: Measured,
     zero: Option<Nanos>,
@@ -167,7 +226,9 @@ impl Run {
         document.sections = vec![
             Section::new("What was offered, and what came of it")
                 .with(self.timeline())
-                .with(accounts(&books)),
+                .with(accounts(&books))
+                .with(self.outcomes()),
+            self.objectives(),
             Section::new("How long users waited")
                 .with(
                     "Response times begin when a user wanted to start, service times with the send. Only a journey's first \
@@ -196,18 +257,153 @@ impl Run {
             }
             Overall::Valid => {}
         }
+        let missed = |which: &dyn Fn(&Objective) -> bool| {
+            let missed = self.judged.iter().find(|(objective, ruling)| {
+                matches!(ruling, Ruling::Missed(_)) && which(objective)
+            });
+            missed.map(|(objective, ruling)| (Verdict::Fail, self.miss(objective, ruling)))
+        };
+        // A doubt takes away a pass. It takes away a miss only where the generator itself could have made it: what users
+        // waited for, and what was dropped, is what they got.
+        let is_own_fault = self.validity.is_generators_fault;
+        if self.scenario.until_broken && !is_own_fault {
+            return self.broken_at();
+        }
+        if let Some(miss) = missed(&|objective| matches!(objective.limit, Limit::Offered { .. }) || !is_own_fault) {
+            return miss;
+        }
         if let Some(doubt) = self.validity.doubts.first() {
             let text = format!("The run cannot carry a claim: {doubt}.");
             return (Verdict::Unknown, Text::plain(text));
         }
+        if let Some((objective, Ruling::Unknown(reason))) = self
+            .judged
+            .iter()
+            .find(|(_, ruling)| matches!(ruling, Ruling::Unknown(_)))
+        {
+            let text = format!("Whether the objective “{}” is met is unknown: {reason}.", objective.name);
+            return (Verdict::Unknown, Text::plain(text));
+        }
         let count = |n: u64| format::quantity(Unit::Count, Some(n as f64));
+        let kept = match self.judged.len() {
+            0 => String::new(),
+            1 => "; its objective is met".to_owned(),
+            n => format!("; all {n} objectives are met"),
+        };
         let text = format!(
-            "**{}** of {} arrivals ended well, {} failed; no seat sold twice, no money and no event lost.",
+            "**{}** of {} arrivals ended well, {} failed; no seat sold twice, no money and no event lost{kept}.",
             count(books.ok),
             count(books.scheduled),
             count(books.failed)
         );
         (Verdict::Pass, Text::marked(&text))
+    }
+
+    /// The verdict over a run whose rate rose until an objective broke.
+    fn broken_at(&self) -> (Verdict, Text) {
+        let broken = self.judged.iter().filter(|(objective, _)| objective.abort_after.is_some());
+        let broken = broken.filter_map(|(objective, ruling)| Some((ruling.worst()?.broken_for_good?, objective)));
+        let first = broken.min_by_key(|(since, _)| *since);
+        let Some((since, objective)) = first.filter(|_| self.ended_early().is_some()) else {
+            let text = format!(
+                "No objective was broken for good up to {}: more must be offered to find what breaks one.",
+                format::quantity(Unit::PerSecond, Some(self.scenario.peak().0))
+            );
+            return (Verdict::Unknown, Text::plain(text));
+        };
+        let text = format!(
+            "Up to **{}** offered, no objective was missed for good; from there on “{}” was: {} {}.",
+            format::quantity(Unit::PerSecond, self.offered_at(self.at(since))),
+            objective.name,
+            objective.of,
+            objective.limit
+        );
+        (Verdict::Pass, Text::marked(&text))
+    }
+
+    /// The planned rate so many seconds after the beginning.
+    fn offered_at(&self, at: f64) -> Option<f64> {
+        let mut begin = 0.0;
+        for stage in &self.scenario.stages {
+            let length = stage.length.as_secs_f64();
+            if at < begin + length {
+                let part = ((at - begin) / length).max(0.0);
+                return Some(stage.from.0 + (stage.to.0 - stage.from.0) * part);
+            }
+            begin += length;
+        }
+        None
+    }
+
+    fn miss(&self, objective: &Objective, ruling: &Ruling) -> Text {
+        let worst = ruling.worst().map(|worst| worst.value);
+        let mut text = format!(
+            "The objective “{}” was missed: {} {}, and {} in the worst window",
+            objective.name,
+            objective.of,
+            objective.limit,
+            value_of(objective.limit, worst)
+        );
+        if let Some(reason) = self.ended_early() {
+            text.push_str(&format!("; the run was ended early, since {reason}"));
+        }
+        text.push('.');
+        Text::plain(text)
+    }
+
+    fn ended_early(&self) -> Option<&str> {
+        self.events.iter().find_map(|event| match &event.what {
+            What::EndedEarly { reason } => Some(reason.as_str()),
+            _ => None,
+        })
+    }
+
+    fn objectives(&self) -> Section {
+        let section = Section::new("Was it good enough?");
+        if self.judged.is_empty() {
+            return section.with("The run was held to no objective; `--objectives FILE` names them.");
+        }
+        let mut table = Table::new(
+            "Objectives: a window that slides second by second decides, and one beyond the limit is a miss",
+            [
+                Column::text("Objective"),
+                Column::text("Of"),
+                Column::text("Limit"),
+                Column::text("Window"),
+                Column::text("Worst"),
+                Column::text("At"),
+                Column::text("Verdict"),
+            ],
+        );
+        for (objective, ruling) in &self.judged {
+            let worst = ruling.worst();
+            let window = match (&objective.stage, objective.over) {
+                (None, None) => "the run".to_owned(),
+                (Some(stage), None) => stage.clone(),
+                (None, Some(over)) => humantime::format_duration(over).to_string(),
+                (Some(stage), Some(over)) => format!("{} of {stage}", humantime::format_duration(over)),
+            };
+            table.row([
+                Cell::from(objective.name.clone()),
+                Cell::from(objective.of.to_string()),
+                Cell::from(objective.limit.to_string()),
+                Cell::from(window),
+                Cell::from(value_of(objective.limit, worst.map(|worst| worst.value))),
+                Cell::from(worst.map_or_else(
+                    || format::MISSING.to_owned(),
+                    |worst| format!("{:.0} to {:.0} s", self.at(worst.from), self.at(worst.until)),
+                )),
+                Cell::from(match ruling {
+                    Ruling::Met(_) => "met".to_owned(),
+                    Ruling::Missed(_) => "missed".to_owned(),
+                    Ruling::Unknown(reason) => format!("unknown: {reason}"),
+                }),
+            ]);
+        }
+        match self.ended_early() {
+            Some(reason) => section.with(Text::plain(format!("The run was ended early: {reason}."))).with(table),
+            None => section.with(table),
+        }
     }
 
     fn at(&self, moment: Nanos) -> f64 {
@@ -229,6 +425,13 @@ impl Run {
         };
         let rate = |count: u64, second: &Second| (second.length_s > 0.0).then(|| count as f64 / second.length_s);
         let asked_for = |q: f64| move |second: &Second| of_asked(second.response.as_ref(), second.unanswered, q);
+        let limits = self.judged.iter().filter_map(|(objective, _)| match (objective.of, objective.limit) {
+            (Subject::Journeys, Limit::Quantile { most, .. }) => Some(chart::Limit {
+                value: most.as_secs_f64(),
+                label: objective.limit.to_string(),
+            }),
+            _ => None,
+        });
         let panel = |title: &str, unit: Unit, log: bool, curves: Vec<Curve>| Panel {
             title: title.to_owned(),
             unit,
@@ -237,28 +440,37 @@ impl Run {
             curves,
             limits: Vec::new(),
         };
+        let mut journeys = vec![
+            curve("ended well", 1, &|second| rate(second.ok, second)),
+            curve("failed", 2, &|second| rate(second.failed, second)),
+        ];
+        // Virtual users come when they are done: nobody can say beforehand how often.
+        if self.scenario.stages.iter().any(|stage| stage.from.0 > 0.0 || stage.to.0 > 0.0) {
+            journeys.insert(0, self.offered());
+        }
         let panels = vec![
+            panel("journeys", Unit::PerSecond, false, journeys),
+            Panel {
+                limits: limits.collect(),
+                ..panel(
+                    "response time of journeys",
+                    Unit::Seconds,
+                    true,
+                    vec![curve("p50", 3, &asked_for(0.5)), curve("p99", 4, &asked_for(0.99))],
+                )
+            },
             panel(
-                "journeys",
-                Unit::PerSecond,
-                false,
+                "how late journeys began, p99",
+                Unit::Seconds,
+                true,
                 vec![
-                    self.offered(),
-                    curve("ended well", 1, &|second| rate(second.ok, second)),
-                    curve("failed", 2, &|second| rate(second.failed, second)),
+                    curve("generator late", 5, &|second| {
+                        of_asked(second.lag.as_ref(), 0, 0.99)
+                    }),
+                    curve("users exhausted", 6, &|second| {
+                        of_asked(second.wait.as_ref(), 0, 0.99)
+                    }),
                 ],
-            ),
-            panel(
-                "response time of journeys",
-                Unit::Seconds,
-                true,
-                vec![curve("p50", 3, &asked_for(0.5)), curve("p99", 4, &asked_for(0.99))],
-            ),
-            panel(
-                "generator's lag",
-                Unit::Seconds,
-                true,
-                vec![curve("lag p99", 5, &|second| of_asked(second.lag.as_ref(), 0, 0.99))],
             ),
         ];
         let figure = match seconds.last() {
@@ -282,7 +494,7 @@ impl Run {
                       endlessly slow, so a percentile leaves the chart where too many journeys have none."
                 .into(),
             alt:
-                "Journeys offered, ended well and failed, their response times and the generator's lag over time; the \
+                "Journeys offered, ended well and failed, their response times and how late they began, over time; the \
                   tables below hold the totals."
                     .to_owned(),
         }
@@ -316,6 +528,32 @@ impl Run {
             begin = end;
         }
         bands
+    }
+
+    /// How often each journey ended how.
+    fn outcomes(&self) -> Table {
+        let mut table = Table::new(
+            "How journeys ended, warm-up included",
+            [
+                Column::text("Journey"),
+                Column::text("Outcome"),
+                Column::number("Count", Unit::Count),
+                Column::number("Of its journeys", Unit::Percent),
+            ],
+        );
+        let journeys = self.measured.rows.iter().filter(|(endpoint, _)| endpoint.is_journey());
+        for (endpoint, row) in journeys {
+            let all = row.count(|_| true);
+            for (outcome, count) in &row.by_outcome {
+                table.row([
+                    Cell::from(common::words(*endpoint)),
+                    Cell::from(outcome.name()),
+                    Cell::count(Some(*count)),
+                    Cell::Number((all > 0).then(|| *count as f64 / all as f64 * 100.0)),
+                ]);
+            }
+        }
+        table
     }
 
     fn times(&self) -> Table {
@@ -362,6 +600,14 @@ fn band(stage: &Stage, from: f64, to: f64) -> Band {
         to,
         label: stage.name.clone(),
         kind: BandKind::Excluded,
+    }
+}
+
+fn value_of(limit: Limit, value: Option<f64>) -> String {
+    match (limit, value) {
+        (Limit::Quantile { .. }, Some(value)) if value.is_infinite() => "no answer".to_owned(),
+        (Limit::Quantile { .. }, value) => format::quantity(Unit::Seconds, value),
+        (Limit::Failed { .. } | Limit::Offered { .. }, value) => format::quantity(Unit::Percent, value),
     }
 }
 

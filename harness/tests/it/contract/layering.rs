@@ -24,6 +24,8 @@ const HARNESS: &[Layer] = &[
     layer("plan", &["config", "units"]),
     layer("recording", &["units"]),
     layer("analysis", &["recording", "units"]),
+    // Judged by `run` while it goes on and by `report` afterwards, in the same way.
+    layer("objectives", &["analysis", "config", "recording", "units"]),
     layer("verdict", &["analysis", "recording", "units"]),
     layer("chart", &["format", "units"]),
     // A plan is part of a recording: what was meant to be done.
@@ -34,6 +36,7 @@ const HARNESS: &[Layer] = &[
             "chart",
             "config",
             "format",
+            "objectives",
             "plan",
             "recording",
             "units",
@@ -61,6 +64,7 @@ const HARNESS: &[Layer] = &[
             "config",
             "fault",
             "load",
+            "objectives",
             "plan",
             "recording",
             "scrape",
@@ -83,6 +87,7 @@ const HARNESS: &[Layer] = &[
             "format",
             "load",
             "namespace",
+            "objectives",
             "plan",
             "recording",
             "report",

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use soundcheck::recording::RunClock;
 use soundcheck::units::Nanos;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -33,9 +35,53 @@ pub(crate) enum Manner {
     Stall,
 }
 
+/// How long the stub works on an answer, apart from any freeze. The number of the arrival decides, so that a run can be
+/// repeated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Latency {
+    Constant(Duration),
+    /// Two kinds of answers; `slow_share` of all are slow.
+    Bimodal {
+        fast: Duration,
+        slow: Duration,
+        slow_share: f64,
+    },
+    /// Pareto's law: none is shorter than `least`, and the mean is finite while the variance is not.
+    HeavyTail {
+        least: Duration,
+        most: Duration,
+    },
+}
+
+impl From<Duration> for Latency {
+    fn from(constant: Duration) -> Self {
+        Self::Constant(constant)
+    }
+}
+
+impl Latency {
+    /// The exponent of the heavy tail.
+    const SHAPE: f64 = 1.5;
+
+    fn of(self, number: u64) -> Duration {
+        let even = StdRng::seed_from_u64(number).random::<f64>();
+        match self {
+            Self::Constant(constant) => constant,
+            Self::Bimodal { fast, slow, slow_share } => {
+                if even < slow_share {
+                    slow
+                } else {
+                    fast
+                }
+            }
+            Self::HeavyTail { least, most } => least.mul_f64((1.0 - even).powf(-1.0 / Self::SHAPE)).min(most),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Script {
-    pub(crate) latency: Duration,
+    pub(crate) latency: Latency,
     pub(crate) manner: Mutex<Manner>,
     /// From when to when nothing is answered.
     pub(crate) freeze: Mutex<Option<(Nanos, Nanos)>>,
@@ -55,9 +101,9 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
-    pub(crate) fn start(latency: Duration, clock: RunClock) -> Self {
+    pub(crate) fn start(latency: impl Into<Latency>, clock: RunClock) -> Self {
         let script = Arc::new(Script {
-            latency,
+            latency: latency.into(),
             manner: Mutex::new(Manner::Answer),
             freeze: Mutex::new(None),
             answered: Mutex::default(),
@@ -152,11 +198,14 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(request)
 }
 
-/// The arrival behind a request id `nonce-arrival-step`, if it is the arrival's first step.
+/// The arrival behind a request id `nonce-arrival-step`.
+fn arrival_of(id: &str) -> Option<u64> {
+    id.split('-').nth(1)?.parse().ok()
+}
+
+/// The arrival, if the request is its first step.
 fn first_step_of(id: &str) -> Option<u64> {
-    let mut parts = id.split('-');
-    let (_, number, step) = (parts.next()?, parts.next()?, parts.next()?);
-    (step == "1").then(|| number.parse().ok()).flatten()
+    arrival_of(id).filter(|_| id.split('-').nth(2) == Some("1"))
 }
 
 async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
@@ -172,8 +221,9 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
             .lock()
             .unwrap()
             .push(format!("{} {}", request.method, request.path));
-        if !script.latency.is_zero() {
-            tokio::time::sleep(script.latency).await;
+        let latency = script.latency.of(arrival_of(&request.id).unwrap_or_default());
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
         }
         let freeze = *script.freeze.lock().unwrap();
         if let Some((from, until)) = freeze

@@ -90,6 +90,8 @@ fn a_run_is_recorded_judged_and_reported() {
         &format!("{} = {} + {}", books.scheduled, books.started, books.dropped),
         "soundcheck run smoke --stack embedded --seed 7",
         "p99 asked for",
+        "How journeys ended",
+        "held to no objective",
     ] {
         assert!(report.contains(part), "no `{part}` in {report}");
     }
@@ -124,4 +126,69 @@ fn ctrl_c_once_ends_the_arrivals_and_still_reports() {
         ended.printed.contains(&recording.dir().display().to_string()),
         "{ended:#?}"
     );
+}
+
+#[test]
+fn objectives_are_refused_before_anything_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("objectives.yaml");
+    std::fs::write(&path, "objectives:\n  - {name: quick, of: seat, p99: 1s}\n  - {p99: 1}\n").unwrap();
+    let run = soundcheck(&["run", "smoke", "--objectives", path.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    for part in ["objectives.yaml:2", "did you mean `seats`?", "objectives.yaml:3", "write `1s`"] {
+        assert!(said.contains(part), "no `{part}` in {said}");
+    }
+    let none = soundcheck(&["run", "smoke", "--objectives", "no-such-file.yaml"]);
+    let said = String::from_utf8_lossy(&none.stderr);
+    assert_eq!(none.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot read the objectives in no-such-file.yaml"), "{said}");
+}
+
+#[test]
+fn a_run_that_is_hopeless_is_ended_and_a_missed_objective_has_its_own_exit_code() {
+    let _alone = MEASURING.blocking_lock();
+    let folder = tempfile::tempdir().unwrap();
+    let (scenario, objectives) = (folder.path().join("mine.yaml"), folder.path().join("objectives.yaml"));
+    std::fs::write(
+        &scenario,
+        "name: mine\nstages: [{name: long, for: 10m, rate: 30/s}]\njourneys: {browse: 50%, book: 50%}\ntops-up: true\n",
+    )
+    .unwrap();
+    // No journey through a waiting room takes less than a microsecond; nearly all of them take less than a minute.
+    std::fs::write(
+        &objectives,
+        "objectives:\n\
+         - {name: impossible, p50: 1us, over: 2s, abort-after: 3s}\n\
+         - {name: easy, p50: 1m, over: 2s}\n\
+         - {name: untested, stage: long, of: cancel, p99: 1s}\n",
+    )
+    .unwrap();
+    let (scenario, objectives) = (scenario.to_str().unwrap(), objectives.to_str().unwrap());
+    let mut tool = Tool::start(&[&["run", scenario, "--objectives", objectives][..], &EMBEDDED].concat());
+    let ended = tool.end();
+    assert_eq!(ended.code, Some(3), "{ended:#?}");
+    assert_eq!(tool.left_behind(), [] as [std::path::PathBuf; 0]);
+    let recording = tool.read("run");
+    assert!(recording.is_complete(), "{:?}", recording.notes());
+    let events = recording.events().unwrap();
+    let reason = events.iter().find_map(|event| match &event.what {
+        What::EndedEarly { reason } => Some(reason.clone()),
+        _ => None,
+    });
+    assert_eq!(
+        reason.unwrap(),
+        "the objective `impossible` (journeys p50 ≤ 1us) was missed for 3s without a break"
+    );
+    let report = std::fs::read_to_string(recording.dir().join("report.md")).unwrap();
+    for part in [
+        "The objective “impossible” was missed: journeys p50 ≤ 1us",
+        "ended early",
+        "| easy | journeys | p50 ≤ 1m | 2s |",
+        "| met |",
+        "| missed |",
+        "unknown: less than 100 of cancel ended",
+    ] {
+        assert!(report.contains(part), "no `{part}` in {report}");
+    }
 }
