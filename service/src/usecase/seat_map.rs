@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 
-use super::{Booking, Failure};
+use super::{Booking, Failure, work};
 use crate::config::{CacheMode, Stampede};
 use crate::domain::{QueueToken, ScheduleId, Timestamp};
 use crate::ports::{FillStamp, Lookup};
@@ -119,6 +119,7 @@ impl Booking {
                     .cache_requests
                     .with_label_values(&["database", "miss"])
                     .inc();
+                work::after_miss(&self.config.namespace);
                 self.load_for(schedule, Some(stamp), "miss").await
             }
             Err(error) => {
@@ -202,7 +203,10 @@ impl Booking {
                     let this = self.clone();
                     // A task of its own: it goes on although the reader that began it hangs up.
                     let task = self.work.spawn(async move {
-                        let loaded = this.load(schedule, stamp, reason).await.map_err(Arc::new);
+                        let loaded = match this.filled_meanwhile(schedule, reason).await {
+                            Some(body) => Ok(Some(body)),
+                            None => this.load(schedule, stamp, reason).await.map_err(Arc::new),
+                        };
                         this.flights
                             .flying
                             .lock()
@@ -222,6 +226,17 @@ impl Booking {
                 .clone()
         };
         flight.await
+    }
+
+    /// What another flight has brought since this one's reader found nothing: it may have landed between that look and the
+    /// beginning of this one. A look costs less than a load.
+    async fn filled_meanwhile(&self, schedule: ScheduleId, reason: &str) -> Option<Bytes> {
+        let cache = self.cache.as_ref().filter(|_| reason == "miss")?;
+        match cache.get(schedule, self.now()).await {
+            Ok(Lookup::Hit { body, .. }) => Some(body),
+            // A cache that went away meanwhile is passed by; its next reader counts that.
+            Ok(Lookup::Miss(_)) | Err(_) => None,
+        }
     }
 
     async fn load(

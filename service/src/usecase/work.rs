@@ -112,3 +112,13 @@ pub(crate) fn after_commit(call: &'static str) {
 /// Nothing, in this build.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) fn after_commit(_call: &'static str) {}
+
+/// The fail point `NAMESPACE/seat-map-missed`, between a look into the cache that found nothing and the load.
+#[cfg(feature = "failpoints")]
+pub(crate) fn after_miss(namespace: &str) {
+    fail::fail_point!(&format!("{namespace}/seat-map-missed"));
+}
+
+/// Nothing, in this build.
+#[cfg(not(feature = "failpoints"))]
+pub(crate) fn after_miss(_namespace: &str) {}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use booking_service::admin::dataset::Shape;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -155,6 +155,30 @@ async fn one_of_many_readers_loads() {
     let client = &app.client;
     let token = client.admitted(&app.users[0]).await;
     join_all((0..50).map(|_| client.seats(&token, &app.schedules[0]))).await;
+    assert_eq!(client.metric("booking_cache_loads_total", "").await, Some(1.0));
+}
+
+/// A reader finds nothing, and only goes on when another one has loaded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_finds_nothing_and_is_overtaken_does_not_load_again() {
+    let app = TestApp::small(&["cache.ttl=1h", "namespace=overtaken"]).await;
+    let client = &app.client;
+    let token = client.admitted(&app.users[0]).await;
+    fail::cfg("overtaken/seat-map-missed", "1*pause").unwrap();
+    let overtaken = client.seats(&token, &app.schedules[0]);
+    let other = async {
+        client
+            .until("a reader finds nothing", || async {
+                client.metric("booking_cache_requests_total", r#"result="miss""#).await == Some(1.0)
+            })
+            .await;
+        client.seats(&token, &app.schedules[0]).await.expect(200, "");
+        fail::cfg("overtaken/seat-map-missed", "off").unwrap();
+    };
+    let (answer, ()) = join(overtaken, other).await;
+    answer.expect(200, "");
+    let misses = client.metric("booking_cache_requests_total", r#"result="miss""#).await;
+    assert_eq!(misses, Some(2.0), "the other one found nothing either");
     assert_eq!(client.metric("booking_cache_loads_total", "").await, Some(1.0));
 }
 
