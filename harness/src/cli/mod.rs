@@ -6,6 +6,8 @@ mod classify;
 pub mod dispatch;
 pub mod exit;
 pub mod interrupt;
+mod live_page;
+mod live_text;
 pub mod out_folder;
 pub mod progress;
 mod scratch;

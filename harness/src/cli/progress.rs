@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// Where lines stay, seconds of load are told of no more often than this.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
 /// A handle that may be cloned into tasks.
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -29,6 +32,8 @@ struct State {
     ahead: Duration,
     /// The step under way: its label, estimate and start.
     step: Option<(String, Duration, Instant)>,
+    /// When a second was told of on a line of its own.
+    last_line: Option<Instant>,
 }
 
 impl Progress {
@@ -38,7 +43,7 @@ impl Progress {
             let bar = ProgressBar::new_spinner();
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
             // A template of literals and known keys; the default serves if indicatif should refuse it.
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}") {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(250));
@@ -47,6 +52,7 @@ impl Progress {
         let state = Mutex::new(State {
             ahead: total,
             step: None,
+            last_line: None,
         });
         Self {
             inner: Arc::new(Inner {
@@ -93,6 +99,33 @@ impl Progress {
             (label, state.left())
         };
         self.show(&format!("{label}: {detail}"), left, false);
+    }
+
+    /// How a second of load went: `lines` below the step on a terminal, and `line` now and then elsewhere.
+    pub fn second(&self, lines: &[String], line: impl FnOnce() -> String) {
+        if self.inner.quiet {
+            return;
+        }
+        let (label, left, is_due) = {
+            let mut state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let label = state
+                .step
+                .as_ref()
+                .map_or_else(String::new, |(label, ..)| label.clone());
+            let is_due = state.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);
+            if is_due {
+                state.last_line = Some(Instant::now());
+            }
+            (label, state.left(), is_due)
+        };
+        match &self.inner.bar {
+            Some(bar) => {
+                let below: String = lines.iter().map(|line| format!("\n  {line}")).collect();
+                bar.set_message(format!("{label} · {} left{below}", about(left)));
+            }
+            None if is_due => self::line(&format!("{:>5} s  {}", self.elapsed().as_secs(), line())),
+            None => {}
+        }
     }
 
     /// A line that stays, such as a decision taken or where a result is.

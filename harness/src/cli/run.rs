@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure, OrExit as _};
 use super::making::{self, Written};
+use super::live_page::LivePage;
 use super::out_folder::try_out;
 use super::progress::Progress;
 use super::session::{Session, interruptible};
@@ -41,6 +42,10 @@ pub struct Args {
     /// The folder in which the recording gets a folder of its own.
     #[arg(long, default_value = "reports")]
     out: PathBuf,
+
+    /// Serve a page on this machine that shows the run while it goes on; its address is printed.
+    #[arg(long)]
+    live: bool,
 
     /// Print one JSON object instead of a summary.
     #[arg(long)]
@@ -137,7 +142,15 @@ async fn carry_out(
     }
     let command = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
     let command = [command, vec!["--seed".to_owned(), args.seed.to_string()]].concat();
-    let bench = session.bench(&progress, stop, command);
+    let mut bench = session.bench(&progress, stop, command);
+    let page = match args.live {
+        false => None,
+        true => Some(LivePage::serve(&format!("{}, seed {}", scenario.name, args.seed)).await?),
+    };
+    if let Some(page) = &page {
+        progress.note(&format!("live: {}", page.url()));
+        bench.observer = page.beside(bench.observer);
+    }
     let dir = args.out.join(making::folder_name(scenario::KIND, args.seed));
     let ended = match run::scenario(&bench, &plan, scenario, objectives, &dir).await {
         Ok(_) => None,
@@ -153,6 +166,9 @@ async fn carry_out(
     drop(bench);
     progress.step("removing the stack", steps::STACK_END);
     let closed = session.close().await;
+    if let Some(page) = page {
+        page.end(&dir.display().to_string()).await;
+    }
     progress.finish();
     let exit = match written.transpose() {
         Ok(Some(written)) => print(args, &written)?,

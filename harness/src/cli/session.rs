@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::scratch::Scratch;
 use super::stack_args::StackArgs;
-use super::{command_line, interrupt};
+use super::{command_line, interrupt, live_text};
 use crate::causes;
 use crate::run::{self, Bench, Moment};
 use crate::stack::options::{ImageOverrides, StackEvent};
@@ -130,6 +130,7 @@ fn tell(progress: &Progress) -> run::Observer {
     run::Observer::new(move |moment| match moment {
         Moment::Step { label, estimate } => progress.step(label, estimate),
         Moment::Detail(text) => progress.detail(&text),
+        Moment::Second(second) => progress.second(&live_text::lines(&second), || live_text::line(&second)),
     })
 }
 

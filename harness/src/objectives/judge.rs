@@ -423,8 +423,9 @@ mod tests {
         let mut with_a_break = vec![GOOD; 5];
         with_a_break.extend([FAILING, FAILING, GOOD, GOOD, FAILING, FAILING, FAILING]);
         assert!(!fed(&failed, &with_a_break).is_hopeless());
-        with_a_break.extend([GOOD, GOOD]);
-        let worst = ruling(&failed, &with_a_break).worst().unwrap();
+        let mut mended = vec![GOOD; 5];
+        mended.extend([FAILING, FAILING, GOOD, GOOD]);
+        let worst = ruling(&failed, &mended).worst().unwrap();
         assert_eq!(worst.broken_for_good, None);
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RunError;
+use super::live::Snapshot;
 use crate::causes;
 use crate::recording::event::NoteLevel;
 use crate::recording::model::{Dependency, Manifest};
@@ -22,6 +23,8 @@ pub enum Moment {
     Step { label: String, estimate: Duration },
     /// How far the step is.
     Detail(String),
+    /// A second of load is over.
+    Second(Box<Snapshot>),
 }
 
 /// Who is told.
@@ -45,11 +48,29 @@ impl Observer {
         Self::new(|_| ())
     }
 
+    /// Calls `tell` besides.
+    #[must_use]
+    pub fn and(self, tell: impl Fn(Moment) + Send + Sync + 'static) -> Self {
+        Self::new(move |moment| {
+            tell(moment.clone());
+            self.tell(moment);
+        })
+    }
+
+    /// Tells of a moment.
+    pub fn tell(&self, moment: Moment) {
+        (self.0)(moment);
+    }
+
     pub(super) fn step(&self, label: impl Into<String>, estimate: Duration) {
         (self.0)(Moment::Step {
             label: label.into(),
             estimate,
         });
+    }
+
+    pub(super) fn second(&self, snapshot: Snapshot) {
+        (self.0)(Moment::Second(Box::new(snapshot)));
     }
 
     pub(super) fn detail(&self, text: impl Into<String>) {

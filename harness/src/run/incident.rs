@@ -128,7 +128,7 @@ impl Drill<'_> {
             .update_manifest(|manifest| manifest.datasets.push(facts))?;
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
         clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
-        let mut poller = watching::poller(self.bench, self.recording, self.clock, &arm)?;
+        let (mut poller, _) = watching::poller(self.bench, self.recording, self.clock, &arm)?;
         poller.watch(crate::analysis::ways::SOURCE, WaySource::new(self.bench, edges));
         let drilled = self.drill(&arm, edges).await;
         let drained = match &drilled {

@@ -12,6 +12,7 @@ mod edges;
 pub mod error;
 pub mod experiment;
 pub mod incident;
+pub mod live;
 mod plans;
 mod probe;
 pub mod scenario;

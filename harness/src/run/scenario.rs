@@ -13,10 +13,11 @@ use super::cutting::{cut_every_second, write_cut};
 use super::data::data_facts;
 use super::drain;
 use super::error::RunError;
+use super::live::Watcher;
 use super::watching;
 use crate::config::{ScenarioConfig, Stage};
 use crate::load::recorder::Keep;
-use crate::load::{Cut, LoadHandle, LoadOutcome, LoadPlan, Progress, Recorder, Selector, drive, read_settled};
+use crate::load::{Cut, LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, drive, read_settled};
 use crate::objectives::{Judge, Objective, Second};
 use crate::plan::ScenarioPlan;
 use crate::plan::scenario::{GRACE, HOLD_TTL};
@@ -25,6 +26,7 @@ use crate::recording::event::{Edge, NoteLevel, What};
 use crate::recording::model::{Rules, Variant};
 use crate::recording::store::PLAN_FILE;
 use crate::recording::{RecordingWriter, RunClock};
+use crate::scrape::poll::Latest;
 use crate::units::Nanos;
 
 /// The only variant.
@@ -32,7 +34,6 @@ const NAME: &str = "service";
 const CAPACITY: u32 = 2_000;
 /// Short enough that whoever is cut off at the end gives its place back before the books are read.
 const ACTIVE_TTL: Duration = Duration::from_secs(20);
-const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs `scenario`, held to `objectives`, into a new recording at `dir`; both are those of `plan`.
 ///
@@ -116,8 +117,8 @@ impl Run<'_> {
             .update_manifest(|manifest| manifest.datasets.push(facts))?;
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
         clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
-        let mut poller = watching::poller(self.bench, self.recording, self.clock, &arm)?;
-        let loaded = self.load(&arm).await;
+        let (mut poller, service) = watching::poller(self.bench, self.recording, self.clock, &arm)?;
+        let loaded = self.load(&arm, service).await;
         let drained = match &loaded {
             Ok(()) => self.settle(&arm).await,
             Err(_) => Ok(()),
@@ -147,7 +148,7 @@ impl Run<'_> {
         Ok(self.recording.event(self.clock.now(), what)?)
     }
 
-    async fn load(&self, arm: &LiveArm) -> Result<(), RunError> {
+    async fn load(&self, arm: &LiveArm, service: Latest) -> Result<(), RunError> {
         let selector = Arc::new(Selector::new(0));
         let recorder = Arc::new(Recorder::new(
             vec![NAME.to_owned()],
@@ -177,11 +178,11 @@ impl Run<'_> {
             Arc::clone(&recorder),
             self.clock,
             self.stop.clone(),
-            hopeless.look(self.judges(zero)),
+            self.look(Watcher::new(self.scenario.clone(), zero, service), hopeless.look(self.judges(zero))),
         ));
         // At the end of the schedule there is nothing left to stop; before it, whoever is on the way still arrives.
         let staged = tokio::select! {
-            staged = self.stages(&handle, zero) => staged.inspect_err(|_| handle.stop()),
+            staged = self.stages(zero) => staged.inspect_err(|_| handle.stop()),
             reason = hopeless.reason() => {
                 handle.stop();
                 self.event(What::EndedEarly { reason })
@@ -208,6 +209,18 @@ impl Run<'_> {
         staged
     }
 
+    /// Shows what ended in each second to those who watch, and to `judge`.
+    fn look<J>(&self, mut watcher: Watcher, mut judge: J) -> impl FnMut(&[Cut]) + Send + use<J>
+    where
+        J: FnMut(&[Cut]) + Send,
+    {
+        let (observer, clock) = (self.bench.observer.clone(), self.clock);
+        move |cuts| {
+            judge(cuts);
+            observer.second(watcher.look(cuts, clock.now()));
+        }
+    }
+
     fn judges(&self, zero: Nanos) -> Vec<Judge> {
         let may_end_it = self.objectives.iter().filter(|objective| objective.abort_after.is_some());
         may_end_it
@@ -227,21 +240,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Marks each stage at its moment of the schedule, and tells how the load goes.
-    async fn stages(&self, handle: &LoadHandle, zero: Nanos) -> Result<(), RunError> {
+    /// Marks each stage at its moment of the schedule.
+    async fn stages(&self, zero: Nanos) -> Result<(), RunError> {
         let mut end = zero;
         for stage in &self.scenario.stages {
             let begin = end;
             end = end.plus(stage.length);
             self.step(&stage.name, stage.length);
             self.recording.event(begin.max(zero), self.edge(stage, Edge::Begin))?;
-            while self.clock.now() < end {
-                let until = end.min(self.clock.now().plus(TELL_EVERY));
-                tokio::select! {
-                    () = tokio::time::sleep_until(self.clock.instant(until).into()) => {}
-                    () = self.stop.cancelled() => return Err(RunError::Interrupted(self.recording.dir().to_owned())),
-                }
-                self.bench.observer.detail(in_short(handle.progress()));
+            tokio::select! {
+                () = tokio::time::sleep_until(self.clock.instant(end).into()) => {}
+                () = self.stop.cancelled() => return Err(RunError::Interrupted(self.recording.dir().to_owned())),
             }
             self.recording.event(end, self.edge(stage, Edge::End))?;
         }
@@ -274,7 +283,7 @@ struct Hopeless(Arc<tokio::sync::watch::Sender<Option<String>>>);
 
 impl Hopeless {
     /// Shows `judges` what ended in each second.
-    fn look(&self, mut judges: Vec<Judge>) -> impl FnMut(&[Cut]) + use<> {
+    fn look(&self, mut judges: Vec<Judge>) -> impl FnMut(&[Cut]) + Send + use<> {
         let sender = Arc::clone(&self.0);
         move |cuts| {
             let Some(first) = cuts.first() else { return };
@@ -312,16 +321,5 @@ fn reason(objective: &Objective) -> String {
         objective.of,
         objective.limit,
         humantime::format_duration(after)
-    )
-}
-
-fn in_short(progress: Progress) -> String {
-    format!(
-        "{} of {} arrivals started, {} well, {} failed, {} under way",
-        progress.started,
-        progress.scheduled,
-        progress.ok,
-        progress.failed,
-        progress.under_way()
     )
 }

@@ -8,23 +8,23 @@ use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::Poller;
 use crate::scrape::kafka::KafkaSource;
 use crate::scrape::mysql::MySqlSource;
-use crate::scrape::poll::Schedule;
+use crate::scrape::poll::{Latest, Schedule};
 use crate::scrape::process::{MachineSource, ProcessSource};
 use crate::scrape::redis::RedisSource;
 use crate::scrape::service::ServiceSource;
 
-/// Begins to scrape everything that `arm` stands on.
+/// Begins to scrape everything that `arm` stands on; also what the service says last, for those who watch.
 pub(super) fn poller(
     bench: &Bench<'_>,
     recording: &RecordingWriter,
     clock: RunClock,
     arm: &LiveArm,
-) -> Result<Poller, RunError> {
+) -> Result<(Poller, Latest), RunError> {
     let mut poller = Poller::new(recording.clone(), clock, Schedule::default());
     poller.watch("generator", ProcessSource::own());
     poller.watch("machine", MachineSource);
     let base = arm.base_url().unwrap_or_default();
-    poller.watch(
+    let latest = poller.watch(
         &service_source(&arm.name),
         ServiceSource::new(&format!("{base}/metrics"))?,
     );
@@ -40,5 +40,5 @@ pub(super) fn poller(
         let group = format!("{}.tickets", arm.namespace());
         poller.watch("kafka", KafkaSource::new(brokers, &group, &[&topic])?);
     }
-    Ok(poller)
+    Ok((poller, latest))
 }

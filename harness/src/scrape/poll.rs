@@ -3,6 +3,7 @@
 //! Each source has a task of its own: one that hangs makes gaps in its own series and in no other.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +18,29 @@ pub trait Source: Send + 'static {
     /// All values that the source shows now. May be dropped half way when the deadline is reached, and must then be able
     /// to start afresh.
     fn scrape(&mut self) -> impl Future<Output = Result<Vec<Sample>, ScrapeError>> + Send;
+}
+
+/// What a source said last, for those who watch; copies belong to the same source.
+#[derive(Clone, Debug, Default)]
+pub struct Latest(Arc<Mutex<Option<Vec<Sample>>>>);
+
+impl Latest {
+    /// The sum of all values of `name` that have these labels; `None` when there is none, and after a scrape that failed.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_labels = |sample: &&Sample| {
+            labels
+                .iter()
+                .all(|(key, value)| sample.labels.get(*key).is_some_and(|known| known == value))
+        };
+        let of_name = samples.as_ref()?.iter().filter(|sample| sample.name == name);
+        let values: Vec<f64> = of_name.filter(has_labels).map(|sample| sample.value).collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    pub(crate) fn set(&self, samples: Option<Vec<Sample>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = samples;
+    }
 }
 
 /// How often, and for how long, a source is asked.
@@ -82,15 +106,17 @@ impl Poller {
     }
 
     /// Starts to scrape `source` under `name`, at once and then at every period. A name may be used again after
-    /// [`Poller::unwatch`], as for the next launch of a variant.
-    pub fn watch(&mut self, name: &str, source: impl Source) {
+    /// [`Poller::unwatch`], as for the next launch of a variant. Returns what the source said last, for those who watch.
+    pub fn watch(&mut self, name: &str, source: impl Source) -> Latest {
         let (commands, received) = mpsc::channel(1);
+        let latest = Latest::default();
         let scraper = Scraper {
             recording: self.recording.clone(),
             clock: self.clock,
             schedule: self.schedule,
             name: name.to_owned(),
             source,
+            latest: latest.clone(),
         };
         let watched = Watched {
             commands,
@@ -100,6 +126,7 @@ impl Poller {
             // Two tasks that write the same series would each take the other's values for resets.
             replaced.task.abort();
         }
+        latest
     }
 
     /// Scrapes every source now, besides the schedule, and waits until all have answered or reached the deadline: for
@@ -168,6 +195,7 @@ struct Scraper<S> {
     schedule: Schedule,
     name: String,
     source: S,
+    latest: Latest,
 }
 
 impl<S: Source> Scraper<S> {
@@ -202,11 +230,17 @@ impl<S: Source> Scraper<S> {
     /// at the edge of a slice would bring counts of the slice before it. A gap is dated by the question that failed.
     async fn scrape(&mut self) -> Result<(), RecordError> {
         let asked = self.clock.now();
-        match tokio::time::timeout(self.schedule.deadline, self.source.scrape()).await {
-            Ok(Ok(samples)) => self.write(self.clock.now(), &samples),
-            Ok(Err(error)) => self.gap(asked, &error),
-            Err(_elapsed) => self.gap(asked, &ScrapeError::Deadline(self.schedule.deadline)),
-        }
+        let error = match tokio::time::timeout(self.schedule.deadline, self.source.scrape()).await {
+            Ok(Ok(samples)) => {
+                self.write(self.clock.now(), &samples)?;
+                self.latest.set(Some(samples));
+                return Ok(());
+            }
+            Ok(Err(error)) => error,
+            Err(_elapsed) => ScrapeError::Deadline(self.schedule.deadline),
+        };
+        self.latest.set(None);
+        self.gap(asked, &error)
     }
 
     fn write(&self, at: Nanos, samples: &[Sample]) -> Result<(), RecordError> {

@@ -1,0 +1,250 @@
+//! What somebody who watches a run sees, second by second: the numbers of the report, as far as they are known by now.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::analysis::quantile::quantile;
+use crate::config::{ScenarioConfig, Stage};
+use crate::load::Cut;
+use crate::recording::{Clock, Outcome};
+use crate::scrape::poll::Latest;
+use crate::units::{Nanos, Ratio};
+
+/// Percentiles are told of so many seconds: of one alone they jump about.
+const WINDOW: usize = 10;
+
+/// One second of a run under way. What is not known is absent, never 0.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Snapshot {
+    /// Seconds since the first stage began.
+    pub at: f64,
+    pub stage: String,
+    /// Seconds until the last stage is over.
+    pub left: f64,
+    /// Arrivals a second that the scenario plans now; absent where only virtual users come.
+    pub offered: Option<f64>,
+    /// Journeys that ended well, a second.
+    pub achieved: f64,
+    /// Journeys that failed, a second.
+    pub failed: f64,
+    /// Seconds, from when users wanted to start, over the last ten seconds; absent also where the rank falls on
+    /// somebody without an answer.
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+    /// Seconds that journeys began late.
+    pub lag_p99: Option<f64>,
+    /// Journeys since the beginning, by how they ended.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Of the last second's lookups in the cache, per cent.
+    pub hit_ratio: Option<f64>,
+    pub waiting: Option<f64>,
+    pub outbox: Option<f64>,
+}
+
+/// One second's journeys.
+#[derive(Default)]
+struct Second {
+    answered: Option<Histogram<u64>>,
+    unanswered: u64,
+    lateness: Option<Histogram<u64>>,
+}
+
+/// Makes a snapshot of each second.
+pub(super) struct Watcher {
+    scenario: ScenarioConfig,
+    zero: Nanos,
+    service: Latest,
+    window: VecDeque<Second>,
+    outcomes: BTreeMap<&'static str, u64>,
+    /// Lookups that found something, and all of them, at the last second.
+    lookups: Option<(f64, f64)>,
+}
+
+impl Watcher {
+    /// Of a run whose first stage began at `zero`; `service` is what the service last said of itself.
+    pub(super) fn new(scenario: ScenarioConfig, zero: Nanos, service: Latest) -> Self {
+        Self {
+            scenario,
+            zero,
+            service,
+            window: VecDeque::new(),
+            outcomes: BTreeMap::new(),
+            lookups: None,
+        }
+    }
+
+    /// The snapshot after `cuts`, at `now`.
+    pub(super) fn look(&mut self, cuts: &[Cut], now: Nanos) -> Snapshot {
+        let length = cuts.first().map_or(Duration::from_secs(1), |cut| cut.length);
+        let (mut ok, mut failed) = (0, 0);
+        let mut second = Second::default();
+        for cut in cuts.iter().filter(|cut| cut.tag.endpoint.is_journey()) {
+            let count = cut.histogram.len();
+            let outcome = cut.tag.outcome;
+            if cut.tag.clock.is_lateness() {
+                add(&mut second.lateness, &cut.histogram);
+            } else if cut.tag.clock == Clock::Response {
+                *self.outcomes.entry(outcome.name()).or_default() += count;
+                *if outcome.is_served() { &mut ok } else { &mut failed } += count;
+                if matches!(outcome, Outcome::TimeOut | Outcome::Dropped) {
+                    second.unanswered += count;
+                } else {
+                    add(&mut second.answered, &cut.histogram);
+                }
+            }
+        }
+        self.window.push_back(second);
+        if self.window.len() > WINDOW {
+            self.window.pop_front();
+        }
+        let at = now.since(self.zero).as_secs_f64();
+        let (stage, offered) = self.planned(at);
+        let a_second = |count: u64| count as f64 / length.as_secs_f64().max(0.001);
+        let answered = self.merged(|second| second.answered.as_ref());
+        let unanswered = self.window.iter().map(|second| second.unanswered).sum();
+        let of = |q: f64| quantile(answered.as_ref()?, unanswered, Ratio(q))?.finite().map(seconds);
+        let lateness = self.merged(|second| second.lateness.as_ref());
+        Snapshot {
+            at,
+            stage,
+            left: (self.scenario.length().as_secs_f64() - at).max(0.0),
+            offered,
+            achieved: a_second(ok),
+            failed: a_second(failed),
+            p50: of(0.5),
+            p99: of(0.99),
+            lag_p99: lateness
+                .and_then(|lateness| quantile(&lateness, 0, Ratio(0.99))?.finite())
+                .map(seconds),
+            outcomes: self.outcomes.clone(),
+            hit_ratio: self.hit_ratio(),
+            waiting: self.service.sum("booking_queue_waiting", &[]),
+            outbox: self.service.sum("booking_outbox_pending", &[]),
+        }
+    }
+
+    /// The stage of this moment, and the rate that it plans.
+    fn planned(&self, at: f64) -> (String, Option<f64>) {
+        let has_arrivals = |stage: &&Stage| stage.from.0 > 0.0 || stage.to.0 > 0.0;
+        let mut begin = 0.0;
+        for stage in &self.scenario.stages {
+            let length = stage.length.as_secs_f64();
+            if at < begin + length {
+                let part = ((at - begin) / length).max(0.0);
+                let rate = Some(stage)
+                    .filter(has_arrivals)
+                    .map(|stage| stage.from.0 + (stage.to.0 - stage.from.0) * part);
+                return (stage.name.clone(), rate);
+            }
+            begin += length;
+        }
+        ("waiting for the last ones".to_owned(), None)
+    }
+
+    fn merged(&self, part: impl Fn(&Second) -> Option<&Histogram<u64>>) -> Option<Histogram<u64>> {
+        let mut merged = None;
+        for histogram in self.window.iter().filter_map(part) {
+            add(&mut merged, histogram);
+        }
+        merged
+    }
+
+    fn hit_ratio(&mut self) -> Option<f64> {
+        const LOOKUPS: &str = "booking_cache_requests_total";
+        let now = self
+            .service
+            .sum(LOOKUPS, &[("result", "hit")])
+            .zip(self.service.sum(LOOKUPS, &[]));
+        let before = std::mem::replace(&mut self.lookups, now);
+        let ((hits, all), (hits_before, all_before)) = (now?, before?);
+        // A counter that went back belongs to another process.
+        let (hits, all) = (hits - hits_before, all - all_before);
+        (all > 0.0 && hits >= 0.0).then(|| hits / all * 100.0)
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    Nanos(ns).as_secs_f64()
+}
+
+fn add(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
+    match into {
+        // Every histogram of a run has the recorder's bounds.
+        Some(sum) => *sum += histogram,
+        None => *into = Some(histogram.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::shipped;
+    use crate::load::recorder::empty_histogram;
+    use crate::recording::{Endpoint, SeriesKind, Tag};
+    use crate::scrape::Sample;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn cut(outcome: Outcome, clock: Clock, ms: u64, count: u64) -> Cut {
+        let mut histogram = empty_histogram();
+        histogram.record_n(ms * 1_000_000, count).unwrap();
+        Cut {
+            tag: Tag {
+                variant: "service".to_owned(),
+                endpoint: Endpoint::JourneyBook,
+                outcome,
+                clock,
+            },
+            slice: 0,
+            start: Nanos(SECOND),
+            length: Duration::from_secs(1),
+            histogram,
+        }
+    }
+
+    fn lookups(hits: f64, misses: f64) -> Vec<Sample> {
+        let of = |result: &str, value| {
+            Sample::new("booking_cache_requests_total", &[("result", result)], SeriesKind::Counter, value)
+        };
+        let waiting = Sample::new("booking_queue_waiting", &[], SeriesKind::Gauge, 7.0);
+        vec![of("hit", hits), of("miss", misses), waiting]
+    }
+
+    #[test]
+    fn a_second_is_told_as_far_as_it_is_known() {
+        let latest = Latest::default();
+        // 3 s at 20/s, then 12 s at 40/s.
+        let mut watcher = Watcher::new(shipped::scenario("smoke").unwrap(), Nanos(SECOND), latest.clone());
+        let first = watcher.look(&[], Nanos(2 * SECOND));
+        assert_eq!((first.offered, first.achieved, first.p50), (Some(20.0), 0.0, None));
+        assert_eq!((first.hit_ratio, first.waiting, first.outbox), (None, None, None));
+
+        latest.set(Some(lookups(10.0, 5.0)));
+        let cuts = [
+            cut(Outcome::Won, Clock::Response, 20, 38),
+            cut(Outcome::Won, Clock::Lag, 1, 38),
+            cut(Outcome::TimeOut, Clock::Response, 5_000, 2),
+        ];
+        let second = watcher.look(&cuts, Nanos(6 * SECOND));
+        assert_eq!((second.offered, second.achieved, second.failed), (Some(40.0), 38.0, 2.0));
+        assert!((second.p50.unwrap() - 0.02).abs() < 0.001, "{second:?}");
+        assert_eq!(second.p99, None, "one in twenty waits for ever");
+        assert!((second.lag_p99.unwrap() - 0.001).abs() < 0.0001, "{second:?}");
+        assert_eq!(second.outcomes, BTreeMap::from([("time-out", 2), ("won", 38)]));
+        assert_eq!((second.hit_ratio, second.waiting), (None, Some(7.0)), "a counter alone is no rate");
+        assert!((second.left - 10.0).abs() < 1e-9);
+
+        latest.set(Some(lookups(19.0, 6.0)));
+        let third = watcher.look(&[], Nanos(7 * SECOND));
+        assert_eq!(third.hit_ratio, Some(90.0));
+        assert_eq!(third.p99, None, "the time-outs are of the last ten seconds");
+        latest.set(None);
+        let gone = watcher.look(&[], Nanos(40 * SECOND));
+        assert_eq!((gone.hit_ratio, gone.waiting, gone.offered), (None, None, None));
+        assert_eq!(gone.left, 0.0);
+    }
+}
