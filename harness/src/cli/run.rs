@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure, OrExit as _};
-use super::making::{self, Written};
 use super::live_page::LivePage;
+use super::making::{self, Written};
 use super::out_folder::try_out;
 use super::progress::Progress;
 use super::session::{Session, interruptible};
@@ -112,9 +112,8 @@ fn read_objectives(path: &Path, scenario: &ScenarioConfig) -> Result<Vec<Objecti
 
 fn text_of(what: &str, path: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path);
-    let text = text.map_err(|source| {
-        anyhow::Error::new(source).context(format!("cannot read {what} in {}", path.display()))
-    });
+    let text =
+        text.map_err(|source| anyhow::Error::new(source).context(format!("cannot read {what} in {}", path.display())));
     text.or_exit(Exit::Usage)
 }
 

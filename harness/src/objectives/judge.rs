@@ -279,7 +279,7 @@ mod tests {
     use super::*;
     use crate::config::{JourneyKind, Stage};
     use crate::recording::Endpoint;
-    use crate::units::{Percent, Ratio, RatePerSec};
+    use crate::units::{Percent, RatePerSec, Ratio};
 
     const SECOND: u64 = 1_000_000_000;
     const ZERO: Nanos = Nanos(5 * SECOND);
@@ -357,9 +357,14 @@ mod tests {
     fn one_window_beyond_the_limit_is_a_miss_and_the_warm_up_does_not_count() {
         let p99 = objective(P99, Some(2));
         let met = ruling(&p99, &[SLOW, SLOW, SLOW, GOOD, GOOD, GOOD, GOOD]);
-        assert!(matches!(met, Ruling::Met(worst) if (worst.value - 0.02).abs() < 0.001), "{met:?}");
+        assert!(
+            matches!(met, Ruling::Met(worst) if (worst.value - 0.02).abs() < 0.001),
+            "{met:?}"
+        );
         let missed = ruling(&p99, &[GOOD, GOOD, GOOD, GOOD, GOOD, SLOW, GOOD, GOOD]);
-        let Ruling::Missed(worst) = missed else { panic!("{missed:?}") };
+        let Ruling::Missed(worst) = missed else {
+            panic!("{missed:?}")
+        };
         assert!((worst.value - 0.3).abs() < 0.001, "{worst:?}");
         assert_eq!((worst.from, worst.until), (Nanos(9 * SECOND), Nanos(11 * SECOND)));
     }
@@ -373,7 +378,10 @@ mod tests {
         let failed = objective(FAILED, Some(1));
         for bad in [SILENT, FAILING] {
             let ruling = ruling(&failed, &[GOOD, GOOD, GOOD, GOOD, bad]);
-            assert!(matches!(ruling, Ruling::Missed(worst) if (worst.value - 10.0).abs() < 1e-9), "{ruling:?}");
+            assert!(
+                matches!(ruling, Ruling::Missed(worst) if (worst.value - 10.0).abs() < 1e-9),
+                "{ruling:?}"
+            );
         }
     }
 
@@ -396,7 +404,10 @@ mod tests {
             quantile: Ratio(0.999),
             most: Duration::from_secs(1),
         };
-        assert_eq!((P99.least_ended(), p999.least_ended(), FAILED.least_ended()), (100, 1_000, 100));
+        assert_eq!(
+            (P99.least_ended(), p999.least_ended(), FAILED.least_ended()),
+            (100, 1_000, 100)
+        );
         let unknown = ruling(&objective(p999, Some(2)), &[GOOD; 13]);
         assert_eq!(unknown, Ruling::Unknown("no 2s had 1000 journeys".to_owned()));
         let of_seats = Objective {
@@ -413,7 +424,10 @@ mod tests {
         failed.abort_after = Some(Duration::from_secs(3));
         let mut seconds = vec![GOOD; 5];
         seconds.extend([FAILING; 3]);
-        assert!(!fed(&failed, &seconds).is_hopeless(), "the first window beyond it was seen two seconds ago");
+        assert!(
+            !fed(&failed, &seconds).is_hopeless(),
+            "the first window beyond it was seen two seconds ago"
+        );
         seconds.push(FAILING);
         let hopeless = fed(&failed, &seconds);
         assert!(hopeless.is_hopeless());
@@ -435,8 +449,14 @@ mod tests {
             stage: Some("warm-up".to_owned()),
             ..objective(P99, Some(2))
         };
-        assert!(matches!(ruling(&warm_up, &[SLOW, SLOW, SLOW, GOOD, GOOD]), Ruling::Missed(_)));
-        assert!(matches!(ruling(&warm_up, &[GOOD, GOOD, GOOD, SLOW, SLOW]), Ruling::Met(_)));
+        assert!(matches!(
+            ruling(&warm_up, &[SLOW, SLOW, SLOW, GOOD, GOOD]),
+            Ruling::Missed(_)
+        ));
+        assert!(matches!(
+            ruling(&warm_up, &[GOOD, GOOD, GOOD, SLOW, SLOW]),
+            Ruling::Met(_)
+        ));
     }
 
     #[test]

@@ -106,7 +106,11 @@ impl Watcher {
         let a_second = |count: u64| count as f64 / length.as_secs_f64().max(0.001);
         let answered = self.merged(|second| second.answered.as_ref());
         let unanswered = self.window.iter().map(|second| second.unanswered).sum();
-        let of = |q: f64| quantile(answered.as_ref()?, unanswered, Ratio(q))?.finite().map(seconds);
+        let of = |q: f64| {
+            quantile(answered.as_ref()?, unanswered, Ratio(q))?
+                .finite()
+                .map(seconds)
+        };
         let lateness = self.merged(|second| second.lateness.as_ref());
         Snapshot {
             at,
@@ -208,7 +212,12 @@ mod tests {
 
     fn lookups(hits: f64, misses: f64) -> Vec<Sample> {
         let of = |result: &str, value| {
-            Sample::new("booking_cache_requests_total", &[("result", result)], SeriesKind::Counter, value)
+            Sample::new(
+                "booking_cache_requests_total",
+                &[("result", result)],
+                SeriesKind::Counter,
+                value,
+            )
         };
         let waiting = Sample::new("booking_queue_waiting", &[], SeriesKind::Gauge, 7.0);
         vec![of("hit", hits), of("miss", misses), waiting]
@@ -230,12 +239,19 @@ mod tests {
             cut(Outcome::TimeOut, Clock::Response, 5_000, 2),
         ];
         let second = watcher.look(&cuts, Nanos(6 * SECOND));
-        assert_eq!((second.offered, second.achieved, second.failed), (Some(40.0), 38.0, 2.0));
+        assert_eq!(
+            (second.offered, second.achieved, second.failed),
+            (Some(40.0), 38.0, 2.0)
+        );
         assert!((second.p50.unwrap() - 0.02).abs() < 0.001, "{second:?}");
         assert_eq!(second.p99, None, "one in twenty waits for ever");
         assert!((second.lag_p99.unwrap() - 0.001).abs() < 0.0001, "{second:?}");
         assert_eq!(second.outcomes, BTreeMap::from([("time-out", 2), ("won", 38)]));
-        assert_eq!((second.hit_ratio, second.waiting), (None, Some(7.0)), "a counter alone is no rate");
+        assert_eq!(
+            (second.hit_ratio, second.waiting),
+            (None, Some(7.0)),
+            "a counter alone is no rate"
+        );
         assert!((second.left - 10.0).abs() < 1e-9);
 
         latest.set(Some(lookups(19.0, 6.0)));

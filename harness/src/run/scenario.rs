@@ -178,7 +178,10 @@ impl Run<'_> {
             Arc::clone(&recorder),
             self.clock,
             self.stop.clone(),
-            self.look(Watcher::new(self.scenario.clone(), zero, service), hopeless.look(self.judges(zero))),
+            self.look(
+                Watcher::new(self.scenario.clone(), zero, service),
+                hopeless.look(self.judges(zero)),
+            ),
         ));
         // At the end of the schedule there is nothing left to stop; before it, whoever is on the way still arrives.
         let staged = tokio::select! {
@@ -222,7 +225,10 @@ impl Run<'_> {
     }
 
     fn judges(&self, zero: Nanos) -> Vec<Judge> {
-        let may_end_it = self.objectives.iter().filter(|objective| objective.abort_after.is_some());
+        let may_end_it = self
+            .objectives
+            .iter()
+            .filter(|objective| objective.abort_after.is_some());
         may_end_it
             .map(|objective| Judge::new(objective, self.scenario, zero))
             .collect()

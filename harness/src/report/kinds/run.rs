@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::{KindError, blank, common};
 use crate::analysis::quantile::{Value, quantile};
+use crate::analysis::steady::{Steadiness, steadiness};
 use crate::chart::{self, Band, BandKind, Chart, Curve, CurveStyle, Figure, Key, Panel, Timeline};
 use crate::config::{ScenarioConfig, Stage};
 use crate::format::{self, Unit};
@@ -17,6 +18,9 @@ use crate::report::{Badges, Cell, ChartBlock, Column, Document, GotWorse, Sectio
 use crate::units::{Nanos, Ratio};
 use crate::verdict::ledger::{self, LedgerReport, Overall};
 use crate::verdict::validity::{self, Validity};
+
+/// A stage that moves by more than this share of its median has not settled.
+const MOST_DRIFT: f64 = 0.1;
 
 /// Builds the report.
 pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
@@ -236,6 +240,7 @@ impl Run {
                      endlessly slow.",
                 )
                 .with(self.times()),
+            self.settling(),
             Section::new("Was anything sold twice, or lost?").with(common::invariants_table(&self.ledger)),
         ];
         document.got_worse = GotWorse::unknown("one run was made, and compared with nothing");
@@ -257,23 +262,30 @@ impl Run {
             }
             Overall::Valid => {}
         }
-        let missed = |which: &dyn Fn(&Objective) -> bool| {
-            let missed = self.judged.iter().find(|(objective, ruling)| {
-                matches!(ruling, Ruling::Missed(_)) && which(objective)
-            });
-            missed.map(|(objective, ruling)| (Verdict::Fail, self.miss(objective, ruling)))
-        };
-        // A doubt takes away a pass. It takes away a miss only where the generator itself could have made it: what users
-        // waited for, and what was dropped, is what they got.
-        let is_own_fault = self.validity.is_generators_fault;
-        if self.scenario.until_broken && !is_own_fault {
-            return self.broken_at();
+        // A doubt takes away a pass. It takes away a miss only where the generator itself could have made it.
+        let mut missed = self
+            .judged
+            .iter()
+            .filter(|(objective, ruling)| self.is_the_services(objective, ruling, books));
+        if self.scenario.until_broken
+            && let Some(found) = self.broken_at(missed.clone())
+        {
+            return (Verdict::Pass, found);
         }
-        if let Some(miss) = missed(&|objective| matches!(objective.limit, Limit::Offered { .. }) || !is_own_fault) {
-            return miss;
+        if !self.scenario.until_broken
+            && let Some((objective, ruling)) = missed.next()
+        {
+            return (Verdict::Fail, self.miss(objective, ruling));
         }
         if let Some(doubt) = self.validity.doubts.first() {
             let text = format!("The run cannot carry a claim: {doubt}.");
+            return (Verdict::Unknown, Text::plain(text));
+        }
+        if self.scenario.until_broken {
+            let text = format!(
+                "No objective was broken for good up to {}: more must be offered to find what breaks one.",
+                format::quantity(Unit::PerSecond, Some(self.scenario.peak().0))
+            );
             return (Verdict::Unknown, Text::plain(text));
         }
         if let Some((objective, Ruling::Unknown(reason))) = self
@@ -281,7 +293,10 @@ impl Run {
             .iter()
             .find(|(_, ruling)| matches!(ruling, Ruling::Unknown(_)))
         {
-            let text = format!("Whether the objective “{}” is met is unknown: {reason}.", objective.name);
+            let text = format!(
+                "Whether the objective “{}” is met is unknown: {reason}.",
+                objective.name
+            );
             return (Verdict::Unknown, Text::plain(text));
         }
         let count = |n: u64| format::quantity(Unit::Count, Some(n as f64));
@@ -299,26 +314,35 @@ impl Run {
         (Verdict::Pass, Text::marked(&text))
     }
 
-    /// The verdict over a run whose rate rose until an objective broke.
-    fn broken_at(&self) -> (Verdict, Text) {
-        let broken = self.judged.iter().filter(|(objective, _)| objective.abort_after.is_some());
-        let broken = broken.filter_map(|(objective, ruling)| Some((ruling.worst()?.broken_for_good?, objective)));
-        let first = broken.min_by_key(|(since, _)| *since);
-        let Some((since, objective)) = first.filter(|_| self.ended_early().is_some()) else {
-            let text = format!(
-                "No objective was broken for good up to {}: more must be offered to find what breaks one.",
-                format::quantity(Unit::PerSecond, Some(self.scenario.peak().0))
-            );
-            return (Verdict::Unknown, Text::plain(text));
+    /// Whether an objective was missed by more than the generator's own lateness explains. Where users waited since all of
+    /// them were busy, that wait is what the service made of the load.
+    fn is_the_services(&self, objective: &Objective, ruling: &Ruling, books: &Accounting) -> bool {
+        let Ruling::Missed(worst) = ruling else { return false };
+        let own = match objective.limit {
+            _ if !self.validity.is_generators_fault => 0.0,
+            Limit::Offered { .. } => 0.0,
+            Limit::Quantile { .. } => self.validity.lag_p99.map_or(0.0, Nanos::as_secs_f64),
+            Limit::Failed { .. } => books.dropped as f64 / (books.scheduled as f64).max(1.0) * 100.0,
         };
-        let text = format!(
+        match objective.limit {
+            Limit::Offered { .. } => true,
+            limit => !limit.is_kept_by(worst.value - own),
+        }
+    }
+
+    /// Of a run whose rate rose until an objective broke: where it did; `None` when none of `missed` ended it.
+    fn broken_at<'a>(&self, missed: impl Iterator<Item = &'a (Objective, Ruling)>) -> Option<Text> {
+        self.ended_early()?;
+        let broken = missed.filter(|(objective, _)| objective.abort_after.is_some());
+        let broken = broken.filter_map(|(objective, ruling)| Some((ruling.worst()?.broken_for_good?, objective)));
+        let (since, objective) = broken.min_by_key(|(since, _)| *since)?;
+        Some(Text::marked(&format!(
             "Up to **{}** offered, no objective was missed for good; from there on “{}” was: {} {}.",
             format::quantity(Unit::PerSecond, self.offered_at(self.at(since))),
             objective.name,
             objective.of,
             objective.limit
-        );
-        (Verdict::Pass, Text::marked(&text))
+        )))
     }
 
     /// The planned rate so many seconds after the beginning.
@@ -401,7 +425,9 @@ impl Run {
             ]);
         }
         match self.ended_early() {
-            Some(reason) => section.with(Text::plain(format!("The run was ended early: {reason}."))).with(table),
+            Some(reason) => section
+                .with(Text::plain(format!("The run was ended early: {reason}.")))
+                .with(table),
             None => section.with(table),
         }
     }
@@ -425,13 +451,16 @@ impl Run {
         };
         let rate = |count: u64, second: &Second| (second.length_s > 0.0).then(|| count as f64 / second.length_s);
         let asked_for = |q: f64| move |second: &Second| of_asked(second.response.as_ref(), second.unanswered, q);
-        let limits = self.judged.iter().filter_map(|(objective, _)| match (objective.of, objective.limit) {
-            (Subject::Journeys, Limit::Quantile { most, .. }) => Some(chart::Limit {
-                value: most.as_secs_f64(),
-                label: objective.limit.to_string(),
-            }),
-            _ => None,
-        });
+        let limits = self
+            .judged
+            .iter()
+            .filter_map(|(objective, _)| match (objective.of, objective.limit) {
+                (Subject::Journeys, Limit::Quantile { most, .. }) => Some(chart::Limit {
+                    value: most.as_secs_f64(),
+                    label: objective.limit.to_string(),
+                }),
+                _ => None,
+            });
         let panel = |title: &str, unit: Unit, log: bool, curves: Vec<Curve>| Panel {
             title: title.to_owned(),
             unit,
@@ -445,7 +474,12 @@ impl Run {
             curve("failed", 2, &|second| rate(second.failed, second)),
         ];
         // Virtual users come when they are done: nobody can say beforehand how often.
-        if self.scenario.stages.iter().any(|stage| stage.from.0 > 0.0 || stage.to.0 > 0.0) {
+        if self
+            .scenario
+            .stages
+            .iter()
+            .any(|stage| stage.from.0 > 0.0 || stage.to.0 > 0.0)
+        {
             journeys.insert(0, self.offered());
         }
         let panels = vec![
@@ -464,12 +498,8 @@ impl Run {
                 Unit::Seconds,
                 true,
                 vec![
-                    curve("generator late", 5, &|second| {
-                        of_asked(second.lag.as_ref(), 0, 0.99)
-                    }),
-                    curve("users exhausted", 6, &|second| {
-                        of_asked(second.wait.as_ref(), 0, 0.99)
-                    }),
+                    curve("generator late", 5, &|second| of_asked(second.lag.as_ref(), 0, 0.99)),
+                    curve("users exhausted", 6, &|second| of_asked(second.wait.as_ref(), 0, 0.99)),
                 ],
             ),
         ];
@@ -523,11 +553,82 @@ impl Run {
         for stage in &self.scenario.stages {
             let end = begin + stage.length.as_secs_f64();
             if stage.is_warm_up {
-                bands.push(band(stage, begin, end));
+                bands.push(excluded(stage.name.clone(), begin, end));
             }
             begin = end;
         }
+        for (_, begin, steadiness) in self.steadiness() {
+            if let Steadiness::Steady { warm_up } | Steadiness::Drifting { warm_up, .. } = steadiness
+                && warm_up > 0
+            {
+                bands.push(excluded("settling".to_owned(), begin, begin + warm_up as f64));
+            }
+        }
         bands
+    }
+
+    /// Whether each stage at a constant load settled, and when; by the median response time of each of its seconds.
+    fn steadiness(&self) -> Vec<(&Stage, f64, Steadiness)> {
+        let mut begin = 0.0;
+        let mut found = Vec::new();
+        for stage in &self.scenario.stages {
+            let end = begin + stage.length.as_secs_f64();
+            let is_constant = stage.from == stage.to && stage.virtual_users.0 == stage.virtual_users.1;
+            if is_constant && !stage.is_warm_up {
+                let within = self.measured.seconds.iter().filter(|(start, second)| {
+                    let middle = self.at(**start) + second.length_s / 2.0;
+                    (begin..end).contains(&middle)
+                });
+                let medians: Option<Vec<f64>> = within
+                    .map(|(_, second)| of_asked(second.response.as_ref(), second.unanswered, 0.5))
+                    .collect();
+                // A second without an answer at the median is no series that could settle.
+                let steadiness = medians.map_or(Steadiness::TooShort, |medians| steadiness(&medians, MOST_DRIFT));
+                found.push((stage, begin, steadiness));
+            }
+            begin = end;
+        }
+        found
+    }
+
+    fn settling(&self) -> Section {
+        let section = Section::new("Did it settle?");
+        let stages = self.steadiness();
+        if stages.is_empty() {
+            return section.with("The load was never constant, so that nothing could settle.");
+        }
+        let mut table = Table::new(
+            "Stages at a constant load, by the median response time of each second",
+            [
+                Column::text("Stage"),
+                Column::number("Settling", Unit::Seconds),
+                Column::number("Drift after it", Unit::Percent),
+                Column::text("Verdict"),
+            ],
+        );
+        for (stage, _, steadiness) in stages {
+            let (warm_up, drift, verdict) = match steadiness {
+                Steadiness::Steady { warm_up } => (Some(warm_up as f64), None, "steady"),
+                Steadiness::Drifting { warm_up, drift, .. } => {
+                    (Some(warm_up as f64), Some(drift * 100.0), "never settled")
+                }
+                Steadiness::Settling { drift, .. } => (None, Some(drift * 100.0), "never settled"),
+                Steadiness::TooShort => (None, None, "unknown: too short, or seconds without answers"),
+            };
+            table.row([
+                Cell::from(stage.name.clone()),
+                Cell::Number(warm_up),
+                Cell::Number(drift),
+                Cell::from(verdict),
+            ]);
+        }
+        section
+            .with(
+                "The end of settling is the cut of MSER-5 (White, Cobb and Spratt 2000): the one after which the mean has \
+                 the smallest standard error. A stage has settled when no trend or step over twenty parts of the rest \
+                 moves it by more than 10 %. The figures of this report hold the settling as well.",
+            )
+            .with(table)
     }
 
     /// How often each journey ended how.
@@ -594,11 +695,11 @@ impl Run {
     }
 }
 
-fn band(stage: &Stage, from: f64, to: f64) -> Band {
+fn excluded(label: String, from: f64, to: f64) -> Band {
     Band {
         from,
         to,
-        label: stage.name.clone(),
+        label,
         kind: BandKind::Excluded,
     }
 }

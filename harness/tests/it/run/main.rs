@@ -53,7 +53,13 @@ fn a_scenario_that_there_is_not_is_wrong_usage_and_the_nearest_is_named() {
 #[test]
 fn a_run_is_recorded_judged_and_reported() {
     let _alone = MEASURING.blocking_lock();
-    let mut tool = Tool::start(&[&["run", "smoke", "--seed", "7"][..], &EMBEDDED].concat());
+    let mut tool = Tool::start(&[&["run", "smoke", "--seed", "7", "--live"][..], &EMBEDDED].concat());
+    let page = tool.until("the address of the live page", |tool| {
+        tool.said()
+            .iter()
+            .find_map(|line| line.strip_prefix("live: ").map(str::to_owned))
+    });
+    let watched = std::thread::spawn(move || watch(&page));
     let ended = tool.end();
     // 4: a busy machine may leave a run that cannot carry a claim.
     assert!(matches!(ended.code, Some(0 | 4)), "{ended:#?}");
@@ -83,6 +89,20 @@ fn a_run_is_recorded_judged_and_reported() {
     // Even arrivals: 3 s at 20/s and 12 s at 40/s.
     assert_eq!(books.scheduled, 540);
 
+    let watched = watched.join().unwrap();
+    let seconds = watched.matches("event: second\n").count();
+    assert!((10..=25).contains(&seconds), "{seconds} of 15 seconds: {watched}");
+    assert!(
+        watched.contains("\"offered\":40.0") && watched.contains("\"outcomes\":{"),
+        "{watched}"
+    );
+    assert!(watched.contains("event: end\n"), "{watched}");
+    // Where nothing is redrawn, some of them are told on lines of their own.
+    assert!(
+        ended.said.iter().any(|line| line.contains("offered 40.0/s")),
+        "{ended:#?}"
+    );
+
     let folder = recording.dir().to_owned();
     let report = std::fs::read_to_string(folder.join("report.md")).unwrap();
     for part in [
@@ -99,6 +119,24 @@ fn a_run_is_recorded_judged_and_reported() {
     let rendered = soundcheck(&["render", folder.to_str().unwrap()]);
     assert!(matches!(rendered.status.code(), Some(0 | 4)), "{rendered:?}");
     assert!(std::fs::read(folder.join("report.html")).unwrap() == before);
+}
+
+/// Everything that the live page is told until the run is over.
+fn watch(page: &str) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut answer = reqwest::get(format!("{page}events")).await.unwrap();
+        let mut seen = String::new();
+        while !seen.contains("event: end\n")
+            && let Some(chunk) = answer.chunk().await.unwrap()
+        {
+            seen.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        seen
+    })
 }
 
 #[test]
@@ -132,17 +170,29 @@ fn ctrl_c_once_ends_the_arrivals_and_still_reports() {
 fn objectives_are_refused_before_anything_is_started() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("objectives.yaml");
-    std::fs::write(&path, "objectives:\n  - {name: quick, of: seat, p99: 1s}\n  - {p99: 1}\n").unwrap();
+    std::fs::write(
+        &path,
+        "objectives:\n  - {name: quick, of: seat, p99: 1s}\n  - {p99: 1}\n",
+    )
+    .unwrap();
     let run = soundcheck(&["run", "smoke", "--objectives", path.to_str().unwrap()]);
     let said = String::from_utf8_lossy(&run.stderr);
     assert_eq!(run.status.code(), Some(2), "{said}");
-    for part in ["objectives.yaml:2", "did you mean `seats`?", "objectives.yaml:3", "write `1s`"] {
+    for part in [
+        "objectives.yaml:2",
+        "did you mean `seats`?",
+        "objectives.yaml:3",
+        "write `1s`",
+    ] {
         assert!(said.contains(part), "no `{part}` in {said}");
     }
     let none = soundcheck(&["run", "smoke", "--objectives", "no-such-file.yaml"]);
     let said = String::from_utf8_lossy(&none.stderr);
     assert_eq!(none.status.code(), Some(2), "{said}");
-    assert!(said.contains("cannot read the objectives in no-such-file.yaml"), "{said}");
+    assert!(
+        said.contains("cannot read the objectives in no-such-file.yaml"),
+        "{said}"
+    );
 }
 
 #[test]

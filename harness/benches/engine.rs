@@ -1,0 +1,319 @@
+//! The load engine against a server that does nothing: how well it keeps its pace, and what recording costs.
+//!
+//! `cargo bench -p soundcheck --bench engine`. The server is another process, with a thread of its own and a constant
+//! answer, so that nothing but the generator is slow.
+//!
+//! **Pace.** Seat maps at a constant rate by the open model; what is shown is how late requests were sent, and how the
+//! rate of what was started differs from what was planned.
+//!
+//! **Speed.** The same requests over the same pooled connections as fast as they are answered, by the closed model with
+//! every sample recorded, against Goose alone with its own metrics, in turns.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+#[path = "support/figures.rs"]
+#[allow(dead_code, reason = "each bench uses what it needs")]
+mod figures;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use figures::{Goal, Rounds};
+use goose::GooseAttack;
+use goose::config::GooseConfiguration;
+use goose::goose::{Scenario, Transaction};
+use hdrhistogram::Histogram;
+use soundcheck::config::{ArrivalKind, JourneyKind, ScenarioConfig};
+use soundcheck::load::catalogue::{Concert, ConcertDate};
+use soundcheck::load::recorder::empty_histogram;
+use soundcheck::load::{
+    CataloguePart, Cut, Keep, LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Target, drive,
+};
+use soundcheck::recording::{Clock, Endpoint, RunClock};
+use soundcheck::units::{Percent, RatePerSec};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+const RATES: [f64; 3] = [1_000.0, 5_000.0, 10_000.0];
+const PACED: Duration = Duration::from_secs(10);
+const N_ROUNDS: usize = 5;
+/// Goose runs for whole seconds.
+const FAST: Duration = Duration::from_secs(5);
+const USERS: u32 = 64;
+const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+const SERVE: &str = "serve-for-the-engine-bench";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == SERVE) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(serve());
+        return;
+    }
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        println!("not measured: run it with `cargo bench`");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(measure());
+}
+
+async fn measure() {
+    let server = Server::start();
+    println!("pace: seat maps by the open model for {PACED:?} each, median of {N_ROUNDS} rounds");
+    for rate in RATES {
+        pace(&server, rate).await;
+    }
+    println!("speed: {USERS} users as fast as they are answered, {FAST:?} each, in turns");
+    speed(&server).await;
+}
+
+async fn pace(server: &Server, rate: f64) {
+    let (mut p50, mut p99, mut short) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..N_ROUNDS {
+        let scenario = ScenarioConfig {
+            arrivals: ArrivalKind::Even,
+            users: 256,
+            admitted: 1,
+            ..seat_maps(RatePerSec(rate), PACED)
+        };
+        let (outcome, cuts, _) = attack(server, scenario).await;
+        let lag = merged(&cuts, |clock| clock.is_lateness());
+        p50.push(lag.value_at_quantile(0.5) as f64 / 1e3);
+        p99.push(lag.value_at_quantile(0.99) as f64 / 1e3);
+        let took = outcome.ended.since(outcome.began).max(PACED);
+        let achieved = outcome.total.ok as f64 / took.as_secs_f64();
+        short.push((1.0 - achieved / rate) * 100.0);
+    }
+    let (p50, p99, short) = (Rounds::new(p50), Rounds::new(p99), Rounds::new(short));
+    println!(
+        "  {rate:>6}/s: sent late by {} µs at p50, {} µs at p99 ({}); rate short by {} %",
+        p50.text(0),
+        p99.text(0),
+        Goal::AtMost(250.0).verdict(p99.median()),
+        short.text(2)
+    );
+}
+
+async fn speed(server: &Server) {
+    let (mut ours, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..N_ROUNDS {
+        // Whoever comes first in one round comes second in the next.
+        let is_ours_first = round % 2 == 0;
+        let mut pair = [0.0; 2];
+        for turn in [is_ours_first, !is_ours_first] {
+            pair[usize::from(!turn)] = if turn {
+                with_recording(server).await
+            } else {
+                goose_alone(server).await
+            };
+        }
+        ours.push(pair[0]);
+        bare.push(pair[1]);
+        ratios.push(pair[0] / pair[1]);
+    }
+    let (ours, bare, ratios) = (Rounds::new(ours), Rounds::new(bare), Rounds::new(ratios));
+    println!("  with every sample recorded {} requests/s", ours.text(0));
+    println!("  Goose alone                {} requests/s", bare.text(0));
+    println!(
+        "  ratio {} ({})",
+        ratios.text(2),
+        Goal::AtLeast(0.9).verdict(ratios.median())
+    );
+}
+
+/// Requests a second, by virtual users who never think.
+async fn with_recording(server: &Server) -> f64 {
+    let mut scenario = seat_maps(RatePerSec(0.0), FAST);
+    scenario.users = 1;
+    scenario.admitted = 1;
+    for stage in &mut scenario.stages {
+        stage.virtual_users = (USERS, USERS);
+    }
+    let (_, cuts, took) = attack(server, scenario).await;
+    let answered = merged(&cuts, |clock| clock == Clock::Response);
+    answered.len() as f64 / took.as_secs_f64()
+}
+
+/// Requests a second, of Goose with its own clients and metrics, each answer read to its end.
+async fn goose_alone(server: &Server) -> f64 {
+    let mut configuration = GooseConfiguration::default();
+    configuration.host = Some(format!("http://{}", server.address));
+    configuration.users = Some(USERS as usize);
+    configuration.increase_rate = Some("1000000000".to_owned());
+    configuration.run_time = FAST.as_secs().to_string();
+    configuration.no_telnet = true;
+    configuration.no_print_metrics = true;
+    configuration.no_reset_metrics = true;
+    configuration.no_threshold_abort = true;
+    configuration.quiet = 2;
+    let answered = Arc::new(AtomicU64::new(0));
+    let path = Arc::new(format!("/v1/schedules/{ID}/seats"));
+    let ask = {
+        let answered = Arc::clone(&answered);
+        Transaction::new(Arc::new(move |user| {
+            let (answered, path) = (Arc::clone(&answered), Arc::clone(&path));
+            Box::pin(async move {
+                let mut made = user.get_named(&path, "seats").await?;
+                let body = made.response.as_mut().unwrap().chunk().await.unwrap();
+                assert!(body.is_some());
+                answered.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            })
+        }))
+    };
+    let began = Instant::now();
+    GooseAttack::initialize_with_config(configuration)
+        .unwrap()
+        .register_scenario(Scenario::new("seats").register_transaction(ask))
+        .execute()
+        .await
+        .unwrap();
+    answered.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
+}
+
+fn seat_maps(rate: RatePerSec, length: Duration) -> ScenarioConfig {
+    ScenarioConfig::constant("stub", rate, length, &[(JourneyKind::SeatMap, Percent(100.0))])
+}
+
+/// What came of it, what was recorded, and how long the arrivals and their answers took.
+async fn attack(server: &Server, scenario: ScenarioConfig) -> (LoadOutcome, Vec<Cut>, Duration) {
+    let clock = RunClock::start();
+    let selector = Arc::new(Selector::new(0));
+    let names = vec!["stub".to_owned()];
+    let recorder = Arc::new(Recorder::new(names, Arc::clone(&selector), Keep::Everything, clock));
+    let id: uuid::Uuid = ID.parse().unwrap();
+    let date = ConcertDate {
+        schedule_id: id,
+        seats: 1,
+    };
+    let part = CataloguePart {
+        users: vec![id],
+        concerts: [Concert {
+            concert_id: id,
+            schedules: vec![date],
+        }]
+        .into(),
+    };
+    let target = Target {
+        address: format!("http://{}", server.address),
+        part,
+    };
+    let plan = LoadPlan {
+        scenario,
+        seed: 7,
+        nonce: 9,
+        first_variant: 0,
+    };
+    let outcome = drive(
+        plan,
+        &[target],
+        selector,
+        Arc::clone(&recorder),
+        None,
+        LoadHandle::new(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(outcome.total.failed, 0, "{:?}", recorder.causes());
+    let took = outcome.ended.since(outcome.began);
+    (outcome, recorder.cut(), took)
+}
+
+fn merged(cuts: &[Cut], which: impl Fn(Clock) -> bool) -> Histogram<u64> {
+    let mut merged = empty_histogram();
+    for cut in cuts {
+        if cut.tag.endpoint == Endpoint::JourneySeatMap && which(cut.tag.clock) {
+            merged += &cut.histogram;
+        }
+    }
+    merged
+}
+
+/// The server, which ends with this.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg(SERVE)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut address = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut address)
+            .unwrap();
+        Self {
+            child,
+            address: address.trim().to_owned(),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+async fn serve() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("{}", listener.local_addr().unwrap());
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        tokio::spawn(answer(stream));
+    }
+}
+
+/// Answers whatever is asked on one connection. Requests come one at a time, and none is longer than a read.
+async fn answer(mut stream: TcpStream) {
+    let until = "2030-01-01T00:00:00.000Z";
+    let token = http(&format!(
+        r#"{{"token":"t","state":"active","position":0,"estimated_wait_ms":0,"expires_at":"{until}"}}"#
+    ));
+    let seats = http(&format!(
+        r#"{{"schedule_id":"{ID}","seats":[{{"seat_id":"{ID}","number":1,"price":100}}]}}"#
+    ));
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let n = match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(n) => n,
+        };
+        let body: &[u8] = if buffer[..n].starts_with(b"GET ") {
+            &seats
+        } else if buffer[..n].starts_with(b"DELETE ") {
+            b"HTTP/1.1 204 No Content\r\n\r\n"
+        } else {
+            &token
+        };
+        if stream.write_all(body).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn http(body: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
