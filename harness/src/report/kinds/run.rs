@@ -385,7 +385,9 @@ impl Run {
     fn objectives(&self) -> Section {
         let section = Section::new("Was it good enough?");
         if self.judged.is_empty() {
-            return section.with("The run was held to no objective; `--objectives FILE` names them.");
+            return section.with(Text::marked(
+                "The run was held to no objective; `--objectives FILE` names them.",
+            ));
         }
         let mut table = Table::new(
             "Objectives: a window that slides second by second decides, and one beyond the limit is a miss",
