@@ -151,7 +151,7 @@ async fn goose_alone(server: &Server) -> f64 {
     configuration.host = Some(format!("http://{}", server.address));
     configuration.users = Some(USERS as usize);
     configuration.increase_rate = Some("1000000000".to_owned());
-    configuration.run_time = FAST.as_secs().to_string();
+    configuration.run_time = Some(FAST.as_secs().to_string());
     configuration.no_telnet = true;
     configuration.no_print_metrics = true;
     configuration.no_reset_metrics = true;
@@ -198,7 +198,7 @@ async fn attack(server: &Server, scenario: ScenarioConfig) -> (LoadOutcome, Vec<
         seats: 1,
     };
     let part = CataloguePart {
-        users: vec![id],
+        users: vec![id].into(),
         concerts: [Concert {
             concert_id: id,
             schedules: vec![date],
