@@ -1,6 +1,6 @@
 //! The load engine against a server that does nothing: how well it keeps its pace, and what recording costs.
 //!
-//! `cargo bench -p soundcheck --bench engine`. The server is another process, with a thread of its own and a constant
+//! `cargo bench -p soundcheck --bench engine`, or one part by its name: `-- pace` or `-- speed`. The server is another process, with a thread of its own and a constant
 //! answer, so that nothing but the generator is slow.
 //!
 //! **Pace.** Seat maps at a constant rate by the open model; what is shown is how late requests were sent, and how the
@@ -65,17 +65,25 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(measure());
+    let is_wanted = |part: &str| {
+        let mut named = arguments[1..].iter().filter(|argument| !argument.starts_with('-')).peekable();
+        named.peek().is_none() || named.any(|name| name == part)
+    };
+    runtime.block_on(measure(is_wanted));
 }
 
-async fn measure() {
+async fn measure(is_wanted: impl Fn(&str) -> bool) {
     let server = Server::start();
-    println!("pace: seat maps by the open model for {PACED:?} each, median of {N_ROUNDS} rounds");
-    for rate in RATES {
-        pace(&server, rate).await;
+    if is_wanted("pace") {
+        println!("pace: seat maps by the open model for {PACED:?} each, median of {N_ROUNDS} rounds");
+        for rate in RATES {
+            pace(&server, rate).await;
+        }
     }
-    println!("speed: {USERS} users as fast as they are answered, {FAST:?} each, in turns");
-    speed(&server).await;
+    if is_wanted("speed") {
+        println!("speed: {USERS} users as fast as they are answered, {FAST:?} each, in turns");
+        speed(&server).await;
+    }
 }
 
 async fn pace(server: &Server, rate: f64) {
@@ -106,47 +114,70 @@ async fn pace(server: &Server, rate: f64) {
 }
 
 async fn speed(server: &Server) {
-    let (mut ours, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut bare) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..N_ROUNDS {
         // Whoever comes first in one round comes second in the next.
         let is_ours_first = round % 2 == 0;
-        let mut pair = [0.0; 2];
         for turn in [is_ours_first, !is_ours_first] {
-            pair[usize::from(!turn)] = if turn {
-                with_recording(server).await
+            let (fast, side) = if turn {
+                (with_recording(server).await, &mut ours)
             } else {
-                goose_alone(server).await
+                (goose_alone(server).await, &mut bare)
             };
+            side[0].push(fast.a_second);
+            side[1].push(fast.a_core_second);
         }
-        ours.push(pair[0]);
-        bare.push(pair[1]);
-        ratios.push(pair[0] / pair[1]);
     }
-    let (ours, bare, ratios) = (Rounds::new(ours), Rounds::new(bare), Rounds::new(ratios));
-    println!("  with every sample recorded {} requests/s", ours.text(0));
-    println!("  Goose alone                {} requests/s", bare.text(0));
-    println!(
-        "  ratio {} ({})",
-        ratios.text(2),
-        Goal::AtLeast(0.9).verdict(ratios.median())
-    );
+    for (n, unit) in ["requests/s", "requests a second of a core"].iter().enumerate() {
+        let ratios: Vec<f64> = std::iter::zip(&ours[n], &bare[n]).map(|(ours, bare)| ours / bare).collect();
+        let (ratios, ours, bare) = (
+            Rounds::new(ratios),
+            Rounds::new(ours[n].clone()),
+            Rounds::new(bare[n].clone()),
+        );
+        println!("  with every sample recorded {} {unit}", ours.text(0));
+        println!("  Goose alone                {} {unit}", bare.text(0));
+        println!(
+            "  ratio {} ({})",
+            ratios.text(2),
+            Goal::AtLeast(0.9).verdict(ratios.median())
+        );
+    }
 }
 
-/// Requests a second, by virtual users who never think.
-async fn with_recording(server: &Server) -> f64 {
+/// How fast one side was.
+struct Fast {
+    a_second: f64,
+    /// Of this process's own time on a core; the server's does not count.
+    a_core_second: f64,
+}
+
+/// The time that this process has spent on its cores.
+fn cpu() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(spent.tv_sec.try_into().unwrap(), spent.tv_nsec.try_into().unwrap())
+}
+
+/// By virtual users who never think.
+async fn with_recording(server: &Server) -> Fast {
     let mut scenario = seat_maps(RatePerSec(0.0), FAST);
     scenario.users = 1;
     scenario.admitted = 1;
     for stage in &mut scenario.stages {
         stage.virtual_users = (USERS, USERS);
     }
+    let before = cpu();
     let (_, cuts, took) = attack(server, scenario).await;
-    let answered = merged(&cuts, |clock| clock == Clock::Response);
-    answered.len() as f64 / took.as_secs_f64()
+    let spent = cpu() - before;
+    let answered = merged(&cuts, |clock| clock == Clock::Response).len() as f64;
+    Fast {
+        a_second: answered / took.as_secs_f64(),
+        a_core_second: answered / spent.as_secs_f64(),
+    }
 }
 
-/// Requests a second, of Goose with its own clients and metrics, each answer read to its end.
-async fn goose_alone(server: &Server) -> f64 {
+/// Goose with its own clients and metrics, each answer read to its end.
+async fn goose_alone(server: &Server) -> Fast {
     let mut configuration = GooseConfiguration::default();
     configuration.host = Some(format!("http://{}", server.address));
     configuration.users = Some(USERS as usize);
@@ -172,14 +203,19 @@ async fn goose_alone(server: &Server) -> f64 {
             })
         }))
     };
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), cpu());
     GooseAttack::initialize_with_config(configuration)
         .unwrap()
         .register_scenario(Scenario::new("seats").register_transaction(ask))
         .execute()
         .await
         .unwrap();
-    answered.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
+    let (took, spent) = (began.elapsed(), cpu() - before);
+    let answered = answered.load(Ordering::Relaxed) as f64;
+    Fast {
+        a_second: answered / took.as_secs_f64(),
+        a_core_second: answered / spent.as_secs_f64(),
+    }
 }
 
 fn seat_maps(rate: RatePerSec, length: Duration) -> ScenarioConfig {

@@ -148,6 +148,11 @@ impl Arrivals {
         *self.zero.get_or_init(|| zero)
     }
 
+    /// The schedule's zero, once it is set.
+    pub(crate) fn began(&self) -> Option<Nanos> {
+        self.zero.get().copied()
+    }
+
     /// The next arrival, when it is due; `None` once there are no more. Arrivals that are too late are told to
     /// `on_drop` and passed over.
     ///

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -214,7 +215,7 @@ fn goose(attack: &Arc<Attack>, host: &str) -> Result<GooseAttack, GooseError> {
         .register_scenario(scenario))
 }
 
-type Step<'r> = std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'r>>;
+type Step<'r> = Pin<Box<dyn Future<Output = ()> + Send + 'r>>;
 
 fn transaction(attack: &Arc<Attack>, step: for<'r> fn(Arc<Attack>, &'r mut GooseUser) -> Step<'r>) -> Transaction {
     let attack = Arc::clone(attack);
@@ -258,7 +259,8 @@ impl Attack {
     /// Waits until this virtual user is there, and begins its next visit; `None` when it does not come again.
     async fn next_visit(&self, number: u32) -> Option<Arrival> {
         let clock = self.context.recorder.clock();
-        let zero = self.handle.begun().await?;
+        // As for arrivals: a run that ends before it has begun has none.
+        let zero = self.arrivals.began()?;
         loop {
             let now = clock.now();
             let since = Nanos::from_duration(now.since(zero));
@@ -289,6 +291,10 @@ impl Attack {
         let range = self.context.scenario.think;
         let mut choices = self.context.dice.choices(visit.number | PAUSE);
         let pause = range.from + (range.to - range.from).mul_f64(choices.random::<f64>());
+        if pause.is_zero() {
+            // The timer would make a millisecond of it.
+            return;
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.no_more.cancelled() => {}
@@ -306,7 +312,8 @@ impl Attack {
         }
     }
 
-    /// One arrival, from the line to the books.
+    /// One arrival after another, from the line to the books, until there are no more. All in one of Goose's
+    /// transactions: between two of them it would allocate, and keep books that nobody reads.
     async fn work(&self, user: &mut GooseUser) {
         let worker = user.weighted_users_index;
         let guard = PanicGuard {
@@ -314,36 +321,40 @@ impl Attack {
             tell_done: tell_done(user),
         };
         let number = self.virtual_user(worker);
-        let next = async {
-            match number {
-                Some(number) => Ok(self.next_visit(number).await),
-                None => self.arrivals.next(|arrival| self.drop_arrival(worker, arrival)).await,
-            }
-        };
-        let next = tokio::select! {
-            biased;
-            next = next => next,
-            () = self.handle.hard.cancelled() => Ok(None),
-        };
-        match next {
-            Ok(Some(arrival)) => {
-                self.serve(worker, arrival).await;
-                if number.is_some() {
-                    self.think(&arrival).await;
+        let mut cut_off = std::pin::pin!(self.handle.hard.cancelled());
+        loop {
+            let next = async {
+                match number {
+                    Some(number) => Ok(self.next_visit(number).await),
+                    None => self.arrivals.next(|arrival| self.drop_arrival(worker, arrival)).await,
                 }
-            }
-            Ok(None) => self.rest(user).await,
-            Err(error) => {
-                self.fail(LoadError::Timer(error));
-                self.rest(user).await;
+            };
+            let next = tokio::select! {
+                biased;
+                next = next => next,
+                () = &mut cut_off => Ok(None),
+            };
+            match next {
+                Ok(Some(arrival)) => {
+                    self.serve(worker, arrival, cut_off.as_mut()).await;
+                    if number.is_some() {
+                        self.think(&arrival).await;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.fail(LoadError::Timer(error));
+                    break;
+                }
             }
         }
         drop(guard);
+        self.rest(user).await;
     }
 
-    async fn serve(&self, worker: usize, arrival: Arrival) {
+    async fn serve(&self, worker: usize, arrival: Arrival, cut_off: Pin<&mut impl Future<Output = ()>>) {
         let slice = self.selector.current();
-        self.tally.started(slice, &arrival);
+        self.tally.started(worker, slice, &arrival);
         self.handle.counted(self.counts());
         let mut choices = self.context.dice.choices(arrival.number);
         let kind = journeys::choose(&self.context.scenario, &mut choices);
@@ -353,9 +364,9 @@ impl Attack {
         let outcome = tokio::select! {
             biased;
             outcome = journeys::run(kind, &mut session) => Some(outcome),
-            () = self.handle.hard.cancelled() => None,
+            () = cut_off => None,
         };
-        self.tally.ended(slice, outcome);
+        self.tally.ended(worker, slice, outcome);
         let Some(outcome) = outcome else { return };
         self.handle.ended(outcome);
         let sample = Sample {
@@ -373,7 +384,7 @@ impl Attack {
 
     fn drop_arrival(&self, worker: usize, arrival: &Arrival) {
         let slice = self.selector.current();
-        self.tally.dropped(slice);
+        self.tally.dropped(worker, slice);
         self.handle.counted(self.counts());
         let mut choices = self.context.dice.choices(arrival.number);
         let kind = journeys::choose(&self.context.scenario, &mut choices);

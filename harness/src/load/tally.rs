@@ -1,7 +1,7 @@
 //! The books of a run: what became of every arrival, apart by slice and variant.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::arrivals::{Arrival, Blame, LATE};
 use super::selector::Slice;
@@ -15,10 +15,22 @@ pub struct Account {
     pub variant: u16,
 }
 
-/// Shared by all users. One short lock an arrival, at its start and at its end.
-#[derive(Debug, Default)]
+/// Books that some of the users share.
+type Share = Mutex<BTreeMap<Account, Accounting>>;
+
+/// Shared by all users. Each writes twice an arrival, into books that it shares with few others, lest they wait for each
+/// other.
+#[derive(Debug)]
 pub(crate) struct Tally {
-    books: Mutex<BTreeMap<Account, Accounting>>,
+    shares: [Share; 16],
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            shares: std::array::from_fn(|_| Share::default()),
+        }
+    }
 }
 
 impl From<Slice> for Account {
@@ -31,16 +43,16 @@ impl From<Slice> for Account {
 }
 
 impl Tally {
-    pub(crate) fn dropped(&self, slice: Slice) {
-        self.with(slice, |book| {
+    pub(crate) fn dropped(&self, user: usize, slice: Slice) {
+        self.with(user, slice, |book| {
             book.scheduled += 1;
             book.dropped += 1;
         });
     }
 
-    pub(crate) fn started(&self, slice: Slice, arrival: &Arrival) {
+    pub(crate) fn started(&self, user: usize, slice: Slice, arrival: &Arrival) {
         let is_late = arrival.taken.since(arrival.due) > LATE;
-        self.with(slice, |book| {
+        self.with(user, slice, |book| {
             book.scheduled += 1;
             book.started += 1;
             if is_late {
@@ -54,22 +66,33 @@ impl Tally {
     }
 
     /// `None` is a journey that was cut off.
-    pub(crate) fn ended(&self, slice: Slice, outcome: Option<Outcome>) {
-        self.with(slice, |book| match outcome {
+    pub(crate) fn ended(&self, user: usize, slice: Slice, outcome: Option<Outcome>) {
+        self.with(user, slice, |book| match outcome {
             Some(outcome) if outcome.is_served() => book.ok += 1,
             Some(_) => book.failed += 1,
             None => book.unfinished += 1,
         });
     }
 
+    /// What all users wrote, added up.
     pub(crate) fn books(&self) -> BTreeMap<Account, Accounting> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut books = BTreeMap::<Account, Accounting>::new();
+        for share in &self.shares {
+            for (account, book) in &*lock(share) {
+                books.entry(*account).or_default().add(book);
+            }
+        }
+        books
     }
 
-    fn with(&self, slice: Slice, change: impl FnOnce(&mut Accounting)) {
-        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+    fn with(&self, user: usize, slice: Slice, change: impl FnOnce(&mut Accounting)) {
+        let mut books = lock(&self.shares[user % self.shares.len()]);
         change(books.entry(slice.into()).or_default());
     }
+}
+
+fn lock(share: &Share) -> MutexGuard<'_, BTreeMap<Account, Accounting>> {
+    share.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// All books added up.
