@@ -17,6 +17,7 @@
 //! | [`verdict`] | ledger invariants, validity, promises of drills, the linter of claims |
 //! | [`chart`] | figures as SVG |
 //! | [`report`] | the document model and its renderers |
+//! | [`export`] | a recording for other tools: CSV, JUnit, Prometheus remote write |
 //! | [`daemon`] | the container daemon: reaching it, stand-in images, whose container is whose |
 //! | [`namespace`] | removes from servers what a run left under its name |
 //! | [`watchdog`] | undoes what a run did to the machine, when the run dies |
@@ -38,6 +39,7 @@ pub mod chart;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod export;
 pub mod fault;
 pub mod format;
 pub mod load;

@@ -10,6 +10,7 @@ pub mod bootstrap;
 pub mod changepoint;
 pub mod compare;
 pub mod counter;
+pub mod cuts;
 pub mod digest;
 pub mod effect;
 pub mod experiment;

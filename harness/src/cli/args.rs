@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{dlt, doctor, images, render, report, run, service, up, verify};
+use super::{dlt, doctor, export, images, render, report, run, service, up, verify};
 
 /// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
 ///
@@ -35,6 +35,8 @@ pub enum Command {
     Render(render::Args),
     /// Judge the invariants of a recording anew.
     Verify(verify::Args),
+    /// A recording for other tools: CSV, JUnit XML, or a Prometheus by remote write.
+    Export(export::Args),
     /// Keep the stack and the service running, and print the URLs.
     Up(up::Args),
     /// End what `up` keeps running, and remove what dead runs have left.

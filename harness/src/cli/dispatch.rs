@@ -50,6 +50,7 @@ fn run(command: Command, is_quiet: bool) -> Result<Exit, Failure> {
         Command::Run(args) => block_on(super::run::run(args, is_quiet)),
         Command::Render(args) => super::render::run(&args),
         Command::Verify(args) => super::verify::run(&args),
+        Command::Export(args) => block_on(super::export::run(args)),
         Command::Up(args) => block_on(super::up::run(args, is_quiet)),
         Command::Down => block_on(super::down::run()),
         Command::Doctor(args) => block_on(super::doctor::run(args)),

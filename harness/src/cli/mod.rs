@@ -18,11 +18,14 @@ pub mod report;
 pub mod run;
 
 mod command_line;
+mod export_file;
 mod gone;
 mod making;
+mod push;
 mod session;
 mod steps;
 
+pub mod export;
 pub mod render;
 pub mod verify;
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure, OrExit as _};
+use super::export;
+use super::export_file::{ExportFile, Format};
 use super::live_page::LivePage;
 use super::making::{self, Written};
 use super::out_folder::try_out;
@@ -15,6 +17,7 @@ use super::{command_line, gone, report, stdout, steps};
 use crate::config::{ScenarioConfig, shipped};
 use crate::objectives::{self, Objective};
 use crate::plan::{ScenarioPlan, scenario};
+use crate::recording::Recording;
 use crate::run;
 
 /// Arguments of `soundcheck run`.
@@ -46,6 +49,10 @@ pub struct Args {
     /// Serve a page on this machine that shows the run while it goes on; its address is printed.
     #[arg(long)]
     live: bool,
+
+    /// Also write the verdict, the objectives, the books and the invariants to this file, as JUnit XML for CI.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 
     /// Print one JSON object instead of a summary.
     #[arg(long)]
@@ -126,6 +133,8 @@ async fn carry_out(
     stop: CancellationToken,
 ) -> Result<Exit, Failure> {
     try_out(&args.out).or_exit(Exit::Usage)?;
+    let junit = args.junit.as_deref().map(|path| ExportFile::check(path, Format::Junit));
+    let junit = junit.transpose().or_exit(Exit::Usage)?;
     let written = match objectives {
         [] => None,
         objectives => Some(objectives::to_yaml(objectives)?),
@@ -158,7 +167,14 @@ async fn carry_out(
     // What was measured is reported, whatever ended it.
     let written = if ended.is_none() || making::has_load(&dir) {
         progress.step("writing the report", steps::REPORT);
-        Some(making::render(&dir))
+        let written = making::render(&dir);
+        Some(written.and_then(|written| {
+            if let Some(junit) = &junit {
+                let recording = Recording::open(&dir).or_exit(Exit::Usage)?;
+                junit.write(&recording).map_err(export::failure)?;
+            }
+            Ok(written)
+        }))
     } else {
         None
     };

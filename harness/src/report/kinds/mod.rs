@@ -9,6 +9,7 @@ mod costs;
 mod evidence;
 mod incident;
 mod index;
+pub mod judgement;
 pub mod over_time;
 pub mod overview;
 mod run;

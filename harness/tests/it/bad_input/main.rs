@@ -8,6 +8,7 @@
 #[path = "../support/containers.rs"]
 mod containers;
 mod disk;
+mod exports;
 mod out_folder;
 mod ports;
 mod recordings;

@@ -43,6 +43,20 @@ const HARNESS: &[Layer] = &[
             "verdict",
         ],
     ),
+    // Tells others what the report tells people, from the same judgement.
+    layer(
+        "export",
+        &[
+            "analysis",
+            "format",
+            "objectives",
+            "plan",
+            "recording",
+            "report",
+            "units",
+            "verdict",
+        ],
+    ),
     layer("daemon", &[]),
     layer("spawning", &[]),
     layer("namespace", &[]),
@@ -83,6 +97,7 @@ const HARNESS: &[Layer] = &[
             "causes",
             "config",
             "daemon",
+            "export",
             "fault",
             "format",
             "load",
@@ -103,7 +118,7 @@ const HARNESS: &[Layer] = &[
 ];
 
 /// Modules that see a recording and nothing else, so that a report is the same years later on another machine.
-const FROM_RECORDINGS_ALONE: &[&str] = &["analysis", "verdict", "chart", "report"];
+const FROM_RECORDINGS_ALONE: &[&str] = &["analysis", "verdict", "chart", "report", "export"];
 
 /// What reads the clock, the environment or the network, as it is written in code.
 const OUTSIDE_WORLD: &[&str] = &[

@@ -6,12 +6,15 @@
 #[allow(dead_code, reason = "each binary uses what it needs")]
 mod tool;
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use quick_junit::{NonSuccessKind, TestCaseStatus};
 use rustix::process::Signal;
 use soundcheck::config::shipped;
 use soundcheck::recording::What;
-use soundcheck::recording::event::Edge;
+use soundcheck::recording::event::{Accounting, Edge};
 use soundcheck::verdict::ledger::{self, Overall};
 use tokio::sync::Mutex;
 use tool::Tool;
@@ -104,6 +107,7 @@ fn a_run_is_recorded_judged_and_reported() {
     );
 
     let folder = recording.dir().to_owned();
+    the_exports_agree_with_the_books(&folder, &books);
     let report = std::fs::read_to_string(folder.join("report.md")).unwrap();
     for part in [
         "Run: smoke",
@@ -119,6 +123,39 @@ fn a_run_is_recorded_judged_and_reported() {
     let rendered = soundcheck(&["render", folder.to_str().unwrap()]);
     assert!(matches!(rendered.status.code(), Some(0 | 4)), "{rendered:?}");
     assert!(std::fs::read(folder.join("report.html")).unwrap() == before);
+}
+
+/// What ended in each second adds up to what became of every arrival; and each second has a row.
+fn the_exports_agree_with_the_books(folder: &Path, books: &Accounting) {
+    let exported = soundcheck(&["export", folder.to_str().unwrap(), "--as", "csv"]);
+    assert!(exported.status.success(), "{exported:?}");
+    let mut reader = csv::Reader::from_reader(exported.stdout.as_slice());
+    let rows: Vec<BTreeMap<String, String>> = reader.deserialize().map(Result::unwrap).collect();
+    let sum = |series: &str| -> f64 {
+        let of_journeys = rows.iter().filter(|row| {
+            row["source"] == "load" && row["endpoint"].starts_with("journey-") && row["series"] == series
+        });
+        of_journeys.map(|row| row["value"].parse::<f64>().unwrap()).sum()
+    };
+    for (series, count) in [("ok", books.ok), ("failed", books.failed), ("dropped", books.dropped)] {
+        assert!(
+            (sum(series) - count as f64).abs() < 0.5,
+            "{series}: {} of {count}",
+            sum(series)
+        );
+    }
+    let offered: Vec<f64> = rows
+        .iter()
+        .filter(|row| row["series"] == "offered")
+        .map(|row| row["value"].parse().unwrap())
+        .collect();
+    assert!((10..=20).contains(&offered.len()), "{offered:?}");
+    assert!(offered.contains(&40.0), "{offered:?}");
+    // What the service says about itself stands beside what its users saw.
+    let scraped = rows
+        .iter()
+        .filter(|row| row["source"] == "service:run" && !row["value"].is_empty());
+    assert!(scraped.count() > 100);
 }
 
 /// Everything that the live page is told until the run is over.
@@ -215,7 +252,10 @@ fn a_run_that_is_hopeless_is_ended_and_a_missed_objective_has_its_own_exit_code(
     )
     .unwrap();
     let (scenario, objectives) = (scenario.to_str().unwrap(), objectives.to_str().unwrap());
-    let mut tool = Tool::start(&[&["run", scenario, "--objectives", objectives][..], &EMBEDDED].concat());
+    let junit = folder.path().join("junit.xml");
+    let junit = junit.to_str().unwrap();
+    let arguments = ["run", scenario, "--objectives", objectives, "--junit", junit];
+    let mut tool = Tool::start(&[&arguments[..], &EMBEDDED].concat());
     let ended = tool.end();
     assert_eq!(ended.code, Some(3), "{ended:#?}");
     assert_eq!(tool.left_behind(), [] as [std::path::PathBuf; 0]);
@@ -241,4 +281,40 @@ fn a_run_that_is_hopeless_is_ended_and_a_missed_objective_has_its_own_exit_code(
     ] {
         assert!(report.contains(part), "no `{part}` in {report}");
     }
+    let written = std::fs::read_to_string(junit).unwrap();
+    let exported = soundcheck(&["export", recording.dir().to_str().unwrap(), "--as", "junit"]);
+    assert_eq!(String::from_utf8(exported.stdout).unwrap(), written);
+    ci_sees_each_objective(&written);
+}
+
+fn ci_sees_each_objective(xml: &str) {
+    let report = quick_junit::Report::deserialize_from_str(xml).unwrap();
+    let cases = || report.test_suites.iter().flat_map(|suite| &suite.test_cases);
+    let of = |name: &str| cases().find(|case| case.name.as_str() == name).unwrap();
+    assert!(matches!(of("easy").status, TestCaseStatus::Success { .. }), "{xml}");
+    for (name, expected, words) in [
+        (
+            "verdict",
+            NonSuccessKind::Failure,
+            "The objective “impossible” was missed",
+        ),
+        ("impossible", NonSuccessKind::Failure, "journeys p50 ≤ 1us: "),
+        ("untested", NonSuccessKind::Error, "less than 100 of cancel ended"),
+    ] {
+        let TestCaseStatus::NonSuccess { kind, message, .. } = &of(name).status else {
+            panic!("{name} is no failure: {xml}")
+        };
+        assert_eq!(*kind, expected, "{xml}");
+        assert!(message.as_ref().unwrap().contains(words), "{xml}");
+    }
+    // The books and the ledger were kept, however the run ended.
+    assert!(
+        matches!(
+            of("every arrival is accounted for").status,
+            TestCaseStatus::Success { .. }
+        ),
+        "{xml}"
+    );
+    let sold_once = cases().find(|case| case.name.starts_with("I1 ")).unwrap();
+    assert!(matches!(sold_once.status, TestCaseStatus::Success { .. }), "{xml}");
 }

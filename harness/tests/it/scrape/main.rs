@@ -1,5 +1,5 @@
 //! Scraping, against real servers: HTTP over a socket, the broker's wire protocol, SQLite's file, MySQL and Redis in
-//! containers.
+//! containers; and what was scraped, pushed into a Prometheus.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,5 +12,6 @@ mod mysql;
 mod polling;
 mod recorded;
 mod redis;
+mod remote_write;
 mod sqlite;
 mod wall_clock;

@@ -71,7 +71,7 @@ const IN_CONTAINERS: &[(&str, &[&str])] = &[
             "behind_the_breaker_an_outage_costs_little_and_no_change_is_lost",
         ],
     ),
-    ("it_scrape", &["mysql", "redis"]),
+    ("it_scrape", &["mysql", "redis", "remote_write"]),
     ("it_service", &["booking", "data", "queue"]),
     (
         "it_stack",

@@ -1,0 +1,192 @@
+//! Sends what remote write makes of a recording.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, StatusCode, Url};
+
+use super::exit::{Exit, Failure};
+use super::export;
+use crate::export::remote_write::{Outgoing, body};
+use crate::stack::component::without_password;
+
+/// Small enough for any server's limit, large enough that their number does not matter.
+const SAMPLES_A_REQUEST: usize = 5_000;
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+/// More of a server's words is a page.
+const MOST_WORDS: usize = 300;
+
+/// Where to send it. The password of the URL is sent and never shown.
+#[derive(Clone, Debug)]
+pub(super) struct Target(Url);
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = "write the whole URL, as in http://127.0.0.1:9090/api/v1/write";
+        match Url::parse(text) {
+            Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(Self(url)),
+            Ok(_) => Err(expected.to_owned()),
+            Err(error) => Err(format!("{error}; {expected}")),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_password(self.0.as_str()))
+    }
+}
+
+/// A header of the user's.
+#[derive(Clone, Debug)]
+pub(super) struct Header(HeaderName, HeaderValue);
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once(':').ok_or("write it as `NAME: VALUE`")?;
+        let name = name
+            .trim()
+            .parse()
+            .map_err(|_| format!("`{name}` is no name of a header"))?;
+        let mut value = HeaderValue::from_str(value.trim()).map_err(|_| "its value has a control character")?;
+        // Often a token.
+        value.set_sensitive(true);
+        Ok(Self(name, value))
+    }
+}
+
+/// Why a server did not take it.
+#[derive(Debug, thiserror::Error)]
+enum PushError {
+    #[error("cannot reach {target}; is something listening there that takes Prometheus' remote write?")]
+    Unreachable {
+        target: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{target} refused the samples with {status}: {words}{remedy}")]
+    Refused {
+        target: String,
+        status: StatusCode,
+        words: String,
+        remedy: &'static str,
+    },
+}
+
+impl Target {
+    /// Sends everything, request after request.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or refuses a request; what it took before stays there.
+    pub(super) async fn push(&self, outgoing: &Outgoing, headers: &[Header]) -> Result<(), Failure> {
+        let client = Client::builder()
+            .timeout(ANSWERS_WITHIN)
+            .user_agent(concat!("soundcheck/", env!("CARGO_PKG_VERSION")))
+            .default_headers(protocol())
+            .build()?;
+        let mut own = HeaderMap::new();
+        for Header(name, value) in headers {
+            own.append(name, value.clone());
+        }
+        for request in outgoing.requests(SAMPLES_A_REQUEST) {
+            let body = body(request).map_err(export::failure)?;
+            let sent = client.post(self.0.clone()).headers(own.clone()).body(body).send().await;
+            // The URL in the error would show its password.
+            let answer = sent.map_err(|error| self.unreachable(error))?;
+            let status = answer.status();
+            if !status.is_success() {
+                let words = answer.text().await.map_err(|error| self.unreachable(error))?;
+                let refused = self.refused(status, words.trim());
+                return Err(Failure::new(Exit::Usage, refused));
+            }
+        }
+        Ok(())
+    }
+
+    fn unreachable(&self, source: reqwest::Error) -> Failure {
+        let error = PushError::Unreachable {
+            target: self.to_string(),
+            source: source.without_url(),
+        };
+        Failure::new(Exit::Usage, error)
+    }
+
+    fn refused(&self, status: StatusCode, words: &str) -> PushError {
+        let remedy = if words.contains("out of bounds") || words.contains("too old") || words.contains("out of order") {
+            "; the run is older than what the server still takes: set `storage.tsdb.out_of_order_time_window` in its \
+             configuration, or send the run sooner"
+        } else if status == StatusCode::NOT_FOUND || status == StatusCode::METHOD_NOT_ALLOWED {
+            "; a Prometheus takes them at /api/v1/write, when it was started with --web.enable-remote-write-receiver"
+        } else {
+            ""
+        };
+        PushError::Refused {
+            target: self.to_string(),
+            status,
+            words: words.chars().take(MOST_WORDS).collect(),
+            remedy,
+        }
+    }
+}
+
+/// What version 1.0 of the protocol asks for.
+fn protocol() -> HeaderMap {
+    const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
+    HeaderMap::from_iter([
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static(prometheus_remote_write::CONTENT_TYPE),
+        ),
+        (CONTENT_ENCODING, HeaderValue::from_static("snappy")),
+        (
+            VERSION,
+            HeaderValue::from_static(prometheus_remote_write::REMOTE_WRITE_VERSION_01),
+        ),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_whole_url_and_its_password_is_not_shown() {
+        for wrong in ["localhost:9090", "ftp://h/x", "9090", "http://"] {
+            let error = wrong.parse::<Target>().unwrap_err();
+            assert!(error.contains("http://127.0.0.1:9090/api/v1/write"), "{error}");
+        }
+        let target: Target = "https://1:secret@h/api/prom/push".parse().unwrap();
+        assert_eq!(target.to_string(), "https://1:***@h/api/prom/push");
+    }
+
+    #[test]
+    fn a_header_has_a_name_and_a_value() {
+        let Header(name, value) = "X-Scope-OrgID: 1".parse().unwrap();
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-scope-orgid", "1"));
+        assert!(value.is_sensitive());
+        for wrong in ["X-Scope-OrgID", "a b: c", "a: \u{1}"] {
+            wrong.parse::<Header>().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do_about_it() {
+        let target: Target = "http://h/api/v1/write".parse().unwrap();
+        let said = |status, words| target.refused(status, words).to_string();
+        let old = said(StatusCode::BAD_REQUEST, "out of bounds");
+        assert!(old.contains("out_of_order_time_window"), "{old}");
+        let elsewhere = said(StatusCode::NOT_FOUND, "");
+        assert!(elsewhere.contains("--web.enable-remote-write-receiver"), "{elsewhere}");
+        let other = said(StatusCode::INTERNAL_SERVER_ERROR, "on fire");
+        assert_eq!(
+            other,
+            "http://h/api/v1/write refused the samples with 500 Internal Server Error: on fire"
+        );
+    }
+}

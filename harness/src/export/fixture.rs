@@ -1,0 +1,106 @@
+//! Recordings for the tests of exports, written as a run writes them.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tempfile::TempDir;
+
+use crate::config::{JourneyKind, ScenarioConfig};
+use crate::plan::ScenarioPlan;
+use crate::recording::event::{Accounting, Edge};
+use crate::recording::model::{ClockAnchor, Environment, Tool};
+use crate::recording::store::PLAN_FILE;
+use crate::recording::{Clock, Endpoint, Manifest, Outcome, Recording, RecordingWriter, Tag, Variant, What};
+use crate::units::{Nanos, Percent, RatePerSec};
+
+/// Unix time of the recordings' zero: 2026-11-27T10:00:00Z.
+pub(super) const UNIX_S: i64 = 1_795_773_600;
+pub(super) const VARIANT: &str = "run";
+const MS: u64 = 1_000_000;
+
+/// A recording under way.
+pub(super) struct Fixture {
+    folder: TempDir,
+    pub(super) writer: RecordingWriter,
+}
+
+pub(super) const fn ms(ms: u64) -> Nanos {
+    Nanos(ms * MS)
+}
+
+impl Fixture {
+    /// A run of a scenario with one stage of ten arrivals a second, `steady`, held to `objectives`.
+    pub(super) fn run(objectives: Option<&str>) -> Self {
+        let fixture = Self::of_kind("run");
+        let mut scenario = ScenarioConfig::constant(
+            "smoke",
+            RatePerSec(10.0),
+            Duration::from_secs(4),
+            &[(JourneyKind::Book, Percent(100.0))],
+        );
+        "steady".clone_into(&mut scenario.stages[0].name);
+        let plan = ScenarioPlan::new(&scenario, objectives, 7).unwrap();
+        let plan = serde_yaml::to_string(&plan).unwrap();
+        fixture.writer.put(PLAN_FILE, plan.as_bytes()).unwrap();
+        fixture
+    }
+
+    pub(super) fn of_kind(kind: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tool = Tool {
+            version: "0.1.0".to_owned(),
+            commit: None,
+        };
+        let clock = ClockAnchor {
+            unix_ns: UNIX_S * 1_000_000_000,
+            offsets: Vec::new(),
+        };
+        let mut manifest = Manifest::new(kind, tool, 7, Environment::default(), clock);
+        manifest.variants = vec![Variant::named(VARIANT)];
+        manifest.command = vec!["soundcheck".to_owned(), "run".to_owned(), "smoke".to_owned()];
+        let writer = RecordingWriter::create(&folder.path().join("run"), &manifest).unwrap();
+        Self { folder, writer }
+    }
+
+    pub(super) fn stage(&self, at: Nanos, edge: Edge) {
+        let name = "steady".to_owned();
+        self.writer.event(at, What::Phase { name, edge }).unwrap();
+    }
+
+    pub(super) fn account(&self, at: Nanos, counts: Accounting) {
+        let what = What::Accounting {
+            variant: 0,
+            slice: None,
+            counts,
+        };
+        self.writer.event(at, what).unwrap();
+    }
+
+    /// A second from `start` on in which so many ended so, each after as many milliseconds by this clock.
+    pub(super) fn second(
+        &self,
+        start: Nanos,
+        endpoint: Endpoint,
+        outcome: Outcome,
+        clock: Clock,
+        n: u64,
+        took_ms: u64,
+    ) {
+        let tag = Tag {
+            variant: VARIANT.to_owned(),
+            endpoint,
+            outcome,
+            clock,
+        };
+        let mut histogram = Histogram::<u64>::new_with_bounds(1_000, 120_000 * MS, 3).unwrap();
+        histogram.record_n(took_ms * MS, n).unwrap();
+        let second = Duration::from_secs(1);
+        self.writer.interval(start, second, &tag, &histogram).unwrap();
+    }
+
+    /// Closes it and reads it back.
+    pub(super) fn read(&self) -> Recording {
+        self.writer.close().unwrap();
+        Recording::open(&self.folder.path().join("run")).unwrap()
+    }
+}

@@ -1,0 +1,180 @@
+//! The load of a recording cut by cut, each with its stage and with what ended of every sort: what all exports share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::ExportError;
+use crate::analysis::cuts::{self, Cut, Ended};
+use crate::plan::scenario::KIND as RUN;
+use crate::recording::event::Edge;
+use crate::recording::model::ClockAnchor;
+use crate::recording::{Clock, Endpoint, Event, Recording, What};
+use crate::report::kinds::judgement;
+use crate::units::{Nanos, RatePerSec, Ratio};
+
+/// The kind without samples of its own.
+const OVERVIEW: &str = "overview";
+
+/// A figure by one of the clocks: which, and which quantile of it.
+pub(super) const TIMES: [(Clock, Ratio); 9] = [
+    (Clock::Response, Ratio(0.5)),
+    (Clock::Response, Ratio(0.95)),
+    (Clock::Response, Ratio(0.99)),
+    (Clock::Service, Ratio(0.5)),
+    (Clock::Service, Ratio(0.99)),
+    (Clock::Lag, Ratio(0.5)),
+    (Clock::Lag, Ratio(0.99)),
+    (Clock::Wait, Ratio(0.5)),
+    (Clock::Wait, Ratio(0.99)),
+];
+
+/// What ended between two cuts.
+#[derive(Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) start: Nanos,
+    pub(super) end: Nanos,
+    pub(super) stage: Option<&'a str>,
+    /// The rate that the plan has for its middle; `None` where no schedule says so.
+    pub(super) offered: Option<RatePerSec>,
+    /// By variant and endpoint. Of a run every pair that was there before is here again, be it with nothing that ended.
+    pub(super) ended: BTreeMap<(String, Endpoint), Ended>,
+}
+
+/// What surrounds the samples of a recording.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) events: Vec<Event>,
+    pub(super) clock: ClockAnchor,
+    stages: Vec<(String, Nanos, Option<Nanos>)>,
+    schedule: Option<Schedule>,
+    is_continuous: bool,
+}
+
+/// The stages of a scenario with a rate: how long, from, to.
+#[derive(Debug)]
+struct Schedule {
+    zero: Nanos,
+    stages: Vec<(Duration, RatePerSec, RatePerSec)>,
+}
+
+impl Surroundings {
+    /// # Errors
+    /// When the recording cannot be read, is an overview, or is a run without its plan.
+    pub(super) fn of(recording: &Recording) -> Result<Self, ExportError> {
+        if recording.manifest().kind == OVERVIEW {
+            return Err(ExportError::Overview(recording.dir().to_owned()));
+        }
+        let events = recording.events()?;
+        let schedule = match recording.manifest().kind.as_str() {
+            RUN => {
+                let (scenario, _) = judgement::planned(recording)?;
+                let stages = scenario.stages.iter().map(|stage| (stage.length, stage.from, stage.to));
+                judgement::zero(&events, &scenario).map(|zero| Schedule {
+                    zero,
+                    stages: stages.collect(),
+                })
+            }
+            _ => None,
+        };
+        Ok(Self {
+            stages: stages(&events),
+            clock: recording.manifest().clock.clone(),
+            schedule,
+            // Between the slices of an experiment nobody records.
+            is_continuous: !events.iter().any(|event| matches!(event.what, What::Slice(_))),
+            events,
+        })
+    }
+
+    /// When the first stage began; when the recording began where there are none.
+    pub(super) fn zero(&self) -> Nanos {
+        self.stages.first().map_or(Nanos(0), |(_, begin, _)| *begin)
+    }
+
+    /// The stage at this moment; `None` between and around them.
+    pub(super) fn stage(&self, at: Nanos) -> Option<&str> {
+        let lasting =
+            |(_, begin, end): &&(String, Nanos, Option<Nanos>)| *begin <= at && end.is_none_or(|end| at < end);
+        self.stages.iter().rev().find(lasting).map(|(name, ..)| name.as_str())
+    }
+
+    fn offered(&self, at: Nanos) -> Option<RatePerSec> {
+        let schedule = self.schedule.as_ref().filter(|schedule| schedule.zero <= at)?;
+        let mut into = at.since(schedule.zero);
+        for (length, from, to) in &schedule.stages {
+            if into < *length {
+                let part = into.as_secs_f64() / length.as_secs_f64();
+                return Some(RatePerSec(from.0 + (to.0 - from.0) * part));
+            }
+            into -= *length;
+        }
+        None
+    }
+
+    /// Hands every cut to `look`, and one for each second in between in which nothing ended.
+    ///
+    /// # Errors
+    /// When the log cannot be read; or the first error of `look`.
+    pub(super) fn frames(
+        &self,
+        recording: &Recording,
+        mut look: impl FnMut(&Frame<'_>) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        const SECOND: Duration = Duration::from_secs(1);
+        let mut seen: BTreeSet<(String, Endpoint)> = BTreeSet::new();
+        let mut over: Option<Nanos> = None;
+        cuts::each(recording, |cut| {
+            while let Some(silent) = over.filter(|over| self.is_continuous && over.plus(SECOND) <= cut.start) {
+                let silent = Cut {
+                    start: silent,
+                    length: SECOND,
+                    ended: Vec::new(),
+                };
+                look(&self.frame(&silent, &mut seen))?;
+                over = Some(silent.end());
+            }
+            over = Some(cut.end());
+            look(&self.frame(cut, &mut seen))
+        })
+    }
+
+    fn frame(&self, cut: &Cut, seen: &mut BTreeSet<(String, Endpoint)>) -> Frame<'_> {
+        let mut ended = cut.by(|tag| Some((tag.variant.clone(), tag.endpoint)));
+        if self.is_continuous {
+            seen.extend(ended.keys().cloned());
+            for known in seen.iter() {
+                ended.entry(known.clone()).or_default();
+            }
+        }
+        Frame {
+            start: cut.start,
+            end: cut.end(),
+            stage: self.stage(cut.middle()),
+            offered: self.offered(cut.middle()),
+            ended,
+        }
+    }
+}
+
+/// The phases of the events, each with its end where it came to one.
+fn stages(events: &[Event]) -> Vec<(String, Nanos, Option<Nanos>)> {
+    let mut stages: Vec<(String, Nanos, Option<Nanos>)> = Vec::new();
+    for event in events {
+        let What::Phase { name, edge } = &event.what else {
+            continue;
+        };
+        match edge {
+            Edge::Begin => stages.push((name.clone(), event.t, None)),
+            Edge::End => {
+                let open = stages
+                    .iter_mut()
+                    .rev()
+                    .find(|(open, _, end)| open == name && end.is_none());
+                if let Some((.., end)) = open {
+                    *end = Some(event.t);
+                }
+            }
+        }
+    }
+    stages
+}

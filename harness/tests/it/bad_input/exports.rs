@@ -1,0 +1,105 @@
+//! `export` of what is no recording, to where nothing can be written, and to who does not listen.
+
+use std::fs;
+use std::net::TcpListener;
+
+use soundcheck::recording::model::{Environment, Tool};
+use soundcheck::recording::{Manifest, RecordingWriter, RunClock, SeriesKind};
+use soundcheck::units::Nanos;
+
+use crate::tool::Site;
+
+/// A drill of which a single scrape is left.
+fn record(site: &Site) {
+    let tool = Tool {
+        version: "0".to_owned(),
+        commit: None,
+    };
+    let manifest = Manifest::new("incident", tool, 1, Environment::default(), RunClock::start().anchor());
+    let writer = RecordingWriter::create(&site.path("run"), &manifest).unwrap();
+    {
+        let mut series = writer.series();
+        let id = series
+            .define(
+                "mysql",
+                "threads",
+                &std::collections::BTreeMap::new(),
+                SeriesKind::Gauge,
+            )
+            .unwrap();
+        series.sample(Nanos(1), "mysql", &[(id, 3.0)]).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+#[test]
+fn what_is_no_recording_or_was_edited_is_named_and_nothing_is_written() {
+    let site = Site::new();
+    site.run(&["export", "nowhere", "--as", "csv", "--out", "a.csv"])
+        .fails(2, &["nowhere is no recording"]);
+    record(&site);
+    let path = site.path("run/series.ndjson");
+    let edited = fs::read_to_string(&path).unwrap().replace("3.0", "4.0");
+    fs::write(&path, edited).unwrap();
+    for how in [
+        &["--as", "csv", "--out", "a.csv"][..],
+        &["--as", "junit"],
+        &["--remote-write", "http://127.0.0.1:9/api/v1/write"],
+    ] {
+        site.run(&[&["export", "run"], how].concat())
+            .fails(2, &["edited after the recording was closed", "series.ndjson"]);
+    }
+    assert_eq!(site.names(), ["run"]);
+}
+
+#[test]
+fn how_to_export_must_be_said_and_once() {
+    let site = Site::new();
+    record(&site);
+    site.run(&["export", "run"])
+        .fails(2, &["--as <FORMAT>", "--remote-write"]);
+    site.run(&["export", "run", "--as", "xlsx"]).fails(2, &["csv, junit"]);
+    let url = "http://127.0.0.1:9/api/v1/write";
+    site.run(&["export", "run", "--as", "csv", "--remote-write", url])
+        .fails(2, &["cannot be used with"]);
+    site.run(&["export", "run", "--remote-write", "127.0.0.1:9090"])
+        .fails(2, &["http://127.0.0.1:9090/api/v1/write"]);
+}
+
+#[test]
+fn an_earlier_export_gives_way_and_nothing_else_does() {
+    let site = Site::new();
+    record(&site);
+    for _ in 0..2 {
+        let said = site.run(&["export", "run", "--as", "csv", "--out", "a.csv"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let text = fs::read_to_string(site.path("a.csv")).unwrap();
+        assert!(text.contains(",mysql,,,threads,,3,"), "{text}");
+        let printed = site.run(&["export", "run", "--as", "csv"]);
+        assert_eq!((printed.code, printed.stdout), (Some(0), text));
+    }
+    let mine = site.write("mine.csv", "name,price\n");
+    site.run(&["export", "run", "--as", "csv", "--out", &mine])
+        .fails(2, &["mine.csv is there already", "remove it, or name another file"]);
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "name,price\n");
+    for place in ["no/folder/a.csv", "run"] {
+        site.run(&["export", "run", "--as", "csv", "--out", place])
+            .fails(2, &[place, "this user may write"]);
+    }
+    // Before minutes of measuring.
+    site.run(&["run", "smoke", "--stack", "embedded", "--junit", &mine])
+        .fails(2, &["is no earlier JUnit export"]);
+    assert_eq!(site.names(), ["a.csv", "mine.csv", "run"]);
+}
+
+#[test]
+fn a_server_that_is_away_or_is_another_one_is_named_without_its_password() {
+    let site = Site::new();
+    record(&site);
+    // Taken, so that nobody else listens there; and let go.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let away = format!("http://me:secret@127.0.0.1:{port}/api/v1/write");
+    let said = site.run(&["export", "run", "--remote-write", &away]);
+    assert!(!said.stderr.contains("secret"), "{said:?}");
+    said.fails(2, &["cannot reach http://me:***@127.0.0.1", "remote write"]);
+}
