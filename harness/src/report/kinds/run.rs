@@ -12,7 +12,7 @@ use crate::config::{ScenarioConfig, Stage};
 use crate::format::{self, Unit};
 use crate::objectives::{self, Judge, Limit, Objective, Ruling, Second as CutSecond, Subject};
 use crate::plan::ScenarioPlan;
-use crate::recording::event::{Accounting, Edge, What};
+use crate::recording::event::{Accounting, Edge, NoteLevel, What};
 use crate::recording::{Clock, Endpoint, Event, Outcome, RecordError, Recording, Tag};
 use crate::report::{Badges, Cell, ChartBlock, Column, Document, GotWorse, Section, Table, Text, Verdict};
 use crate::units::{Nanos, Ratio};
@@ -244,8 +244,15 @@ impl Run {
             Section::new("Was anything sold twice, or lost?").with(common::invariants_table(&self.ledger)),
         ];
         document.got_worse = GotWorse::unknown("one run was made, and compared with nothing");
-        let notes = self.validity.notes.iter().map(|note| Text::plain(note.clone()));
-        document.notes = notes.collect();
+        let warnings = self.events.iter().filter_map(|event| match &event.what {
+            What::Note {
+                level: NoteLevel::Warning,
+                text,
+            } => Some(text),
+            _ => None,
+        });
+        let notes = self.validity.notes.iter().chain(warnings);
+        document.notes = notes.map(|note| Text::plain(note.clone())).collect();
         document
     }
 
