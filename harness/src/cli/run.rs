@@ -15,7 +15,7 @@ use super::stack_args::StackArgs;
 use super::{command_line, gone, report, stdout, steps};
 use crate::config::feeder::MAX_FILE_BYTES;
 use crate::config::{ScenarioConfig, shipped};
-use crate::load::shortages;
+use crate::load::{make_room, shortages};
 use crate::objectives::{self, Objective};
 use crate::plan::{ScenarioPlan, scenario};
 use crate::run;
@@ -76,6 +76,8 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
                        them with `--objectives`";
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
     }
+    // Before anything is started: what cannot be run is not begun.
+    make_room(scenario.users.saturating_add(scenario.most_virtual_users())).or_exit(Exit::Usage)?;
     let stop = CancellationToken::new();
     interruptible(
         stop.clone(),

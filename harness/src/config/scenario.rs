@@ -57,8 +57,17 @@ pub struct Stage {
     pub to: RatePerSec,
     /// Virtual users of the closed model at the beginning and at the end, beside the arrivals.
     pub virtual_users: (u32, u32),
-    /// Whether figures leave this stage out.
+    /// Whether figures leave this stage out, since the load is not what is to be measured yet.
     pub is_warm_up: bool,
+    /// The same, since it is not any more.
+    pub is_cool_down: bool,
+}
+
+impl Stage {
+    /// Whether figures hold this stage.
+    pub const fn is_measured(&self) -> bool {
+        !self.is_warm_up && !self.is_cool_down
+    }
 }
 
 /// How long users and the engine wait for what.
@@ -173,6 +182,7 @@ impl ScenarioConfig {
             to: rate,
             virtual_users: (0, 0),
             is_warm_up: false,
+            is_cool_down: false,
         };
         let timeouts = Timeouts::default();
         Self {

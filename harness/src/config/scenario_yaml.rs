@@ -339,11 +339,12 @@ mod tests {
     #[test]
     fn rules_between_values_are_checked() {
         check(
-            "name: a\nstages:\n  - {name: x, for: 0s, rate: 1/s}\n  - {name: x, for: 1s, rate: 0/s}\n  - {for: 1s, from: 1/s}\n\
+            "name: a\nstages:\n  - {name: x, for: 0s, from: 1/s, to: 9/s}\n  - {name: x, for: 1s, rate: 0/s, warm-up: true, cool-down: true}\n  - {for: 1s, from: 1/s}\n\
              journeys: {book: 40%}\nusers: 0\nthink: {from: 2s, to: 1s}\nskew: {seats: -1}\npoll: 0s\n",
             &[
                 "s.yaml:3: `stages[0].for`: a stage of no length",
                 "s.yaml:4: `stages[1].name`: two stages are called `x`",
+                "s.yaml:4: `stages[1].cool-down`: a stage is the warm-up, the cool-down or neither",
                 "s.yaml:4: `stages[1].rate`: a rate of nothing",
                 "s.yaml:5: `stages[2].to`: a ramp needs both",
                 "s.yaml:6: `journeys`: the shares must add up to 100%, and these make 40%",

@@ -29,6 +29,8 @@ pub(super) struct RawStage {
     virtual_users_to: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     warm_up: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cool_down: Option<bool>,
 }
 
 pub(super) fn validate(raw: Vec<RawStage>, problems: &mut Problems) -> Vec<Stage> {
@@ -103,6 +105,9 @@ pub(super) fn validate(raw: Vec<RawStage>, problems: &mut Problems) -> Vec<Stage
                 (RatePerSec(0.0), RatePerSec(0.0))
             }
         };
+        if stage.warm_up == Some(true) && stage.cool_down == Some(true) {
+            problems.add(&path("cool-down"), "a stage is the warm-up, the cool-down or neither, not both");
+        }
         let is_given = stage.rate.is_some() || (stage.from.is_some() && stage.to.is_some());
         if is_given && from.0 <= 0.0 && to.0 <= 0.0 {
             let name = if stage.rate.is_some() { "rate" } else { "to" };
@@ -118,6 +123,7 @@ pub(super) fn validate(raw: Vec<RawStage>, problems: &mut Problems) -> Vec<Stage
             to,
             virtual_users: virtual_users.unwrap_or((0, 0)),
             is_warm_up: stage.warm_up.unwrap_or(false),
+            is_cool_down: stage.cool_down.unwrap_or(false),
         });
     }
     stages
@@ -138,6 +144,7 @@ impl From<&Stage> for RawStage {
             virtual_users_from: (from != to).then_some(from),
             virtual_users_to: (from != to).then_some(to),
             warm_up: stage.is_warm_up.then_some(true),
+            cool_down: stage.is_cool_down.then_some(true),
         }
     }
 }

@@ -295,6 +295,7 @@ mod tests {
             to: RatePerSec(rate),
             virtual_users: (0, 0),
             is_warm_up: false,
+            is_cool_down: false,
         };
         let stop = CancellationToken::new();
         let schedule = Schedule::new(&[stage], ArrivalKind::Even, 0);

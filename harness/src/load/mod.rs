@@ -34,6 +34,7 @@ pub use engine::{LoadError, LoadOutcome, LoadPlan, drive};
 pub use feed::{RanDry, Shortage, shortages};
 pub use ground::Target;
 pub use handle::{LoadHandle, Progress};
+pub use limits::{LimitError, make_room};
 pub use recorder::{Cause, Cut, Keep, LeftOut, Recorder};
 pub use schedule::Schedule;
 pub use selector::{Selector, Slice};

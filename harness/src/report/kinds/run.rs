@@ -130,7 +130,7 @@ struct Second {
     wait: Option<Histogram<u64>>,
 }
 
-/// One endpoint over the whole run, warm-up included.
+/// One endpoint over the whole run, warm-up and cool-down included.
 #[derive(Default)]
 struct Row {
     by_outcome: BTreeMap<Outcome, u64>,
@@ -561,7 +561,7 @@ impl Run {
         let mut bands = Vec::new();
         for stage in &self.scenario.stages {
             let end = begin + stage.length.as_secs_f64();
-            if stage.is_warm_up {
+            if !stage.is_measured() {
                 bands.push(excluded(stage.name.clone(), begin, end));
             }
             begin = end;
@@ -583,7 +583,7 @@ impl Run {
         for stage in &self.scenario.stages {
             let end = begin + stage.length.as_secs_f64();
             let is_constant = stage.from == stage.to && stage.virtual_users.0 == stage.virtual_users.1;
-            if is_constant && !stage.is_warm_up {
+            if is_constant && stage.is_measured() {
                 let within = self.measured.seconds.iter().filter(|(start, second)| {
                     let middle = self.at(**start) + second.length_s / 2.0;
                     (begin..end).contains(&middle)
@@ -643,7 +643,7 @@ impl Run {
     /// How often each journey ended how.
     fn outcomes(&self) -> Table {
         let mut table = Table::new(
-            "How journeys ended, warm-up included",
+            "How journeys ended, warm-up and cool-down included",
             [
                 Column::text("Journey"),
                 Column::text("Outcome"),
@@ -668,7 +668,7 @@ impl Run {
 
     fn times(&self) -> Table {
         let mut table = Table::new(
-            "Requests and journeys over the whole run, warm-up included",
+            "Requests and journeys over the whole run, warm-up and cool-down included",
             [
                 Column::text("What"),
                 Column::number("Ended", Unit::Count),

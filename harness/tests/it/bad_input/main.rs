@@ -11,6 +11,7 @@ mod disk;
 mod out_folder;
 mod ports;
 mod recordings;
+mod scenario;
 mod servers;
 mod space;
 mod tool;
