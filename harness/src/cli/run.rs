@@ -1,5 +1,6 @@
 //! `soundcheck run`: one scenario against the service, on the best stack there is.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,9 @@ use super::progress::Progress;
 use super::session::{Session, interruptible};
 use super::stack_args::StackArgs;
 use super::{command_line, gone, report, stdout, steps};
+use crate::config::feeder::MAX_FILE_BYTES;
 use crate::config::{ScenarioConfig, shipped};
+use crate::load::{make_room, shortages};
 use crate::objectives::{self, Objective};
 use crate::plan::{ScenarioPlan, scenario};
 use crate::recording::Recording;
@@ -80,6 +83,8 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
                        them with `--objectives`";
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
     }
+    // Before anything is started: what cannot be run is not begun.
+    make_room(scenario.users.saturating_add(scenario.most_virtual_users())).or_exit(Exit::Usage)?;
     let stop = CancellationToken::new();
     interruptible(
         stop.clone(),
@@ -109,7 +114,16 @@ fn read(name: &str) -> Result<ScenarioConfig, Failure> {
     if is_shipped || !path.exists() {
         return shipped::scenario(name).or_exit(Exit::Usage);
     }
-    ScenarioConfig::parse(name, &text_of("the scenario", path)?).or_exit(Exit::Usage)
+    ScenarioConfig::parse_with(name, &text_of("the scenario", path)?, &beside).or_exit(Exit::Usage)
+}
+
+/// A file that a scenario names, as far as it may be read.
+fn beside(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::fs::File::open(path)?
+        .take(MAX_FILE_BYTES as u64 + 1)
+        .read_to_end(&mut text)?;
+    Ok(text)
 }
 
 fn read_objectives(path: &Path, scenario: &ScenarioConfig) -> Result<Vec<Objective>, Failure> {
@@ -142,6 +156,9 @@ async fn carry_out(
     let plan = ScenarioPlan::new(scenario, written.as_deref(), args.seed)?;
     let estimate = plan.estimate(scenario.length()) + steps::REPORT + steps::STACK_END;
     let progress = Progress::new(steps::STACK + estimate, is_quiet);
+    for shortage in shortages(scenario) {
+        progress.note(&format!("warning: {shortage}"));
+    }
     progress.step("starting the stack", steps::STACK);
     let session = Session::open(&args.stack, None, &progress, &stop).await?;
     let mut words = vec!["run".to_owned(), name.to_owned()];

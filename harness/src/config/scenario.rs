@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::feeder::{self, Feeder, FeederSource, ReadFile};
 use super::scenario_yaml::{self, RawScenario};
 use super::strict::ConfigError;
 use crate::units::{Percent, RatePerSec};
@@ -56,8 +57,17 @@ pub struct Stage {
     pub to: RatePerSec,
     /// Virtual users of the closed model at the beginning and at the end, beside the arrivals.
     pub virtual_users: (u32, u32),
-    /// Whether figures leave this stage out.
+    /// Whether figures leave this stage out, since the load is not what is to be measured yet.
     pub is_warm_up: bool,
+    /// The same, since it is not any more.
+    pub is_cool_down: bool,
+}
+
+impl Stage {
+    /// Whether figures hold this stage.
+    pub const fn is_measured(&self) -> bool {
+        !self.is_warm_up && !self.is_cool_down
+    }
 }
 
 /// How long users and the engine wait for what.
@@ -135,6 +145,8 @@ pub struct ScenarioConfig {
     pub tops_up: bool,
     /// Whether the load goes on only until an objective is broken, which is then no failure but what was looked for.
     pub until_broken: bool,
+    /// What gives journeys their users, concerts, dates and seats, where [`Self::skew`] does not.
+    pub feeders: Vec<Feeder>,
     /// What a run of it creates.
     pub data: Data,
 }
@@ -170,6 +182,7 @@ impl ScenarioConfig {
             to: rate,
             virtual_users: (0, 0),
             is_warm_up: false,
+            is_cool_down: false,
         };
         let timeouts = Timeouts::default();
         Self {
@@ -191,6 +204,7 @@ impl ScenarioConfig {
             concerts: None,
             tops_up: false,
             until_broken: false,
+            feeders: Vec::new(),
             data: Data::default(),
         }
         .with_default_admitted()
@@ -218,12 +232,20 @@ impl ScenarioConfig {
         self
     }
 
-    /// Reads a scenario; `file` names it in errors.
+    /// Reads a scenario that names no file beside itself, as recordings hold it; `file` names it in errors.
     ///
     /// # Errors
     /// With every problem of the file.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        scenario_yaml::parse(file, text)
+        scenario_yaml::parse(file, text, &feeder::no_file)
+    }
+
+    /// Reads a scenario and the files that it names, by paths relative to its own; `read` reads one of them.
+    ///
+    /// # Errors
+    /// With every problem of the file, and of those that it names.
+    pub fn parse_with(file: &str, text: &str, read: ReadFile<'_>) -> Result<Self, ConfigError> {
+        scenario_yaml::parse(file, text, read)
     }
 
     /// The scenario as [`Self::parse`] reads it, every default written out.
@@ -256,6 +278,21 @@ impl ScenarioConfig {
             .iter()
             .map(|stage| stage.virtual_users.0.max(stage.virtual_users.1));
         users.max().unwrap_or(0)
+    }
+
+    /// The users of the waiting room; those admitted before the run come after them.
+    pub fn queue_users(&self) -> u32 {
+        let admitted = if self.needs_admitted() { self.admitted } else { 0 };
+        self.data.users.saturating_sub(admitted)
+    }
+
+    /// How a journey's choices are drawn, where no row makes them.
+    pub fn skew_of(&self, journey: JourneyKind) -> Skew {
+        let own = self.feeders.iter().find_map(|feeder| match &feeder.source {
+            FeederSource::Generated(skew) if feeder.journeys.contains(&journey) => Some(*skew),
+            _ => None,
+        });
+        own.unwrap_or(self.skew)
     }
 
     /// Whether any journey needs users who were admitted before the run.

@@ -1,22 +1,26 @@
 //! The YAML of a scenario: which keys there are, and the rules between their values.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error, IntoDeserializer as _, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::scalars::{Lateness, Rate, Share, Span};
-use super::scenario::{ArrivalKind, Data, JourneyKind, Range, ScenarioConfig, Skew, Stage, Timeouts, default_users};
-use super::strict::{self, ConfigError, Problems, Step};
-use crate::units::{Percent, RatePerSec};
+use super::extends;
+use super::feeder::ReadFile;
+use super::feeder_yaml::{self, RawFeeder, RawSkew};
+use super::journey_name::JourneyName;
+use super::scalars::{Lateness, Share, Span};
+use super::scenario::{ArrivalKind, Data, JourneyKind, Range, ScenarioConfig, Skew, Timeouts, default_users};
+use super::stage_yaml::{self, RawStage};
+use super::strict::{ConfigError, Problems, Step};
+use crate::units::Percent;
 
 /// More journeys at once than this are beyond one process's descriptors.
 const MAX_USERS: u32 = 50_000;
 
-pub(super) fn parse(file: &str, text: &str) -> Result<ScenarioConfig, ConfigError> {
-    let (raw, mut problems) = strict::read::<RawScenario>(file, text);
+/// `read` reads what the scenario names beside itself.
+pub(super) fn parse(file: &str, text: &str, read: ReadFile<'_>) -> Result<ScenarioConfig, ConfigError> {
+    let (raw, mut problems) = extends::read(file, text, read);
     let scenario = raw.and_then(|raw| validate(raw, &mut problems));
     problems.finish(scenario)
 }
@@ -24,6 +28,9 @@ pub(super) fn parse(file: &str, text: &str) -> Result<ScenarioConfig, ConfigErro
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawScenario {
+    /// A scenario that ships, or a file: what this one does not say is as it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) extends: Option<String>,
     name: Option<String>,
     about: Option<String>,
     arrivals: Option<ArrivalKind>,
@@ -37,56 +44,13 @@ pub(super) struct RawScenario {
     timeouts: Option<RawTimeouts>,
     skew: Option<RawSkew>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) feeders: Option<Vec<RawFeeder>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     concerts: Option<u32>,
     tops_up: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     until_broken: Option<bool>,
     data: Option<RawData>,
-}
-
-/// A journey as the key of a map. It is read as text: of a key that is read as an enum, nobody learns its place.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-#[serde(transparent)]
-struct JourneyName(JourneyKind);
-
-impl<'de> Deserialize<'de> for JourneyName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = JourneyName;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of a journey")
-            }
-
-            fn visit_str<E: Error>(self, name: &str) -> Result<JourneyName, E> {
-                JourneyKind::deserialize(name.into_deserializer()).map(JourneyName)
-            }
-        }
-        deserializer.deserialize_str(Name)
-    }
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawStage {
-    name: Option<String>,
-    #[serde(rename = "for")]
-    length: Option<Span>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate: Option<Rate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<Rate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<Rate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    virtual_users: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    virtual_users_from: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    virtual_users_to: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    warm_up: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -113,22 +77,58 @@ struct RawRange {
     to: Option<Span>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawSkew {
-    users: Option<f64>,
-    concerts: Option<f64>,
-    schedules: Option<f64>,
-    seats: Option<f64>,
+impl RawScenario {
+    /// What neither says is `None`. Maps of settings are merged key by key; stages, journeys and feeders are one thing each.
+    pub(super) fn over(self, base: Self) -> Self {
+        Self {
+            extends: None,
+            name: self.name.or(base.name),
+            about: self.about.or(base.about),
+            arrivals: self.arrivals.or(base.arrivals),
+            max_late: self.max_late.or(base.max_late),
+            users: self.users.or(base.users),
+            admitted: self.admitted.or(base.admitted),
+            stages: self.stages.or(base.stages),
+            journeys: self.journeys.or(base.journeys),
+            think: both(self.think, base.think, |own, base| RawRange {
+                from: own.from.or(base.from),
+                to: own.to.or(base.to),
+            }),
+            poll: self.poll.or(base.poll),
+            timeouts: both(self.timeouts, base.timeouts, |own, base| RawTimeouts {
+                request: own.request.or(base.request),
+                admission: own.admission.or(base.admission),
+                drain: own.drain.or(base.drain),
+            }),
+            skew: both(self.skew, base.skew, RawSkew::over),
+            feeders: self.feeders.or(base.feeders),
+            concerts: self.concerts.or(base.concerts),
+            tops_up: self.tops_up.or(base.tops_up),
+            until_broken: self.until_broken.or(base.until_broken),
+            data: both(self.data, base.data, |own, base| RawData {
+                users: own.users.or(base.users),
+                concerts: own.concerts.or(base.concerts),
+                schedules_per_concert: own.schedules_per_concert.or(base.schedules_per_concert),
+                seats_per_schedule: own.seats_per_schedule.or(base.seats_per_schedule),
+            }),
+        }
+    }
 }
 
-fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioConfig> {
+fn both<T>(own: Option<T>, base: Option<T>, merge: impl FnOnce(T, T) -> T) -> Option<T> {
+    match (own, base) {
+        (Some(own), Some(base)) => Some(merge(own, base)),
+        (own, base) => own.or(base),
+    }
+}
+
+fn validate(raw: RawScenario, problems: &mut Problems) -> Option<ScenarioConfig> {
     let key = |name: &str| vec![Step::from(name)];
     let name = raw.name.unwrap_or_default();
     if name.is_empty() {
         problems.add(&key("name"), "a scenario needs a `name`");
     }
-    let stages = validate_stages(raw.stages.unwrap_or_default(), problems);
+    let stages = stage_yaml::validate(raw.stages.unwrap_or_default(), problems);
     let journeys: BTreeMap<JourneyKind, Percent> = raw
         .journeys
         .unwrap_or_default()
@@ -188,24 +188,8 @@ fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioCon
             "polling without a pause is no user's behaviour; write `250ms` for instance",
         );
     }
-    let raw_skew = raw.skew.unwrap_or_default();
-    let default_skew = Skew::default();
-    let mut exponent = |name: &str, value: Option<f64>, default: f64| {
-        let value = value.unwrap_or(default);
-        if !(0.0..=5.0).contains(&value) {
-            problems.add(
-                &["skew".into(), name.into()],
-                format!("{value} is no skew; 0 is even, 1.1 usual, 5 the most"),
-            );
-        }
-        value
-    };
-    let skew = Skew {
-        users: exponent("users", raw_skew.users, default_skew.users),
-        concerts: exponent("concerts", raw_skew.concerts, default_skew.concerts),
-        schedules: exponent("schedules", raw_skew.schedules, default_skew.schedules),
-        seats: exponent("seats", raw_skew.seats, default_skew.seats),
-    };
+    let skew = raw.skew.unwrap_or_default();
+    let skew = skew.validate(Skew::default(), &[Step::from("skew")], problems);
     let data = validate_data(raw.data.unwrap_or_default(), problems);
     if let Some(concerts) = raw.concerts.filter(|concerts| *concerts > data.concerts) {
         problems.add(
@@ -219,33 +203,34 @@ fn validate(raw: RawScenario, problems: &mut Problems<'_>) -> Option<ScenarioCon
             "there must be a concert to ask for; leave it out for all of them",
         );
     }
-    Some(
-        ScenarioConfig {
-            name,
-            about: raw.about.unwrap_or_default(),
-            arrivals: raw.arrivals.unwrap_or_default(),
-            max_late: raw.max_late.and_then(|lateness| lateness.0),
-            users,
-            admitted: raw.admitted.unwrap_or(0),
-            stages,
-            journeys,
-            think,
-            poll,
-            timeouts,
-            skew,
-            concerts: raw.concerts,
-            tops_up: raw.tops_up.unwrap_or(false),
-            until_broken: raw.until_broken.unwrap_or(false),
-            data,
-        }
-        .with_default_admitted(),
-    )
+    let scenario = ScenarioConfig {
+        name,
+        about: raw.about.unwrap_or_default(),
+        arrivals: raw.arrivals.unwrap_or_default(),
+        max_late: raw.max_late.and_then(|lateness| lateness.0),
+        users,
+        admitted: raw.admitted.unwrap_or(0),
+        stages,
+        journeys,
+        think,
+        poll,
+        timeouts,
+        skew,
+        concerts: raw.concerts,
+        tops_up: raw.tops_up.unwrap_or(false),
+        until_broken: raw.until_broken.unwrap_or(false),
+        feeders: Vec::new(),
+        data,
+    }
+    .with_default_admitted();
+    let feeders = feeder_yaml::validate(raw.feeders.unwrap_or_default(), &scenario, problems);
+    Some(ScenarioConfig { feeders, ..scenario })
 }
 
 /// More seats than this take minutes to create.
 const MAX_SEATS: u64 = 10_000_000;
 
-fn validate_data(raw: RawData, problems: &mut Problems<'_>) -> Data {
+fn validate_data(raw: RawData, problems: &mut Problems) -> Data {
     let default = Data::default();
     let mut number = |name: &str, value: Option<u32>, default: u32| {
         let value = value.unwrap_or(default);
@@ -275,101 +260,10 @@ fn validate_data(raw: RawData, problems: &mut Problems<'_>) -> Data {
     data
 }
 
-fn validate_stages(raw: Vec<RawStage>, problems: &mut Problems<'_>) -> Vec<Stage> {
-    if raw.is_empty() {
-        problems.add(&["stages".into()], "a scenario needs at least one stage");
-    }
-    let mut stages: Vec<Stage> = Vec::with_capacity(raw.len());
-    for (n, stage) in raw.into_iter().enumerate() {
-        let path = |name: &str| vec![Step::from("stages"), Step::from(n), Step::from(name)];
-        let name = stage.name.unwrap_or_else(|| format!("stage {}", n + 1));
-        if stages.iter().any(|earlier| earlier.name == name) {
-            problems.add(&path("name"), format!("two stages are called `{name}`"));
-        }
-        let length = stage.length.map_or(Duration::ZERO, |span| span.0);
-        if stage.length.is_none() {
-            problems.add(&path("for"), "a stage needs its length, as in `for: 20s`");
-        } else if length.is_zero() {
-            problems.add(
-                &path("for"),
-                "a stage of no length offers nothing; for a step, give the next stage its rate",
-            );
-        }
-        let virtual_users = match (stage.virtual_users, stage.virtual_users_from, stage.virtual_users_to) {
-            (None, None, None) => None,
-            (Some(users), None, None) => Some((users, users)),
-            (None, Some(from), Some(to)) => Some((from, to)),
-            (Some(_), _, _) => {
-                problems.add(
-                    &path("virtual-users"),
-                    "a stage has either `virtual-users` or a ramp `virtual-users-from` … `virtual-users-to`, not both",
-                );
-                Some((1, 1))
-            }
-            (None, from, _) => {
-                let missing = if from.is_some() {
-                    "virtual-users-to"
-                } else {
-                    "virtual-users-from"
-                };
-                problems.add(
-                    &path(missing),
-                    "a ramp needs both `virtual-users-from` and `virtual-users-to`",
-                );
-                Some((1, 1))
-            }
-        };
-        if virtual_users == Some((0, 0)) {
-            problems.add(&path("virtual-users"), "no users ask for nothing; leave the key out");
-        }
-        let (from, to) = match (stage.rate, stage.from, stage.to) {
-            (Some(rate), None, None) => (rate.0, rate.0),
-            (None, Some(from), Some(to)) => (from.0, to.0),
-            (None, None, None) => {
-                if virtual_users.is_none() {
-                    problems.add(
-                        &path("rate"),
-                        "a stage needs `rate: 300/s`, or `from` and `to` for a ramp, or `virtual-users: 100`",
-                    );
-                }
-                (RatePerSec(0.0), RatePerSec(0.0))
-            }
-            (Some(_), _, _) => {
-                problems.add(
-                    &path("rate"),
-                    "a stage has either a `rate` or a ramp `from` … `to`, not both",
-                );
-                (RatePerSec(0.0), RatePerSec(0.0))
-            }
-            (None, from, _) => {
-                let missing = if from.is_some() { "to" } else { "from" };
-                problems.add(&path(missing), "a ramp needs both `from` and `to`");
-                (RatePerSec(0.0), RatePerSec(0.0))
-            }
-        };
-        let is_given = stage.rate.is_some() || (stage.from.is_some() && stage.to.is_some());
-        if is_given && from.0 <= 0.0 && to.0 <= 0.0 {
-            let name = if stage.rate.is_some() { "rate" } else { "to" };
-            problems.add(
-                &path(name),
-                "a rate of nothing offers nothing; take the stage out, or give it a rate",
-            );
-        }
-        stages.push(Stage {
-            name,
-            length,
-            from,
-            to,
-            virtual_users: virtual_users.unwrap_or((0, 0)),
-            is_warm_up: stage.warm_up.unwrap_or(false),
-        });
-    }
-    stages
-}
-
 impl From<&ScenarioConfig> for RawScenario {
     fn from(scenario: &ScenarioConfig) -> Self {
         Self {
+            extends: None,
             name: Some(scenario.name.clone()),
             about: Some(scenario.about.clone()),
             arrivals: Some(scenario.arrivals),
@@ -394,12 +288,8 @@ impl From<&ScenarioConfig> for RawScenario {
                 admission: Some(Span(scenario.timeouts.admission)),
                 drain: Some(Span(scenario.timeouts.drain)),
             }),
-            skew: Some(RawSkew {
-                users: Some(scenario.skew.users),
-                concerts: Some(scenario.skew.concerts),
-                schedules: Some(scenario.skew.schedules),
-                seats: Some(scenario.skew.seats),
-            }),
+            skew: Some(RawSkew::from(scenario.skew)),
+            feeders: (!scenario.feeders.is_empty()).then(|| scenario.feeders.iter().map(RawFeeder::from).collect()),
             concerts: scenario.concerts,
             tops_up: Some(scenario.tops_up),
             until_broken: scenario.until_broken.then_some(true),
@@ -409,25 +299,6 @@ impl From<&ScenarioConfig> for RawScenario {
                 schedules_per_concert: Some(scenario.data.schedules_per_concert),
                 seats_per_schedule: Some(scenario.data.seats_per_schedule),
             }),
-        }
-    }
-}
-
-impl From<&Stage> for RawStage {
-    fn from(stage: &Stage) -> Self {
-        let (from, to) = stage.virtual_users;
-        let has_arrivals = stage.from.0 > 0.0 || stage.to.0 > 0.0;
-        let is_constant = stage.from == stage.to;
-        Self {
-            name: Some(stage.name.clone()),
-            length: Some(Span(stage.length)),
-            rate: (has_arrivals && is_constant).then_some(Rate(stage.from)),
-            from: (!is_constant).then_some(Rate(stage.from)),
-            to: (!is_constant).then_some(Rate(stage.to)),
-            virtual_users: (from == to && from > 0).then_some(from),
-            virtual_users_from: (from != to).then_some(from),
-            virtual_users_to: (from != to).then_some(to),
-            warm_up: stage.is_warm_up.then_some(true),
         }
     }
 }
@@ -468,11 +339,12 @@ mod tests {
     #[test]
     fn rules_between_values_are_checked() {
         check(
-            "name: a\nstages:\n  - {name: x, for: 0s, rate: 1/s}\n  - {name: x, for: 1s, rate: 0/s}\n  - {for: 1s, from: 1/s}\n\
+            "name: a\nstages:\n  - {name: x, for: 0s, from: 1/s, to: 9/s}\n  - {name: x, for: 1s, rate: 0/s, warm-up: true, cool-down: true}\n  - {for: 1s, from: 1/s}\n\
              journeys: {book: 40%}\nusers: 0\nthink: {from: 2s, to: 1s}\nskew: {seats: -1}\npoll: 0s\n",
             &[
                 "s.yaml:3: `stages[0].for`: a stage of no length",
                 "s.yaml:4: `stages[1].name`: two stages are called `x`",
+                "s.yaml:4: `stages[1].cool-down`: a stage is the warm-up, the cool-down or neither",
                 "s.yaml:4: `stages[1].rate`: a rate of nothing",
                 "s.yaml:5: `stages[2].to`: a ramp needs both",
                 "s.yaml:6: `journeys`: the shares must add up to 100%, and these make 40%",

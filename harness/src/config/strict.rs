@@ -35,20 +35,20 @@ impl From<usize> for Step {
 /// One thing that is wrong with a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
+    /// The name under which the file is known to the person who wrote it.
+    pub file: String,
     /// From 1; `None` when the place could not be told.
     pub line: Option<usize>,
-    /// The way to the value, as in `stages[0].rate`.
+    /// The way to the value, as in `stages[0].rate`; empty where the line says enough.
     pub key: String,
     /// What is wrong and what to write instead.
     pub message: String,
 }
 
-/// All that is wrong with one file.
+/// All that is wrong with a file, and with those that it names.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub struct ConfigError {
-    /// The name under which the file is known to the person who wrote it.
-    pub file: String,
-    /// In the order of their lines.
+    /// File by file, in the order of their lines.
     pub problems: Vec<Problem>,
 }
 
@@ -59,8 +59,8 @@ impl fmt::Display for ConfigError {
                 f.write_str("\n")?;
             }
             match problem.line {
-                Some(line) => write!(f, "{}:{line}: ", self.file)?,
-                None => write!(f, "{}: ", self.file)?,
+                Some(line) => write!(f, "{}:{line}: ", problem.file)?,
+                None => write!(f, "{}: ", problem.file)?,
             }
             if !problem.key.is_empty() {
                 write!(f, "`{}`: ", problem.key)?;
@@ -71,29 +71,79 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The problems found so far, and the text that they are found in.
+/// A text in which problems are found.
 #[derive(Debug)]
-pub struct Problems<'a> {
-    file: &'a str,
-    text: &'a str,
+struct Source {
+    file: String,
+    text: String,
+    /// What stands in it, as far as it can be read.
+    value: Value,
+}
+
+/// The problems found so far, and the texts that they are found in: a file, and those that it builds on.
+#[derive(Debug)]
+pub struct Problems {
+    /// The file itself, and then what it builds on: a value stands in the first that has it.
+    sources: Vec<Source>,
     found: Vec<(Vec<Step>, Problem)>,
 }
 
-impl<'a> Problems<'a> {
+impl Problems {
+    /// Of one file.
+    fn of(file: &str, text: &str) -> Self {
+        let source = Source {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            value: Value::Null,
+        };
+        Self {
+            sources: vec![source],
+            found: Vec::new(),
+        }
+    }
+
+    /// Takes in the problems of what this file builds on, and where to look for what it does not say itself.
+    pub fn build_on(&mut self, base: Self) {
+        self.sources.extend(base.sources);
+        self.found.extend(base.found);
+    }
+
     /// Names a problem at `path`, unless something is known to be wrong there already.
     pub fn add(&mut self, path: &[Step], message: impl Into<String>) {
         if self.is_known(path) {
             return;
         }
-        let line = locate(self.text, path);
-        self.found.push((
-            path.to_vec(),
-            Problem {
-                line,
-                key: dotted(path),
-                message: message.into(),
-            },
-        ));
+        let source = self.source_of(path);
+        let problem = Problem {
+            file: source.file.clone(),
+            line: locate(&source.text, path),
+            key: dotted(path),
+            message: message.into(),
+        };
+        self.found.push((path.to_vec(), problem));
+    }
+
+    /// Names a problem at a line of another `file` that is named at `path`.
+    pub fn add_in(&mut self, path: &[Step], file: &str, line: Option<usize>, message: impl Into<String>) {
+        let problem = Problem {
+            file: file.to_owned(),
+            line,
+            key: String::new(),
+            message: message.into(),
+        };
+        self.found.push((path.to_vec(), problem));
+    }
+
+    /// Where the value of `path` comes from. Maps are merged key by key, and everything else is taken whole.
+    fn source_of(&self, path: &[Step]) -> &Source {
+        let is_key = |step: &&Step| matches!(step, Step::Key(_));
+        let keys = path.iter().take(2).take_while(is_key).count();
+        let has = |length: usize| {
+            self.sources
+                .iter()
+                .find(|source| get(&source.value, &path[..length]).is_some())
+        };
+        (1..=keys).rev().find_map(has).unwrap_or(&self.sources[0])
     }
 
     /// Whether something is wrong at `path` or above it.
@@ -115,11 +165,12 @@ impl<'a> Problems<'a> {
             Some(value) if self.found.is_empty() => Ok(value),
             _ => {
                 let mut problems: Vec<Problem> = self.found.into_iter().map(|(_, problem)| problem).collect();
-                problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
-                Err(ConfigError {
-                    file: self.file.to_owned(),
-                    problems,
-                })
+                let rank = |problem: &Problem| self.sources.iter().position(|source| source.file == problem.file);
+                problems.sort_by_key(|problem| {
+                    let rank = rank(problem).unwrap_or(usize::MAX);
+                    (rank, problem.line.unwrap_or(usize::MAX))
+                });
+                Err(ConfigError { problems })
             }
         }
     }
@@ -128,40 +179,21 @@ impl<'a> Problems<'a> {
 /// Reads `text` as far as it can be read. The value is `None` only where nothing could be made of the file.
 ///
 /// Raw types should hold options throughout: a part that is wrong is taken out before the rest is read.
-pub fn read<'a, T: DeserializeOwned>(file: &'a str, text: &'a str) -> (Option<T>, Problems<'a>) {
-    let mut problems = Problems {
-        file,
-        text,
-        found: Vec::new(),
-    };
+pub fn read<T: DeserializeOwned>(file: &str, text: &str) -> (Option<T>, Problems) {
+    let mut problems = Problems::of(file, text);
     let mut value: Value = match serde_yaml::from_str(text) {
         Ok(value) => value,
         Err(error) => {
             let line = error.location().map(|location| location.line());
-            let message = format!("this is not readable YAML: {error}");
-            problems.found.push((
-                Vec::new(),
-                Problem {
-                    line,
-                    key: String::new(),
-                    message,
-                },
-            ));
+            problems.add_in(&[], file, line, format!("this is not readable YAML: {error}"));
             return (None, problems);
         }
     };
     if value.is_null() {
-        let message = "the file is empty".to_owned();
-        problems.found.push((
-            Vec::new(),
-            Problem {
-                line: None,
-                key: String::new(),
-                message,
-            },
-        ));
+        problems.add_in(&[], file, None, "the file is empty");
         return (None, problems);
     }
+    problems.sources[0].value = value.clone();
     loop {
         let error = match serde_path_to_error::deserialize::<_, T>(value.clone()) {
             Ok(read) => return (Some(read), problems),

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::recorder::empty_histogram;
 use super::schedule::{Schedule, Slot};
 use super::timer::Timer;
+use crate::config::Row;
 use crate::recording::RunClock;
 use crate::units::Nanos;
 
@@ -38,6 +39,8 @@ pub struct Arrival {
     pub stage: usize,
     /// Who is to blame if it is late.
     pub blame: Blame,
+    /// What its feeders say; what they do not, the journey draws.
+    pub row: Row,
 }
 
 impl Arrival {
@@ -106,6 +109,8 @@ struct Line {
     schedule: std::iter::Peekable<Schedule>,
     timer: Timer,
     offered: Offered,
+    /// Set when a feeder has run dry: whoever would have come next was never scheduled.
+    is_dry: bool,
 }
 
 impl Arrivals {
@@ -131,6 +136,7 @@ impl Arrivals {
             schedule: schedule.peekable(),
             timer: Timer::new(clock)?,
             offered,
+            is_dry: false,
         };
         Ok(Self {
             clock,
@@ -154,17 +160,22 @@ impl Arrivals {
     }
 
     /// The next arrival, when it is due; `None` once there are no more. Arrivals that are too late are told to
-    /// `on_drop` and passed over.
+    /// `on_drop` and passed over. `feed` is asked for the row of each arrival in their order; without one there is no
+    /// further arrival.
     ///
     /// # Errors
     /// When the timer fails.
-    pub(crate) async fn next(&self, mut on_drop: impl FnMut(&Arrival)) -> io::Result<Option<Arrival>> {
+    pub(crate) async fn next(
+        &self,
+        feed: impl Fn(u64) -> Option<Row>,
+        mut on_drop: impl FnMut(&Arrival),
+    ) -> io::Result<Option<Arrival>> {
         let asked = self.clock.now();
         let mut line = self.line.lock().await;
         let line = &mut *line;
         loop {
-            let (Some(&zero), Some(&slot), false) = (self.zero.get(), line.schedule.peek(), self.stop.is_cancelled())
-            else {
+            let is_over = line.is_dry || self.stop.is_cancelled();
+            let (Some(&zero), Some(&slot), false) = (self.zero.get(), line.schedule.peek(), is_over) else {
                 return Ok(None);
             };
             let due = Nanos(zero.0.saturating_add(slot.due.0));
@@ -173,9 +184,16 @@ impl Arrivals {
                 () = self.stop.cancelled() => return Ok(None),
                 slept = line.timer.sleep_until(due) => slept?,
             }
+            let Some(row) = feed(slot.number) else {
+                line.is_dry = true;
+                return Ok(None);
+            };
             line.schedule.next();
             self.scheduled.fetch_add(1, Ordering::Relaxed);
-            let arrival = arrival(slot, due, asked, self.clock.now());
+            let arrival = Arrival {
+                row,
+                ..arrival(slot, due, asked, self.clock.now())
+            };
             if line.offered.take(&arrival, self.max_late) {
                 self.started.fetch_add(1, Ordering::Relaxed);
                 return Ok(Some(arrival));
@@ -187,7 +205,9 @@ impl Arrivals {
     /// Ends the schedule: what was due until `until` and was never taken counts as dropped at `now`.
     pub(crate) async fn close(&self, until: Nanos, now: Nanos, mut on_drop: impl FnMut(&Arrival)) {
         let mut line = self.line.lock().await;
-        let Some(&zero) = self.zero.get() else { return };
+        let Some(&zero) = self.zero.get().filter(|_| !line.is_dry) else {
+            return;
+        };
         while let Some(slot) = line
             .schedule
             .next_if(|slot| zero.0.saturating_add(slot.due.0) <= until.0)
@@ -202,6 +222,7 @@ impl Arrivals {
                 taken: now.max(due),
                 stage: slot.stage,
                 blame: Blame::UsersExhausted,
+                row: Row::default(),
             });
         }
     }
@@ -231,6 +252,7 @@ fn arrival(slot: Slot, due: Nanos, asked: Nanos, taken: Nanos) -> Arrival {
         taken,
         stage: slot.stage,
         blame,
+        row: Row::default(),
     }
 }
 
@@ -278,6 +300,7 @@ mod tests {
             to: RatePerSec(rate),
             virtual_users: (0, 0),
             is_warm_up: false,
+            is_cool_down: false,
         };
         let stop = CancellationToken::new();
         let schedule = Schedule::new(&[stage], ArrivalKind::Even, 0);
@@ -294,7 +317,7 @@ mod tests {
                 let arrivals = Arc::clone(arrivals);
                 tokio::spawn(async move {
                     let mut numbers = Vec::new();
-                    while let Some(arrival) = arrivals.next(|_| ()).await.unwrap() {
+                    while let Some(arrival) = arrivals.next(|_| Some(Row::default()), |_| ()).await.unwrap() {
                         numbers.push(arrival.number);
                         tokio::time::sleep(busy).await;
                     }
@@ -346,7 +369,7 @@ mod tests {
         let (arrivals, _) = arrivals(100.0, 0.2, Some(Duration::from_millis(40)));
         let waiting = tokio::spawn({
             let arrivals = Arc::clone(&arrivals);
-            async move { while arrivals.next(|_| ()).await.unwrap().is_some() {} }
+            async move { while arrivals.next(|_| Some(Row::default()), |_| ()).await.unwrap().is_some() {} }
         });
         while arrivals.counts().1 == 0 {
             tokio::task::yield_now().await;

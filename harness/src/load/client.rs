@@ -12,8 +12,8 @@ use serde::Deserialize;
 use crate::recording::RunClock;
 use crate::units::Nanos;
 
-/// An answer longer than this is not one that the service gives.
-const MAX_BODY_BYTES: usize = 8 << 20;
+/// An answer longer than this is not one that the service gives: it is cut off there, and is no answer.
+pub(crate) const MAX_BODY_BYTES: usize = 8 << 20;
 /// Users are spread over this many pools: one pool's lock would be shared by all otherwise.
 const POOLS: usize = 4;
 const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
@@ -36,6 +36,7 @@ pub enum ClientError {
 #[derive(Debug)]
 pub(crate) struct Client {
     base: Url,
+    is_secure: bool,
     pools: Vec<reqwest::Client>,
     timeout: Duration,
     clock: RunClock,
@@ -83,9 +84,17 @@ pub(crate) struct Answer {
 pub(crate) enum Failure {
     /// None in time.
     TimeOut,
-    /// No connection: nothing was sent.
+    /// Nobody listens there: nothing was sent.
+    Refused,
+    /// No connection for another reason: nothing was sent.
     Unreachable(String),
-    /// The connection broke, or what came is not HTTP.
+    /// No secure connection: nothing was sent.
+    Tls(String),
+    /// The other side threw the connection away.
+    Reset,
+    /// What came is no HTTP.
+    NoHttp(String),
+    /// The connection ended before the answer did.
     Broken(String),
     /// More than a service of this kind would say.
     TooLong,
@@ -151,6 +160,7 @@ impl Client {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            is_secure: base.scheme() == "https",
             base,
             pools,
             timeout,
@@ -181,7 +191,7 @@ impl Client {
         }
         let sent = self.clock.now();
         let result = match tokio::time::timeout(self.timeout, exchange(request)).await {
-            Ok(result) => result,
+            Ok(result) => result.map_err(|broken| broken.failure(self.is_secure)),
             Err(_) => Err(Failure::TimeOut),
         };
         Exchange {
@@ -192,33 +202,72 @@ impl Client {
     }
 }
 
-async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
-    let mut response = request.send().await.map_err(failure)?;
+/// How an exchange ended without an answer, before anybody has looked into it.
+enum Broken {
+    Error(reqwest::Error),
+    TooLong,
+}
+
+impl From<reqwest::Error> for Broken {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer, Broken> {
+    let mut response = request.send().await?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failure)? {
+    while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(Failure::TooLong);
+            return Err(Broken::TooLong);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, body })
 }
 
-fn failure(error: reqwest::Error) -> Failure {
-    if error.is_timeout() {
-        return Failure::TimeOut;
+impl Broken {
+    fn failure(self, is_secure: bool) -> Failure {
+        use std::io::ErrorKind;
+        let error = match self {
+            Self::Error(error) if error.is_timeout() => return Failure::TimeOut,
+            Self::Error(error) => error,
+            Self::TooLong => return Failure::TooLong,
+        };
+        // The innermost cause says what happened; the layers above repeat the address.
+        let causes = || std::iter::successors(Some(&error as &dyn std::error::Error), |cause| cause.source());
+        let text = causes().last().map(ToString::to_string).unwrap_or_default();
+        let kind = causes()
+            .find_map(|cause| cause.downcast_ref())
+            .map(|error| innermost(error).kind());
+        if error.is_connect() {
+            return match kind {
+                Some(ErrorKind::ConnectionRefused) => Failure::Refused,
+                // The connection stands by then, and what comes through it is no handshake, or one that is not trusted.
+                Some(ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) if is_secure => {
+                    Failure::Tls(text)
+                }
+                _ => Failure::Unreachable(text),
+            };
+        }
+        let is_no_http = causes()
+            .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
+            .any(|error| error.is_parse() || error.is_parse_too_large());
+        match kind {
+            Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted) => Failure::Reset,
+            _ if is_no_http => Failure::NoHttp(text),
+            _ => Failure::Broken(text),
+        }
     }
-    // The innermost cause says what happened; the layers above repeat the address.
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(source) = cause.source() {
-        cause = source;
+}
+
+/// Layers wrap errors of theirs in errors of the same type, of which the outer kind says nothing.
+fn innermost(mut error: &std::io::Error) -> &std::io::Error {
+    while let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        error = inner;
     }
-    if error.is_connect() {
-        Failure::Unreachable(cause.to_string())
-    } else {
-        Failure::Broken(cause.to_string())
-    }
+    error
 }
 
 impl Answer {

@@ -102,6 +102,7 @@ mod tests {
             to: RatePerSec(0.0),
             virtual_users: (from, to),
             is_warm_up: false,
+            is_cool_down: false,
         }
     }
 

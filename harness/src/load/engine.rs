@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arrivals::{Arrival, Arrivals, Blame, Offered};
 use super::closed::VirtualUsers;
+use super::feed::Feeds;
 use super::ground::{Ground, PrepareError, Target};
 use super::handle::LoadHandle;
 use super::journeys;
@@ -30,7 +31,7 @@ use super::schedule::Schedule;
 use super::selector::Selector;
 use super::session::{Context, Dice, Session};
 use super::tally::{Account, Tally, total};
-use crate::config::ScenarioConfig;
+use crate::config::{Row, ScenarioConfig};
 use crate::recording::{Accounting, HistorySink, Outcome, Sample};
 use crate::units::Nanos;
 
@@ -59,7 +60,7 @@ pub struct LoadOutcome {
     pub total: Accounting,
     /// How late arrivals were started, and whose fault it was.
     pub offered: Offered,
-    /// Whether the arrivals were ended from outside before the schedule was over.
+    /// Whether the arrivals were ended before the schedule was over: from outside, or by a feeder that ran dry.
     pub was_stopped: bool,
 }
 
@@ -95,6 +96,7 @@ struct Attack {
     grounds: Vec<Ground>,
     first_variant: u16,
     arrivals: Arrivals,
+    feeds: Feeds,
     virtual_users: VirtualUsers,
     /// How often each virtual user has come, and all of them together.
     visits: Vec<AtomicU32>,
@@ -142,10 +144,12 @@ pub async fn drive(
     let length = schedule.length();
     let no_more = handle.soft.child_token();
     let arrivals = Arrivals::new(schedule, scenario.max_late, clock, no_more.clone()).map_err(LoadError::Timer)?;
+    let dice = Dice::new(plan.seed, plan.nonce);
     let attack = Arc::new(Attack {
         gate: Barrier::new(n_users as usize),
+        feeds: Feeds::new(&scenario, dice.clone(), plan.seed),
         context: Context {
-            dice: Dice::new(plan.seed, plan.nonce),
+            dice,
             scenario,
             recorder,
             history,
@@ -275,15 +279,29 @@ impl Attack {
                 return None;
             }
             let visit = self.visits.get(number as usize)?.fetch_add(1, Ordering::Relaxed);
+            let number = VISIT | u64::from(number) << 32 | u64::from(visit);
+            let row = self.row(number)?;
             self.n_visits.fetch_add(1, Ordering::Relaxed);
             return Some(Arrival {
-                number: VISIT | u64::from(number) << 32 | u64::from(visit),
+                number,
                 due: now,
                 taken: now,
                 stage: 0,
                 blame: Blame::Generator,
+                row,
             });
         }
+    }
+
+    /// What the feeders give the next arrival; `None` ends the arrivals, since one of them has run dry.
+    fn row(&self, number: u64) -> Option<Row> {
+        if self.feeds.have_no_rows() {
+            return Some(Row::default());
+        }
+        let journey = journeys::choose(&self.context.scenario, &mut self.context.dice.choices(number));
+        let now = self.context.recorder.clock().now();
+        let row = self.feeds.next(journey, number, now);
+        row.map_err(|dry| self.handle.run_dry(dry)).ok()
     }
 
     /// Between two visits.
@@ -326,7 +344,10 @@ impl Attack {
             let next = async {
                 match number {
                     Some(number) => Ok(self.next_visit(number).await),
-                    None => self.arrivals.next(|arrival| self.drop_arrival(worker, arrival)).await,
+                    None => {
+                        let drop = |arrival: &Arrival| self.drop_arrival(worker, arrival);
+                        self.arrivals.next(|number| self.row(number), drop).await
+                    }
                 }
             };
             let next = tokio::select! {

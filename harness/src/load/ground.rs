@@ -1,5 +1,6 @@
 //! A target and all that its journeys stand on: its client, its part of the catalogue, and users admitted beforehand.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::catalogue::CataloguePart;
+use super::catalogue::{CataloguePart, Concert};
 use super::client::{Call, Client, ClientError, Trace};
 use super::outcome::Ending;
 use super::replies::{Done, Entered, Place, Reply, SeatMap};
@@ -164,24 +165,34 @@ impl Ground {
 
     /// The user behind an arrival. Without skew every user comes in turn, so that nobody is in the queue twice while
     /// others never come; with skew the popular come again and share their own token.
-    pub(crate) fn choose_user(&self, number: u64, choices: &mut ChaCha8Rng, skew: f64) -> Uuid {
+    pub(crate) fn choose_user(
+        &self,
+        number: u64,
+        choices: &mut ChaCha8Rng,
+        skew: f64,
+        wanted: Option<NonZeroU32>,
+    ) -> Uuid {
         let in_turn = usize::try_from(number % (self.n_queue_users.max(1) as u64)).unwrap_or(0);
-        let place = if skew > 0.0 {
-            pick(choices, self.n_queue_users, skew).unwrap_or(0)
-        } else {
-            in_turn
+        let place = match wanted {
+            Some(wanted) => place(wanted),
+            None if skew > 0.0 => pick(choices, self.n_queue_users, skew).unwrap_or(0),
+            None => in_turn,
         };
         self.part.users.get(place).copied().unwrap_or_default()
     }
 
-    /// A concert.
-    pub(crate) fn choose_concert(&self, choices: &mut ChaCha8Rng, skew: f64) -> Uuid {
-        let place = pick(choices, self.n_concerts, skew).unwrap_or(0);
-        self.part
-            .concerts
-            .get(place)
-            .map(|concert| concert.concert_id)
-            .unwrap_or_default()
+    /// A concert; `None` only when a row wants one that this target has not.
+    pub(crate) fn choose_concert(
+        &self,
+        choices: &mut ChaCha8Rng,
+        skew: f64,
+        wanted: Option<NonZeroU32>,
+    ) -> Option<&Concert> {
+        let place = match wanted {
+            Some(wanted) => place(wanted),
+            None => pick(choices, self.n_concerts, skew).unwrap_or(0),
+        };
+        self.part.concerts.get(place)
     }
 
     /// A date of any concert.
@@ -322,6 +333,11 @@ impl Ground {
             )),
         }
     }
+}
+
+/// Rows count from 1.
+fn place(number: NonZeroU32) -> usize {
+    number.get() as usize - 1
 }
 
 fn ending_text(ending: &Ending) -> String {

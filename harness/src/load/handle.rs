@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::feed::RanDry;
 use crate::recording::Outcome;
 use crate::units::Nanos;
 
@@ -18,6 +19,7 @@ pub struct LoadHandle {
     pub(crate) hard: CancellationToken,
     counts: Arc<Counts>,
     begun: Arc<watch::Sender<Option<Nanos>>>,
+    dry: Arc<watch::Sender<Option<RanDry>>>,
 }
 
 /// Running counts.
@@ -53,6 +55,7 @@ impl Default for LoadHandle {
             hard: CancellationToken::new(),
             counts: Arc::default(),
             begun: Arc::new(watch::Sender::new(None)),
+            dry: Arc::new(watch::Sender::new(None)),
         }
     }
 }
@@ -96,6 +99,28 @@ impl LoadHandle {
             begun = begun.wait_for(Option::is_some) => begun.ok().and_then(|begun| *begun),
             () = self.soft.cancelled() => *self.begun.borrow(),
         }
+    }
+
+    /// The feeder that ended the arrivals, if one did.
+    pub fn dry(&self) -> Option<RanDry> {
+        self.dry.borrow().clone()
+    }
+
+    /// Ends when a feeder has run dry.
+    pub async fn ran_dry(&self) {
+        let mut dry = self.dry.subscribe();
+        // The sender lives as long as this.
+        let _dry = dry.wait_for(Option::is_some).await;
+    }
+
+    /// Ends the arrivals; the first feeder that runs dry is the one that is told of.
+    pub(crate) fn run_dry(&self, dry: RanDry) {
+        self.dry.send_if_modified(|known| {
+            let is_first = known.is_none();
+            known.get_or_insert(dry);
+            is_first
+        });
+        self.soft.cancel();
     }
 
     pub(crate) fn begin(&self, zero: Nanos) {

@@ -8,8 +8,9 @@ const RESERVE: u64 = 256;
 /// Too few descriptors may be open.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{users} users need up to {needed} open files, and this process may have {limit}; \
-     take fewer users, or raise the limit with `ulimit -Hn {needed}` (or LimitNOFILE= of the service manager)"
+    "{users} users need up to {needed} open files, one for each connection and {RESERVE} for the rest, and this process may \
+     have {limit} (the hard limit of RLIMIT_NOFILE); take fewer users, or raise the limit with `ulimit -Hn {needed}` (or \
+     LimitNOFILE= of the service manager, or `--ulimit nofile=` of a container)"
 )]
 pub struct LimitError {
     users: u32,
@@ -17,11 +18,11 @@ pub struct LimitError {
     limit: u64,
 }
 
-/// Raises the soft limit as far as is needed.
+/// Raises the soft limit as far as is needed for so many users, of arrivals and virtual ones together.
 ///
 /// # Errors
 /// When the hard limit is too low.
-pub(crate) fn make_room(users: u32) -> Result<(), LimitError> {
+pub fn make_room(users: u32) -> Result<(), LimitError> {
     let needed = u64::from(users) + RESERVE;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {

@@ -1,6 +1,6 @@
 //! From an exchange to its outcome: what the user got, under which code, and whether the operation happened.
 
-use super::client::{Answer, Failure};
+use super::client::{Answer, Failure, MAX_BODY_BYTES};
 use crate::recording::history::{Code, Settled};
 use crate::recording::{Endpoint, Outcome};
 
@@ -79,31 +79,28 @@ impl Ending {
     }
 
     fn of_failure(failure: &Failure) -> Self {
-        let (outcome, code, settled, cause) = match failure {
-            Failure::TimeOut => (
-                Outcome::TimeOut,
-                Code::TimeOut,
-                Settled::Info,
-                "no answer in time".to_owned(),
-            ),
-            Failure::Unreachable(why) => (
-                Outcome::Error,
-                Code::Unreachable,
+        let (code, settled, cause) = match failure {
+            Failure::TimeOut => (Code::TimeOut, Settled::Info, "no answer in time".to_owned()),
+            // Without a connection nothing was sent, and so nothing has happened.
+            Failure::Refused => (
+                Code::ConnectionRefused,
                 Settled::Fail,
-                format!("no connection: {why}"),
+                "connection refused: nobody listens there".to_owned(),
             ),
-            Failure::Broken(why) => (
-                Outcome::Error,
-                Code::Broken,
-                Settled::Info,
-                format!("broken off: {why}"),
-            ),
+            Failure::Unreachable(why) => (Code::Unreachable, Settled::Fail, format!("no connection: {why}")),
+            Failure::Tls(why) => (Code::Tls, Settled::Fail, format!("no secure connection (TLS): {why}")),
+            Failure::Reset => (Code::Reset, Settled::Info, "connection reset".to_owned()),
+            Failure::NoHttp(why) => (Code::NoHttp, Settled::Info, format!("no HTTP: {why}")),
+            Failure::Broken(why) => (Code::Broken, Settled::Info, format!("broken off: {why}")),
             Failure::TooLong => (
-                Outcome::Error,
-                Code::Unreadable,
+                Code::TooLong,
                 Settled::Info,
-                "an answer longer than 8 MiB".to_owned(),
+                format!("an answer longer than {} MiB", MAX_BODY_BYTES >> 20),
             ),
+        };
+        let outcome = match failure {
+            Failure::TimeOut => Outcome::TimeOut,
+            _ => Outcome::Error,
         };
         Self {
             outcome,
@@ -191,6 +188,12 @@ mod tests {
             (unreachable.outcome, unreachable.settled),
             (Outcome::Error, Settled::Fail)
         );
+        for never in [Failure::Refused, Failure::Tls("no trust".to_owned())] {
+            assert_eq!(ending(never.clone()).settled, Settled::Fail, "{never:?}");
+        }
+        for perhaps in [Failure::Reset, Failure::NoHttp("SSH".to_owned()), Failure::TooLong] {
+            assert_eq!(ending(perhaps.clone()).settled, Settled::Info, "{perhaps:?}");
+        }
         let broken = ending(Failure::Broken("reset".to_owned()));
         assert_eq!((broken.outcome, broken.settled), (Outcome::Error, Settled::Info));
         let time_out = ending(Failure::TimeOut);

@@ -137,6 +137,8 @@ impl SeatMap {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Seat {
     pub(crate) seat_id: Uuid,
+    /// From 1 within its date; only rows of a feeder ask for it.
+    pub(crate) number: Option<u32>,
 }
 
 impl Reply for SeatMap {
@@ -221,6 +223,7 @@ mod tests {
     fn check(ids: &[u128], expected: Option<(u128, i64)>) {
         let seat = |id: &u128| Seat {
             seat_id: Uuid::from_u128(*id),
+            number: None,
         };
         let map = SeatMap {
             seats: ids.iter().map(seat).collect(),

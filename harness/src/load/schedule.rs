@@ -165,6 +165,7 @@ mod tests {
             to: RatePerSec(to),
             virtual_users: (0, 0),
             is_warm_up: false,
+            is_cool_down: false,
         }
     }
 

@@ -14,7 +14,8 @@ use super::outcome::Ending;
 use super::recorder::Recorder;
 use super::replies::{Reply, SeatMap};
 use super::selector::Slice;
-use crate::config::ScenarioConfig;
+use crate::config::scenario::Skew;
+use crate::config::{Row, ScenarioConfig};
 use crate::recording::history::{Code, IdemKey, OpKind, Settled, Uid};
 use crate::recording::{Endpoint, HistorySink, Operation, RunClock, Sample};
 use crate::units::Nanos;
@@ -46,6 +47,8 @@ pub(crate) struct Session<'a> {
     arrival: Arrival,
     slice: Slice,
     pub(crate) choices: ChaCha8Rng,
+    /// How what no row says is drawn.
+    pub(crate) skew: Skew,
     ids: ChaCha8Rng,
     process: u32,
     trace: u128,
@@ -119,6 +122,7 @@ impl<'a> Session<'a> {
             arrival,
             slice,
             choices,
+            skew: context.scenario.skew,
             ids,
             process: context.recorder.next_process(),
             trace,
@@ -132,6 +136,11 @@ impl<'a> Session<'a> {
     /// The arrival's number.
     pub(crate) const fn number(&self) -> u64 {
         self.arrival.number
+    }
+
+    /// What its feeders say.
+    pub(crate) const fn row(&self) -> Row {
+        self.arrival.row
     }
 
     /// A key that no other operation has.

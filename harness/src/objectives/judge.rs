@@ -84,7 +84,7 @@ impl Judge {
             let end = begin.plus(stage.length);
             let is_held = match &objective.stage {
                 Some(name) => *name == stage.name,
-                None => !stage.is_warm_up,
+                None => stage.is_measured(),
             };
             if is_held {
                 held.push((begin, end));
@@ -298,7 +298,14 @@ mod tests {
             is_warm_up: true,
             ..scenario.stages[0].clone()
         };
+        let cool_down = Stage {
+            name: "cool-down".to_owned(),
+            is_warm_up: false,
+            is_cool_down: true,
+            ..warm_up.clone()
+        };
         scenario.stages.insert(0, warm_up);
+        scenario.stages.push(cool_down);
         scenario
     }
 

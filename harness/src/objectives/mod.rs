@@ -22,7 +22,7 @@ use crate::units::{Percent, Ratio};
 pub struct Objective {
     pub name: String,
     pub of: Subject,
-    /// Only while this stage lasts; otherwise in every stage that is no warm-up.
+    /// Only while this stage lasts; otherwise in every stage that is neither warm-up nor cool-down.
     pub stage: Option<String>,
     /// In every window of this length; otherwise once, over all of it.
     pub over: Option<Duration>,

@@ -95,7 +95,7 @@ fn path(n: usize, key: &str) -> Vec<Step> {
     vec![Step::from("objectives"), Step::from(n), Step::from(key)]
 }
 
-fn validate(n: usize, raw: RawObjective, scenario: &ScenarioConfig, problems: &mut Problems<'_>) -> Option<Objective> {
+fn validate(n: usize, raw: RawObjective, scenario: &ScenarioConfig, problems: &mut Problems) -> Option<Objective> {
     let of = match raw.of.as_deref() {
         None | Some(JOURNEYS) => Some(Subject::Journeys),
         Some(name) => match name.parse::<Endpoint>() {

@@ -44,6 +44,12 @@ pub enum What {
     },
     /// The load was ended before its schedule was over, for a reason of the run's own.
     EndedEarly { reason: String },
+    /// A feeder had no row for the next arrival, which ended the load.
+    RanDry {
+        feeder: String,
+        /// How many rows it had.
+        rows: u64,
+    },
     /// Something that a reader of the report must know.
     Note { level: NoteLevel, text: String },
     /// One step of the search for what this machine can bear.

@@ -17,7 +17,7 @@ use super::live::Watcher;
 use super::watching;
 use crate::config::{ScenarioConfig, Stage};
 use crate::load::recorder::Keep;
-use crate::load::{Cut, LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, drive, read_settled};
+use crate::load::{Cut, LoadHandle, LoadOutcome, LoadPlan, RanDry, Recorder, Selector, drive, read_settled, shortages};
 use crate::objectives::{Judge, Objective, Second};
 use crate::plan::ScenarioPlan;
 use crate::plan::scenario::{GRACE, HOLD_TTL};
@@ -149,6 +149,10 @@ impl Run<'_> {
     }
 
     async fn load(&self, arm: &LiveArm, service: Latest) -> Result<(), RunError> {
+        for shortage in shortages(self.scenario) {
+            self.recording
+                .note(self.clock.now(), NoteLevel::Warning, shortage.to_string())?;
+        }
         let selector = Arc::new(Selector::new(0));
         let recorder = Arc::new(Recorder::new(
             vec![NAME.to_owned()],
@@ -190,6 +194,7 @@ impl Run<'_> {
                 handle.stop();
                 self.event(What::EndedEarly { reason })
             }
+            () = handle.ran_dry() => Ok(()),
         };
         let outcome = attack.await?;
         if cutter.is_finished() {
@@ -199,6 +204,10 @@ impl Run<'_> {
         }
         write_cut(self.recording, &recorder)?;
         let outcome = outcome?;
+        if let Some(dry) = handle.dry() {
+            let RanDry { feeder, rows, at } = dry;
+            self.recording.event(at, What::RanDry { feeder, rows })?;
+        }
         self.account(&outcome)?;
         for (cause, count) in recorder.causes() {
             if !cause.outcome.is_served() {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::end::{FaultWindow, HarnessFacts};
 use crate::analysis::quantile::{Value, quantile};
-use crate::recording::event::{Accounting, What};
-use crate::recording::{Clock, Outcome, RecordError, Recording, SeriesSet};
+use crate::recording::event::{Accounting, Edge, What};
+use crate::recording::{Clock, Event, Outcome, RecordError, Recording, SeriesSet};
 use crate::units::{Nanos, Ratio};
 
 /// More dropped, or late, than this share of all arrivals.
@@ -77,6 +77,7 @@ pub fn validity(recording: &Recording) -> Result<Validity, RecordError> {
     if !recording.is_complete() {
         found.doubts.extend_from_slice(recording.notes());
     }
+    found.doubts.extend(ran_dry(&events));
     let mut accounting: BTreeMap<u16, Accounting> = BTreeMap::new();
     for event in &events {
         if let What::Accounting { variant, counts, .. } = &event.what {
@@ -101,6 +102,25 @@ pub fn validity(recording: &Recording) -> Result<Validity, RecordError> {
     }
     judge_scrapes(&recording.series()?, &faults, &mut found);
     Ok(found)
+}
+
+/// Whether a feeder had too few rows for the schedule, so that the load is not the one that was meant.
+fn ran_dry(events: &[Event]) -> Option<String> {
+    let began = events.iter().find_map(|event| match &event.what {
+        What::Phase { edge: Edge::Begin, .. } => Some(event.t),
+        _ => None,
+    });
+    events.iter().find_map(|event| match &event.what {
+        What::RanDry { feeder, rows } => {
+            let after = began.map_or_else(String::new, |began| {
+                format!(" {:.1} s after the load began", event.t.since(began).as_secs_f64())
+            });
+            Some(format!(
+                "the feeder `{feeder}` ran dry after {rows} rows{after}, which ended the load before its schedule was over"
+            ))
+        }
+        _ => None,
+    })
 }
 
 impl Generator {

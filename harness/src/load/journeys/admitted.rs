@@ -6,7 +6,7 @@ use crate::recording::Outcome;
 
 /// One seat map.
 pub(super) async fn seat_map(session: &mut Session<'_>) -> End {
-    let skew = session.context.scenario.skew;
+    let skew = session.skew;
     let date = session
         .ground
         .choose_date(&mut session.choices, skew.concerts, skew.schedules);
@@ -21,7 +21,7 @@ pub(super) async fn seat_map(session: &mut Session<'_>) -> End {
 
 /// One hold, and its cancellation.
 pub(super) async fn hold_cycle(session: &mut Session<'_>) -> End {
-    let skew = session.context.scenario.skew;
+    let skew = session.skew;
     let seat = session
         .ground
         .choose_seat(&mut session.choices, skew.schedules, skew.seats);

@@ -53,6 +53,7 @@ pub(crate) const fn endpoint(kind: JourneyKind) -> Endpoint {
 
 /// Goes on a journey to its end.
 pub(crate) async fn run(kind: JourneyKind, session: &mut Session<'_>) -> Outcome {
+    session.skew = session.context.scenario.skew_of(kind);
     let end = match kind {
         JourneyKind::Browse => browse::run(session).await,
         JourneyKind::Book => book::run(session).await,

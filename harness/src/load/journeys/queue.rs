@@ -21,8 +21,10 @@ pub(super) struct Visit {
 
 /// Takes a place.
 pub(super) async fn enter(session: &mut Session<'_>) -> Result<Visit, Ending> {
-    let skew = session.context.scenario.skew.users;
-    let user = session.ground.choose_user(session.number(), &mut session.choices, skew);
+    let (skew, wanted) = (session.skew.users, session.row().user);
+    let user = session
+        .ground
+        .choose_user(session.number(), &mut session.choices, skew, wanted);
     let call = Call::post("/v1/queue/tokens", json!({ "user_id": user }));
     let about = About {
         user: Some(user),

@@ -3,6 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use super::super::catalogue::ConcertDate;
 use super::super::client::Call;
 use super::super::outcome::Ending;
 use super::super::replies::{Charged, Dates, Done, Held, Paid, SeatMap};
@@ -11,12 +12,28 @@ use super::queue::Visit;
 use crate::recording::Endpoint;
 use crate::recording::history::Uid;
 
-/// Reads the dates of a concert and chooses one that has seats left; `None` when none has.
+/// Reads the dates of a concert and chooses one that has seats left; `None` when none has. Who has a date in mind takes
+/// that one or none.
 pub(super) async fn choose_date(session: &mut Session<'_>, visit: &Visit) -> Result<Option<Uuid>, Ending> {
-    let skew = session.context.scenario.skew;
-    let concert = session.ground.choose_concert(&mut session.choices, skew.concerts);
-    let call = Call::get(format!("/v1/concerts/{concert}/schedules")).token(&visit.token);
+    let (skew, row) = (session.skew, session.row());
+    let concert = session
+        .ground
+        .choose_concert(&mut session.choices, skew.concerts, row.concert);
+    let Some(concert) = concert else { return Ok(None) };
+    let call = Call::get(format!("/v1/concerts/{}/schedules", concert.concert_id)).token(&visit.token);
     let dates: Dates = session.ask(Endpoint::Schedules, call, About::default()).await?;
+    if let Some(wanted) = row.schedule {
+        let wanted = concert.schedules.get(wanted.get() as usize - 1);
+        // The page shows the first dates only; one that it does not show may well have seats.
+        let is_sold_out = |date: &&ConcertDate| {
+            let shown = dates
+                .schedules
+                .iter()
+                .find(|shown| shown.schedule_id == date.schedule_id);
+            shown.is_some_and(|shown| shown.seats_left == 0)
+        };
+        return Ok(wanted.filter(|date| !is_sold_out(date)).map(|date| date.schedule_id));
+    }
     let open: Vec<Uuid> = dates
         .schedules
         .iter()
@@ -26,7 +43,8 @@ pub(super) async fn choose_date(session: &mut Session<'_>, visit: &Visit) -> Res
     Ok(pick(&mut session.choices, open.len(), skew.schedules).map(|place| open[place]))
 }
 
-/// Reads the seat map of a date and chooses a seat; `None` when none is left.
+/// Reads the seat map of a date and chooses a seat; `None` when none is left. Who has a seat in mind takes that one or
+/// none.
 pub(super) async fn choose_seat(
     session: &mut Session<'_>,
     user: Uuid,
@@ -35,10 +53,16 @@ pub(super) async fn choose_seat(
 ) -> Result<Option<Uuid>, Ending> {
     let call = Call::get(format!("/v1/schedules/{schedule}/seats")).token(token);
     let map: SeatMap = session.ask(Endpoint::Seats, call, About::default()).await?;
-    let skew = session.context.scenario.skew.seats;
-    let seat = pick(&mut session.choices, map.seats.len(), skew).map(|place| map.seats[place].seat_id);
-    session.note_map(user, schedule, &map, seat);
-    Ok(seat)
+    let skew = session.skew.seats;
+    let seen = match session.row().seat {
+        Some(wanted) => map.seats.iter().find(|seat| seat.number == Some(wanted.get())),
+        None => pick(&mut session.choices, map.seats.len(), skew).map(|place| &map.seats[place]),
+    };
+    let chosen = seen.map(|seat| seat.seat_id);
+    // A map without the wanted seat has shown others.
+    let shown = chosen.or_else(|| map.seats.first().map(|seat| seat.seat_id));
+    session.note_map(user, schedule, &map, shown);
+    Ok(chosen)
 }
 
 /// Holds a seat.

@@ -181,6 +181,16 @@ byte_enum! {
         Unreadable = 21 "unreadable",
         /// Any other code.
         Other = 22 "other",
+        /// Nobody listened: nothing was sent.
+        ConnectionRefused = 23 "connection-refused",
+        /// No secure connection could be made: nothing was sent.
+        Tls = 24 "tls",
+        /// The connection was thrown away after the send.
+        Reset = 25 "connection-reset",
+        /// What came was no HTTP.
+        NoHttp = 26 "no-http",
+        /// An answer that is longer than any of the service.
+        TooLong = 27 "answer-too-long",
     }
 }
 

@@ -11,7 +11,7 @@ use crate::chart::{self, Band, BandKind, Chart, Curve, CurveStyle, Figure, Key, 
 use crate::config::Stage;
 use crate::format::{self, Unit};
 use crate::objectives::{Limit, Ruling, Subject};
-use crate::recording::event::Accounting;
+use crate::recording::event::{Accounting, NoteLevel, What};
 use crate::recording::{Clock, Endpoint, RecordError, Recording};
 use crate::report::{Badges, Cell, ChartBlock, Column, Document, GotWorse, Section, Table, Text};
 use crate::units::{Nanos, Ratio};
@@ -115,13 +115,15 @@ impl Run {
             Section::new("Was anything sold twice, or lost?").with(common::invariants_table(&self.judgement.ledger)),
         ];
         document.got_worse = GotWorse::unknown("one run was made, and compared with nothing");
-        let notes = self
-            .judgement
-            .validity
-            .notes
-            .iter()
-            .map(|note| Text::plain(note.clone()));
-        document.notes = notes.collect();
+        let warnings = self.judgement.events.iter().filter_map(|event| match &event.what {
+            What::Note {
+                level: NoteLevel::Warning,
+                text,
+            } => Some(text),
+            _ => None,
+        });
+        let notes = self.judgement.validity.notes.iter().chain(warnings);
+        document.notes = notes.map(|note| Text::plain(note.clone())).collect();
         document
     }
 
@@ -297,7 +299,7 @@ impl Run {
         let mut bands = Vec::new();
         for stage in &self.judgement.scenario.stages {
             let end = begin + stage.length.as_secs_f64();
-            if stage.is_warm_up {
+            if !stage.is_measured() {
                 bands.push(excluded(stage.name.clone(), begin, end));
             }
             begin = end;
@@ -319,7 +321,7 @@ impl Run {
         for stage in &self.judgement.scenario.stages {
             let end = begin + stage.length.as_secs_f64();
             let is_constant = stage.from == stage.to && stage.virtual_users.0 == stage.virtual_users.1;
-            if is_constant && !stage.is_warm_up {
+            if is_constant && stage.is_measured() {
                 let within = self.measured.seconds.iter().filter(|second| {
                     let middle = self.judgement.at(second.start) + second.length_s / 2.0;
                     (begin..end).contains(&middle)
@@ -377,7 +379,7 @@ impl Run {
     /// How often each journey ended how.
     fn outcomes(&self) -> Table {
         let mut table = Table::new(
-            "How journeys ended, warm-up included",
+            "How journeys ended, warm-up and cool-down included",
             [
                 Column::text("Journey"),
                 Column::text("Outcome"),
@@ -402,7 +404,7 @@ impl Run {
 
     fn times(&self) -> Table {
         let mut table = Table::new(
-            "Requests and journeys over the whole run, warm-up included",
+            "Requests and journeys over the whole run, warm-up and cool-down included",
             [
                 Column::text("What"),
                 Column::number("Ended", Unit::Count),

@@ -12,6 +12,7 @@ mod exports;
 mod out_folder;
 mod ports;
 mod recordings;
+mod scenario;
 mod servers;
 mod space;
 mod tool;

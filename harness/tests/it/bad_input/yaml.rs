@@ -1,9 +1,5 @@
 //! Configuration files with unknown keys and wrong units: file, line and the nearest known key, all at once.
 
-use std::fs;
-
-use soundcheck::config::ScenarioConfig;
-
 use crate::containers::{can_open_a_stack, containers_of};
 use crate::tool::{Said, Site};
 
@@ -126,44 +122,4 @@ fn a_variable_that_is_no_key_is_named() {
         ],
     );
     assert!(!said.stderr.contains("short"), "a secret is shown: {said:?}");
-}
-
-/// No command reads a scenario of one's own yet, so the library is asked, as such a command will.
-#[test]
-fn every_error_of_a_scenario_is_told_with_its_line() {
-    let site = Site::new();
-    let file = site.write(
-        "monday.yaml",
-        "name: monday\n\
-         stages:\n\
-         \x20 - for: 20\n\
-         \x20   rate: 300/s\n\
-         \x20 - for: 5s\n\
-         \x20   rate: 10/d\n\
-         \x20   worm-up: true\n\
-         journeys: {book: 60, browse: 40}\n\
-         timeouts:\n\
-         \x20 reqest: 5s\n\
-         skew: {seats: much}\n\
-         usrs: 7\n",
-    );
-    let error = ScenarioConfig::parse(&file, &fs::read_to_string(&file).unwrap()).unwrap_err();
-    let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
-    let expected = [
-        ":3: `stages[0].for`: `20` has no unit; write `20s`",
-        ":6: `stages[1].rate`: `10/d` is not a rate such as `300/s` or `90/min`: unknown unit `/d`",
-        ":7: `stages[1].worm-up`: unknown name `worm-up`; did you mean `warm-up`?",
-        ":8: `journeys.book`: `60` has no unit; write `60%`",
-        ":8: `journeys.browse`: `40` has no unit; write `40%`",
-        ":10: `timeouts.reqest`: unknown name `reqest`; did you mean `request`?",
-        ":11: `skew.seats`: invalid type: string \"much\", expected f64",
-        ":12: `usrs`: unknown name `usrs`; did you mean `users`?",
-    ];
-    assert_eq!(lines.len(), expected.len(), "{error}");
-    for (line, expected) in lines.iter().zip(expected) {
-        assert!(
-            line.starts_with(&format!("{file}{expected}")),
-            "`{expected}` is not where `{line}` is"
-        );
-    }
 }

@@ -4,6 +4,7 @@
 
 mod accounting;
 mod closed;
+mod feeders;
 mod history;
 mod oracle;
 mod outcomes;

@@ -5,8 +5,12 @@ use std::time::Duration;
 use soundcheck::config::JourneyKind;
 use soundcheck::load::LoadHandle;
 use soundcheck::recording::{Endpoint, Outcome, RunClock};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::{TlsAcceptor, rustls};
 
-use crate::run::{run, scenario, seat_maps};
+use crate::run::{TURN, run, scenario, seat_maps, try_run};
 use crate::stub::{Manner, Stub};
 
 async fn check(manner: Manner, outcome: Outcome, cause: &str) {
@@ -37,10 +41,107 @@ async fn check(manner: Manner, outcome: Outcome, cause: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_no_answers() {
     check(Manner::Nonsense, Outcome::Error, "200 with an unreadable body").await;
-    check(Manner::Garbage, Outcome::Error, "broken off: ").await;
+    check(Manner::Garbage, Outcome::Error, "no HTTP: ").await;
     check(Manner::Long(10 << 20), Outcome::Error, "longer than 8 MiB").await;
-    check(Manner::Reset, Outcome::Error, "broken off: ").await;
+    check(Manner::Reset, Outcome::Error, "connection reset").await;
+    check(Manner::Hang, Outcome::Error, "broken off: ").await;
     check(Manner::Stall, Outcome::TimeOut, "no answer in time").await;
+}
+
+/// Journeys that get no further than their first request, since there is no connection for it: each is one failure of a
+/// named cause, and the books hold all of them.
+async fn check_unconnected(address: String, cause: &str) {
+    let _turn = TURN.read().await;
+    let mut scenario = scenario(JourneyKind::Browse, 100.0, 0.1, 10);
+    // Long, so that a busy machine turns no refusal into a time-out.
+    scenario.timeouts.request = Duration::from_secs(20);
+    scenario.timeouts.drain = Duration::from_secs(20);
+    let run = try_run(address, scenario, RunClock::start(), LoadHandle::new())
+        .await
+        .unwrap();
+    let causes = run.recorder.causes();
+    assert_eq!(run.count(Endpoint::QueueEnter, Outcome::Error), 10, "{cause}: {causes:?}");
+    assert_eq!(run.outcome.total.failed, 10, "{cause}: {:?}", run.outcome.total);
+    let [(named, 10)] = causes.iter().map(|(cause, count)| (cause, *count)).collect::<Vec<_>>()[..] else {
+        panic!("{cause}: {causes:?}")
+    };
+    assert!(named.text.starts_with(cause), "{cause}: {causes:?}");
+}
+
+/// A server that does this with every connection, for as long as the test runs.
+async fn serve<F, S>(each: S) -> u16
+where
+    S: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(each(stream));
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_who_listens_refuses_every_connection() {
+    // A port that is taken and not listened on stays so for as long as it is held.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = format!("http://{}", held.local_addr().unwrap());
+    check_unconnected(address, "connection refused").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secure_connection_is_told_apart_from_none() {
+    // Plain text where a handshake is expected.
+    let plain = serve(|mut stream| async move {
+        let mut hello = [0; 5];
+        stream.read_exact(&mut hello).await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        let _end = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    check_unconnected(format!("https://127.0.0.1:{plain}"), "no secure connection (TLS): received corrupt message").await;
+
+    // A server that refuses the handshake by an alert, fatal: handshake_failure.
+    let alerts = serve(|mut stream| async move {
+        let mut hello = [0; 5];
+        stream.read_exact(&mut hello).await.unwrap();
+        stream.write_all(&[21, 3, 3, 0, 2, 2, 40]).await.unwrap();
+        let _end = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    check_unconnected(format!("https://127.0.0.1:{alerts}"), "no secure connection (TLS): received fatal alert").await;
+
+    // One that hangs up in the middle of it.
+    let hangs_up = serve(|mut stream| async move {
+        let mut hello = [0; 5];
+        stream.read_exact(&mut hello).await.unwrap();
+    })
+    .await;
+    check_unconnected(format!("https://127.0.0.1:{hangs_up}"), "no secure connection (TLS): ").await;
+
+    // A certificate that nobody trusts.
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(std::sync::Arc::new(config));
+    let self_signed = serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let refused = acceptor.accept(stream).await;
+            assert!(refused.is_err(), "the certificate was trusted");
+        }
+    })
+    .await;
+    let address = format!("https://127.0.0.1:{self_signed}");
+    check_unconnected(address, "no secure connection (TLS): invalid peer certificate").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

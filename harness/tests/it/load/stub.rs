@@ -29,8 +29,10 @@ pub(crate) enum Manner {
     Garbage,
     /// A body of this many bytes.
     Long(usize),
-    /// The connection breaks after the request is read.
+    /// The connection is thrown away after the request is read.
     Reset,
+    /// The connection ends in the middle of an answer.
+    Hang,
     /// No answer ever.
     Stall,
 }
@@ -87,6 +89,8 @@ pub(crate) struct Script {
     pub(crate) freeze: Mutex<Option<(Nanos, Nanos)>>,
     /// When the answer to each arrival's first request was handed to the kernel.
     pub(crate) answered: Mutex<BTreeMap<u64, Nanos>>,
+    /// The user who took a place in the queue, by arrival.
+    pub(crate) entered: Mutex<BTreeMap<u64, uuid::Uuid>>,
     /// Paths in the order of their arrival, without those of the set-up.
     pub(crate) asked: Mutex<Vec<String>>,
 }
@@ -107,6 +111,7 @@ impl Stub {
             manner: Mutex::new(Manner::Answer),
             freeze: Mutex::new(None),
             answered: Mutex::default(),
+            entered: Mutex::default(),
             asked: Mutex::default(),
         });
         let (end, ended) = tokio::sync::oneshot::channel();
@@ -167,6 +172,7 @@ struct Request {
     method: String,
     path: String,
     id: String,
+    body: Vec<u8>,
 }
 
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
@@ -179,6 +185,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
         method: words.next()?.to_owned(),
         path: words.next()?.to_owned(),
         id: String::new(),
+        body: Vec::new(),
     };
     let mut length = 0;
     loop {
@@ -193,8 +200,8 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
             _ => (),
         }
     }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.ok()?;
+    request.body = vec![0; length];
+    stream.read_exact(&mut request.body).await.ok()?;
     Some(request)
 }
 
@@ -221,6 +228,11 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
             .lock()
             .unwrap()
             .push(format!("{} {}", request.method, request.path));
+        if let ("/v1/queue/tokens", Some(number)) = (request.path.as_str(), arrival_of(&request.id)) {
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+            let user = body["user_id"].as_str().unwrap().parse().unwrap();
+            script.entered.lock().unwrap().insert(number, user);
+        }
         let latency = script.latency.of(arrival_of(&request.id).unwrap_or_default());
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
@@ -252,6 +264,11 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
             Manner::Long(bytes) => http(200, &" ".repeat(bytes)),
             Manner::Reset => {
                 stream.get_mut().set_zero_linger().unwrap();
+                return;
+            }
+            Manner::Hang => {
+                let whole = answer(&request, IN_STOCK);
+                let _sent = stream.get_mut().write_all(&whole.as_bytes()[..whole.len() - 1]).await;
                 return;
             }
             Manner::Stall => std::future::pending().await,
