@@ -84,7 +84,7 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
     }
     // Before anything is started: what cannot be run is not begun.
-    make_room(scenario.users.saturating_add(scenario.most_virtual_users())).or_exit(Exit::Usage)?;
+    make_room(scenario.most_connections()).or_exit(Exit::Usage)?;
     let stop = CancellationToken::new();
     interruptible(
         stop.clone(),

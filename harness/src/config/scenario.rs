@@ -128,6 +128,9 @@ pub struct ScenarioConfig {
     pub max_late: Option<Duration>,
     /// How many journeys can be under way at once.
     pub users: u32,
+    /// How many connections the users share at most; `None` is one for each who has a request under way. Whoever finds
+    /// all of them taken waits, which counts as waiting for a free user does.
+    pub connections: Option<u32>,
     /// How many users are admitted before the run, for journeys that need them.
     pub admitted: u32,
     pub stages: Vec<Stage>,
@@ -191,6 +194,7 @@ impl ScenarioConfig {
             arrivals: ArrivalKind::Poisson,
             max_late: None,
             users: default_users(std::slice::from_ref(&stage), timeouts),
+            connections: None,
             admitted: 0,
             stages: vec![stage],
             journeys: journeys.iter().copied().collect(),
@@ -293,6 +297,12 @@ impl ScenarioConfig {
             _ => None,
         });
         own.unwrap_or(self.skew)
+    }
+
+    /// The most connections that can be open at once.
+    pub fn most_connections(&self) -> u32 {
+        let users = self.users.saturating_add(self.most_virtual_users());
+        self.connections.map_or(users, |connections| connections.min(users))
     }
 
     /// Whether any journey needs users who were admitted before the run.

@@ -36,6 +36,8 @@ pub(super) struct RawScenario {
     arrivals: Option<ArrivalKind>,
     max_late: Option<Lateness>,
     users: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<u32>,
     admitted: Option<u32>,
     stages: Option<Vec<RawStage>>,
     journeys: Option<BTreeMap<JourneyName, Share>>,
@@ -87,6 +89,7 @@ impl RawScenario {
             arrivals: self.arrivals.or(base.arrivals),
             max_late: self.max_late.or(base.max_late),
             users: self.users.or(base.users),
+            connections: self.connections.or(base.connections),
             admitted: self.admitted.or(base.admitted),
             stages: self.stages.or(base.stages),
             journeys: self.journeys.or(base.journeys),
@@ -197,6 +200,12 @@ fn validate(raw: RawScenario, problems: &mut Problems) -> Option<ScenarioConfig>
             format!("{concerts} concerts are asked for, of {} that there are", data.concerts),
         );
     }
+    if raw.connections == Some(0) {
+        problems.add(
+            &key("connections"),
+            "without a connection nobody is asked; leave it out for one a user",
+        );
+    }
     if raw.concerts == Some(0) {
         problems.add(
             &key("concerts"),
@@ -209,6 +218,7 @@ fn validate(raw: RawScenario, problems: &mut Problems) -> Option<ScenarioConfig>
         arrivals: raw.arrivals.unwrap_or_default(),
         max_late: raw.max_late.and_then(|lateness| lateness.0),
         users,
+        connections: raw.connections,
         admitted: raw.admitted.unwrap_or(0),
         stages,
         journeys,
@@ -269,6 +279,7 @@ impl From<&ScenarioConfig> for RawScenario {
             arrivals: Some(scenario.arrivals),
             max_late: Some(Lateness(scenario.max_late)),
             users: Some(scenario.users),
+            connections: scenario.connections,
             admitted: Some(scenario.admitted),
             stages: Some(scenario.stages.iter().map(RawStage::from).collect()),
             journeys: Some(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::recording::RunClock;
 use crate::units::Nanos;
@@ -37,9 +38,17 @@ pub enum ClientError {
 pub(crate) struct Client {
     base: Url,
     is_secure: bool,
-    pools: Vec<reqwest::Client>,
+    pools: Vec<Pool>,
     timeout: Duration,
     clock: RunClock,
+}
+
+/// Connections that some of the users share.
+#[derive(Debug)]
+struct Pool {
+    client: reqwest::Client,
+    /// One permit a connection; `None` lets every request under way have one.
+    connections: Option<Semaphore>,
 }
 
 /// One request.
@@ -67,6 +76,8 @@ pub(crate) struct Trace {
 /// What came back, and when.
 #[derive(Debug)]
 pub(crate) struct Exchange {
+    /// Whether all connections were taken at first.
+    pub(crate) waited: bool,
     pub(crate) sent: Nanos,
     pub(crate) done: Nanos,
     pub(crate) result: Result<Answer, Failure>,
@@ -139,16 +150,25 @@ impl<'a> Call<'a> {
 }
 
 impl Client {
+    /// At most `connections` are open at once, where that is given.
+    ///
     /// # Errors
     /// When the address is none, or the library cannot be set up.
-    pub(crate) fn new(address: &str, timeout: Duration, clock: RunClock) -> Result<Self, ClientError> {
+    pub(crate) fn new(
+        address: &str,
+        timeout: Duration,
+        connections: Option<u32>,
+        clock: RunClock,
+    ) -> Result<Self, ClientError> {
         let base = Url::parse(address)
             .ok()
             .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
             .ok_or_else(|| ClientError::Address(address.to_owned()))?;
-        let pools = (0..POOLS)
-            .map(|_| {
-                reqwest::Client::builder()
+        let n_pools = connections.map_or(POOLS, |connections| POOLS.min(connections.max(1) as usize));
+        let share = |n: usize| connections.map(|all| (all.max(1) as usize + n) / n_pools);
+        let pools = (0..n_pools)
+            .map(|n| {
+                let client = reqwest::Client::builder()
                     .user_agent(concat!("soundcheck/", env!("CARGO_PKG_VERSION")))
                     .no_proxy()
                     .redirect(reqwest::redirect::Policy::none())
@@ -156,7 +176,11 @@ impl Client {
                     .tcp_nodelay(true)
                     .pool_max_idle_per_host(usize::MAX)
                     .build()
-                    .map_err(ClientError::Build)
+                    .map_err(ClientError::Build)?;
+                Ok(Pool {
+                    client,
+                    connections: share(n).map(Semaphore::new),
+                })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -177,7 +201,8 @@ impl Client {
             .map_or((call.path.as_str(), None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let mut request = self.pools[user % self.pools.len()].request(call.method.clone(), url);
+        let pool = &self.pools[user % self.pools.len()];
+        let mut request = pool.client.request(call.method.clone(), url);
         let text = format!("00-{:032x}-{:016x}-01", trace.trace, trace.span);
         request = request.header(TRACEPARENT, text).header(REQUEST_ID, trace.request_id);
         if let Some(token) = call.token.and_then(|token| HeaderValue::from_str(token).ok()) {
@@ -189,15 +214,31 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
+        let (_connection, waited) = pool.connection().await;
         let sent = self.clock.now();
         let result = match tokio::time::timeout(self.timeout, exchange(request)).await {
             Ok(result) => result.map_err(|broken| broken.failure(self.is_secure)),
             Err(_) => Err(Failure::TimeOut),
         };
         Exchange {
+            waited,
             sent,
             done: self.clock.now(),
             result,
+        }
+    }
+}
+
+impl Pool {
+    /// Waits until one of the connections is free, and keeps it until the permit is dropped; whether all were taken.
+    async fn connection(&self) -> (Option<SemaphorePermit<'_>>, bool) {
+        let Some(connections) = &self.connections else {
+            return (None, false);
+        };
+        match connections.try_acquire() {
+            Ok(permit) => (Some(permit), false),
+            // It is never closed, so there is always a permit in the end.
+            Err(_) => (connections.acquire().await.ok(), true),
         }
     }
 }
@@ -294,7 +335,7 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_refused_with_an_example() {
         for address in ["", "127.0.0.1:80", "ftp://host", "http://"] {
-            let error = Client::new(address, Duration::from_secs(1), RunClock::start())
+            let error = Client::new(address, Duration::from_secs(1), None, RunClock::start())
                 .err()
                 .map(|e| e.to_string());
             assert!(

@@ -135,7 +135,7 @@ pub async fn drive(
     let scenario = plan.scenario.clone();
     let virtual_users = VirtualUsers::new(&scenario.stages);
     let n_users = scenario.users.saturating_add(virtual_users.most());
-    limits::make_room(n_users)?;
+    limits::make_room(scenario.most_connections())?;
     let mut grounds = Vec::with_capacity(targets.len());
     for (index, target) in targets.iter().enumerate() {
         grounds.push(Ground::prepare(index, target, &scenario, clock).await?);

@@ -108,7 +108,7 @@ impl Ground {
         scenario: &ScenarioConfig,
         clock: RunClock,
     ) -> Result<Self, PrepareError> {
-        let client = Client::new(&target.address, scenario.timeouts.request, clock)
+        let client = Client::new(&target.address, scenario.timeouts.request, scenario.connections, clock)
             .map_err(|source| PrepareError::Client(index, source))?;
         let part = target.part.clone();
         let n_admitted = if scenario.needs_admitted() {

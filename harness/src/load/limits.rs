@@ -8,28 +8,29 @@ const RESERVE: u64 = 256;
 /// Too few descriptors may be open.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{users} users need up to {needed} open files, one for each connection and {RESERVE} for the rest, and this process may \
-     have {limit} (the hard limit of RLIMIT_NOFILE); take fewer users, or raise the limit with `ulimit -Hn {needed}` (or \
-     LimitNOFILE= of the service manager, or `--ulimit nofile=` of a container)"
+    "{connections} connections, one for each user, need up to {needed} open files with {RESERVE} for the rest, and this \
+     process may have {limit} (the hard limit of RLIMIT_NOFILE); let the users share fewer with `connections:` in the \
+     scenario, or raise the limit with `ulimit -Hn {needed}` (or LimitNOFILE= of the service manager, or `--ulimit nofile=` \
+     of a container)"
 )]
 pub struct LimitError {
-    users: u32,
+    connections: u32,
     needed: u64,
     limit: u64,
 }
 
-/// Raises the soft limit as far as is needed for so many users, of arrivals and virtual ones together.
+/// Raises the soft limit as far as is needed for so many connections.
 ///
 /// # Errors
 /// When the hard limit is too low.
-pub fn make_room(users: u32) -> Result<(), LimitError> {
-    let needed = u64::from(users) + RESERVE;
+pub fn make_room(connections: u32) -> Result<(), LimitError> {
+    let needed = u64::from(connections) + RESERVE;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
     }
     let refused = LimitError {
-        users,
+        connections,
         needed,
         limit: limit.maximum.unwrap_or(u64::MAX),
     };

@@ -217,7 +217,7 @@ impl<'a> Session<'a> {
                 endpoint,
                 outcome: ending.outcome,
                 intended,
-                waited: self.arrival.waited(),
+                waited: self.arrival.waited() || exchange.waited,
                 sent: exchange.sent,
                 done: exchange.done,
             },
