@@ -57,6 +57,23 @@ async fn two_attacks_side_by_side_do_not_end_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_share_the_connections_and_wait_for_one_as_they_would_for_a_free_user() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::from_millis(100), clock);
+    let scenario = ScenarioConfig {
+        connections: Some(6),
+        ..seat_maps(120.0, 1.0, 200)
+    };
+    let run = run(&stub, scenario, clock, LoadHandle::new()).await;
+    assert_eq!(run.outcome.total.ok, 120, "{:?}", run.recorder.causes());
+    assert_eq!(stub.script.open.lock().unwrap().1, 6);
+    // Six connections carry 60 a second: the last one waits for as long again as the run lasts.
+    let waited = run.merged(Endpoint::Seats, Clock::Wait);
+    assert!(waited.max() > 700_000_000 && waited.len() > 100, "{waited:?}");
+    assert!(run.merged(Endpoint::Seats, Clock::Service).max() < 500_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn arrivals_that_find_no_user_in_time_are_dropped_and_busy_users_are_blamed() {
     let clock = RunClock::start();
     let stub = Stub::start(Duration::from_millis(100), clock);

@@ -91,6 +91,8 @@ pub(crate) struct Script {
     pub(crate) answered: Mutex<BTreeMap<u64, Nanos>>,
     /// The user who took a place in the queue, by arrival.
     pub(crate) entered: Mutex<BTreeMap<u64, uuid::Uuid>>,
+    /// Connections open now, and the most at once.
+    pub(crate) open: Mutex<(usize, usize)>,
     /// Paths in the order of their arrival, without those of the set-up.
     pub(crate) asked: Mutex<Vec<String>>,
 }
@@ -112,6 +114,7 @@ impl Stub {
             freeze: Mutex::new(None),
             answered: Mutex::default(),
             entered: Mutex::default(),
+            open: Mutex::default(),
             asked: Mutex::default(),
         });
         let (end, ended) = tokio::sync::oneshot::channel();
@@ -164,7 +167,16 @@ async fn accept(listener: TcpListener, script: Arc<Script>, clock: RunClock) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        tokio::spawn(serve(stream, Arc::clone(&script), clock));
+        let script = Arc::clone(&script);
+        tokio::spawn(async move {
+            {
+                let mut open = script.open.lock().unwrap();
+                open.0 += 1;
+                open.1 = open.1.max(open.0);
+            }
+            serve(stream, Arc::clone(&script), clock).await;
+            script.open.lock().unwrap().0 -= 1;
+        });
     }
 }
 
