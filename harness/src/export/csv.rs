@@ -58,7 +58,11 @@ pub fn write(recording: &Recording, out: impl io::Write) -> Result<(), ExportErr
 }
 
 fn failed(error: csv::Error) -> ExportError {
-    ExportError::Write(error.into())
+    match error.into_kind() {
+        // As it is, since a reader who has gone is told by its kind.
+        csv::ErrorKind::Io(error) => ExportError::Write(error),
+        other => ExportError::Format(format!("{other:?}").into()),
+    }
 }
 
 /// Of whom a figure is.

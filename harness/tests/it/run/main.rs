@@ -159,7 +159,7 @@ fn the_exports_agree_with_the_books(folder: &Path, books: &Accounting) {
     // What the service says about itself stands beside what its users saw.
     let scraped = rows
         .iter()
-        .filter(|row| row["source"] == "service:run" && !row["value"].is_empty());
+        .filter(|row| row["source"] == "service:service" && !row["value"].is_empty());
     assert!(scraped.count() > 100);
 }
 
