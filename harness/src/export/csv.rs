@@ -13,7 +13,7 @@
 //! | `source` | `load`, `plan` (the rate that was offered), `books` (what became of every arrival), or what was scraped |
 //! | `variant`, `endpoint` | whose load, and which requests or journeys; empty where it is nobody's |
 //! | `series` | `ok`, `failed`, `dropped`, `response_p99`, …, or the name on the page that was scraped |
-//! | `labels` | a JSON object; empty without labels |
+//! | `labels` | a JSON object, be it of the slice of an experiment; empty without labels |
 //! | `value` | a number; `inf` where the rank falls on users who never got an answer; empty where nothing is known |
 //! | `unit` | `count`, `seconds`, `bytes`, `per_second`; empty where the name does not tell |
 //!
@@ -109,6 +109,7 @@ impl<W: io::Write> Table<'_, W> {
     }
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), ExportError> {
+        let labels = of_slice(frame.slice);
         if let Some(offered) = frame.offered {
             let of = Of {
                 source: "plan",
@@ -136,11 +137,25 @@ impl<W: io::Write> Table<'_, W> {
                 ("dropped", ended.dropped()),
             ];
             for (series, count) in counts {
-                self.row(frame.start, frame.stage, of, (series, ""), Some(count as f64), "count")?;
+                self.row(
+                    frame.start,
+                    frame.stage,
+                    of,
+                    (series, &labels),
+                    Some(count as f64),
+                    "count",
+                )?;
             }
             for (clock, q) in TIMES {
                 let value = ended.quantile(clock, q).map(seconds);
-                self.row(frame.start, frame.stage, of, (&time(clock, q), ""), value, "seconds")?;
+                self.row(
+                    frame.start,
+                    frame.stage,
+                    of,
+                    (&time(clock, q), &labels),
+                    value,
+                    "seconds",
+                )?;
             }
         }
         Ok(())
@@ -157,7 +172,7 @@ impl<W: io::Write> Table<'_, W> {
                 variant: &manifest.variant_name(*variant),
                 endpoint: None,
             };
-            let labels = slice.map_or_else(String::new, |slice| format!("{{\"slice\":\"{slice}\"}}"));
+            let labels = of_slice(*slice);
             let stage = surroundings.stage(event.t);
             for (series, count) in entries(counts) {
                 self.row(event.t, stage, of, (series, &labels), Some(count as f64), "count")?;
@@ -191,6 +206,11 @@ impl<W: io::Write> Table<'_, W> {
         }
         Ok(())
     }
+}
+
+/// The label of what lies in a slice.
+fn of_slice(slice: Option<u32>) -> String {
+    slice.map_or_else(String::new, |slice| format!("{{\"slice\":\"{slice}\"}}"))
 }
 
 /// The books under the names that reports give them.
@@ -251,7 +271,7 @@ mod tests {
 
     use super::*;
     use crate::export::fixture::{Fixture, ms};
-    use crate::recording::event::Edge;
+    use crate::recording::event::{self, Edge};
     use crate::recording::{Outcome, SeriesKind};
 
     fn exported(recording: &Recording) -> String {
@@ -372,6 +392,35 @@ mod tests {
         3.000,2026-11-27T10:00:03.000Z,,service:run,,,wait_seconds_sum,,inf,seconds
         4.000,2026-11-27T10:00:04.000Z,,service:run,,,wait_seconds_sum,,,seconds
         "#);
+    }
+
+    /// Where nobody offers load between two turns, nothing is said about the time between them.
+    #[test]
+    fn each_turn_of_an_experiment_is_told_apart_and_silence_between_them_is_none() {
+        let fixture = Fixture::of_kind("cache");
+        for (slice, start) in [(1, 1_000), (2, 9_000)] {
+            let turn = event::Slice {
+                slice,
+                block: 1,
+                launch: 1,
+                variant: 0,
+                order: 0,
+                start: ms(start),
+                end: ms(start + 1_000),
+            };
+            fixture.writer.event(ms(start), What::Slice(turn)).unwrap();
+            fixture.second(ms(start), Endpoint::Seats, Outcome::Ok, Clock::Service, 5, 20);
+        }
+        let rows = rows(&exported(&fixture.read()));
+        let ok: Vec<[&str; 3]> = rows
+            .iter()
+            .filter(|row| row["series"] == "ok")
+            .map(|row| ["second", "labels", "value"].map(|column| row[column].as_str()))
+            .collect();
+        assert_eq!(
+            ok,
+            [["1.000", "{\"slice\":\"1\"}", "5"], ["9.000", "{\"slice\":\"2\"}", "5"]]
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! | unknown | an error: nobody looked at it, and no data never passes |
 //! | nothing was done that could have broken it | skipped |
 //!
-//! There is neither a failure nor an error exactly when the verdict is a pass. Where an objective is missed by no more
+//! Of a run there is neither a failure nor an error exactly when its verdict is a pass. Where an objective is missed by no more
 //! than the generator's own lateness explains, it is unknown whose miss it is. A scenario that goes on until an objective
 //! is broken misses one on purpose; the verdict says where.
 
@@ -22,8 +22,8 @@ use crate::plan::scenario::KIND as RUN;
 use crate::recording::event::{Accounting, What};
 use crate::recording::{Event, Manifest, Recording};
 use crate::report::Verdict;
+use crate::report::kinds;
 use crate::report::kinds::judgement::{Judgement, value_of, window_of};
-use crate::report::kinds::{self};
 use crate::units::Nanos;
 use crate::verdict::ledger::{self, LedgerReport, Step, VariantLedger, Verdict as Invariant};
 use crate::verdict::validity::{self, Validity};
@@ -64,7 +64,7 @@ fn of_other(recording: &Recording) -> Result<Report, ExportError> {
     let mut validity = validity::validity(recording)?;
     // A comparison of variants does not rest on response times; its own report says where it does.
     validity.lag.clear();
-    let mut suites = Suites::new(manifest, &document.title, &events);
+    let mut suites = Suites::new(manifest, &manifest.kind, &events);
     suites.add(
         "verdict",
         vec![verdict_case(document.verdict, &document.sentence.to_plain())],
