@@ -19,16 +19,15 @@
 //!
 //! A failed scrape is a row without a value, and so is a quantile of nothing: neither is ever 0.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use super::ExportError;
 use super::frames::{Frame, Surroundings, TIMES};
-use crate::analysis::quantile::Value;
+use super::names::{entries, labels, of_slice, rfc_3339, seconds, time, unit_of};
 use crate::analysis::series::{self, Reading};
-use crate::recording::event::{Accounting, What};
-use crate::recording::{Clock, Endpoint, Manifest, Recording};
-use crate::units::{Nanos, Ratio};
+use crate::recording::event::What;
+use crate::recording::{Endpoint, Manifest, Recording};
+use crate::units::Nanos;
 
 /// The first row, by which an earlier export is known.
 pub const HEADER: [&str; 10] = [
@@ -208,71 +207,16 @@ impl<W: io::Write> Table<'_, W> {
     }
 }
 
-/// The label of what lies in a slice.
-fn of_slice(slice: Option<u32>) -> String {
-    slice.map_or_else(String::new, |slice| format!("{{\"slice\":\"{slice}\"}}"))
-}
-
-/// The books under the names that reports give them.
-pub(super) const fn entries(counts: &Accounting) -> [(&'static str, u64); 9] {
-    [
-        ("scheduled", counts.scheduled),
-        ("started", counts.started),
-        ("dropped", counts.dropped),
-        ("ok", counts.ok),
-        ("failed", counts.failed),
-        ("unfinished", counts.unfinished),
-        ("late", counts.late),
-        ("late_by_generator", counts.late_by_generator),
-        ("late_by_busy_users", counts.late_by_busy_users),
-    ]
-}
-
-/// `response_p99`.
-fn time(clock: Clock, q: Ratio) -> String {
-    format!("{clock}_p{}", (q.0 * 100.0).round())
-}
-
-/// In seconds; infinite for what never got an answer.
-pub(super) fn seconds(value: Value) -> f64 {
-    value.as_f64() / 1e9
-}
-
-fn labels(labels: &BTreeMap<String, String>) -> Result<String, ExportError> {
-    if labels.is_empty() {
-        return Ok(String::new());
-    }
-    serde_json::to_string(labels).map_err(|error| ExportError::Format(error.into()))
-}
-
-/// The unit that a name ends in, as Prometheus wants it.
-fn unit_of(name: &str) -> &'static str {
-    if name.ends_with("_bucket") || name.ends_with("_count") {
-        return "count";
-    }
-    let base = name.strip_suffix("_sum").unwrap_or(name);
-    let (base, is_total) = base.strip_suffix("_total").map_or((base, false), |base| (base, true));
-    match base {
-        base if base.ends_with("_seconds") => "seconds",
-        base if base.ends_with("_bytes") => "bytes",
-        _ if is_total => "count",
-        _ => "",
-    }
-}
-
-/// In UTC, to the millisecond.
-fn rfc_3339(unix_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_ms).map_or_else(|_| String::new(), |at| format!("{at:.3}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::export::fixture::{Fixture, ms};
-    use crate::recording::event::{self, Edge};
-    use crate::recording::{Outcome, SeriesKind};
+    use crate::recording::event::{self, Accounting, Edge};
+    use crate::recording::{Clock, Outcome, SeriesKind};
 
     fn exported(recording: &Recording) -> String {
         let mut out = Vec::new();
@@ -431,21 +375,6 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(overview.contains("is an overview"), "{overview}");
-    }
-
-    #[test]
-    fn units_come_from_names() {
-        for (name, unit) in [
-            ("http_request_duration_seconds_bucket", "count"),
-            ("http_request_duration_seconds_count", "count"),
-            ("http_request_duration_seconds_sum", "seconds"),
-            ("process_cpu_seconds_total", "seconds"),
-            ("process_resident_memory_bytes", "bytes"),
-            ("cache_requests_total", "count"),
-            ("pool_size", ""),
-        ] {
-            assert_eq!(unit_of(name), unit, "{name}");
-        }
     }
 
     /// How many of each journey's outcomes end in a second.
