@@ -28,7 +28,7 @@ pub struct Args {
     out: Option<PathBuf>,
 
     /// Send the series to a Prometheus, or what takes its remote write (Mimir, Thanos, VictoriaMetrics, Grafana Cloud):
-    /// http://HOST:9090/api/v1/write for instance. Sending them twice changes nothing.
+    /// http://HOST:9090/api/v1/write for instance. What the server has already it keeps, and says so.
     #[arg(long, value_name = "URL")]
     remote_write: Option<Target>,
 

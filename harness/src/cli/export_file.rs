@@ -88,6 +88,20 @@ impl ExportFile {
         })
     }
 
+    /// Removes an earlier export, so that nobody takes its result for that of a run which came to none.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub(super) fn remove_earlier(&self) -> Result<(), FileError> {
+        match std::fs::remove_file(&self.path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(FileError::Unwritable {
+                path: self.path.clone(),
+                source,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the export, in the place of an earlier one.
     pub(super) fn write(&self, recording: &Recording) -> Result<(), ExportError> {
         let unwritable = |source: io::Error| {
@@ -168,6 +182,18 @@ mod tests {
         check(Some(junit), Format::Csv, Some("is no earlier CSV export"));
         check(Some(others), Format::Junit, Some("is no earlier JUnit export"));
         check(Some(""), Format::Csv, Some("is there already"));
+    }
+
+    #[test]
+    fn the_result_of_an_earlier_run_is_gone_before_there_is_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("junit.xml");
+        fs::write(&path, "<testsuites name=\"soundcheck\">").unwrap();
+        let file = ExportFile::check(&path, Format::Junit).unwrap();
+        for _ in 0..2 {
+            file.remove_earlier().unwrap();
+            assert!(!path.exists());
+        }
     }
 
     #[test]

@@ -70,20 +70,31 @@ enum PushError {
         #[source]
         source: reqwest::Error,
     },
-    #[error("{target} refused the samples with {status}: {words}{remedy}")]
+    #[error(
+        "{target} refused {} of {of} samples with {} ({}); {}",
+        .refusal.n_samples, .refusal.status, .refusal.words, .refusal.remedy
+    )]
     Refused {
         target: String,
-        status: StatusCode,
-        words: String,
-        remedy: &'static str,
+        of: usize,
+        refusal: Refusal,
     },
+}
+
+/// What a server said first, of all the samples that it refused.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    words: String,
+    remedy: &'static str,
+    n_samples: usize,
 }
 
 impl Target {
     /// Sends everything, request after request.
     ///
     /// # Errors
-    /// When the server cannot be reached, or refuses a request; what it took before stays there.
+    /// When the server cannot be reached, or refuses some of it; what it took stays there.
     pub(super) async fn push(&self, outgoing: &Outgoing, headers: &[Header]) -> Result<(), Failure> {
         let client = Client::builder()
             .timeout(ANSWERS_WITHIN)
@@ -94,43 +105,64 @@ impl Target {
         for Header(name, value) in headers {
             own.append(name, value.clone());
         }
+        let mut refused: Option<Refusal> = None;
         for request in outgoing.requests(SAMPLES_A_REQUEST) {
+            let n_samples: usize = request.timeseries.iter().map(|series| series.samples.len()).sum();
             let body = body(request).map_err(export::failure)?;
             let sent = client.post(self.0.clone()).headers(own.clone()).body(body).send().await;
-            // The URL in the error would show its password.
             let answer = sent.map_err(|error| self.unreachable(error))?;
             let status = answer.status();
-            if !status.is_success() {
-                let words = answer.text().await.map_err(|error| self.unreachable(error))?;
-                let refused = self.refused(status, words.trim());
-                return Err(Failure::new(Exit::Usage, refused));
+            if status.is_success() {
+                continue;
+            }
+            let words = answer.text().await.map_err(|error| self.unreachable(error))?;
+            let refusal = refused.get_or_insert_with(|| Refusal::new(status, words.trim()));
+            refusal.n_samples += n_samples;
+            // These samples alone are bad, as those that an earlier call has sent already.
+            if status != StatusCode::BAD_REQUEST {
+                break;
             }
         }
-        Ok(())
+        match refused {
+            None => Ok(()),
+            Some(refusal) => Err(Failure::new(
+                Exit::Usage,
+                PushError::Refused {
+                    target: self.to_string(),
+                    of: outgoing.n_samples(),
+                    refusal,
+                },
+            )),
+        }
     }
 
     fn unreachable(&self, source: reqwest::Error) -> Failure {
         let error = PushError::Unreachable {
             target: self.to_string(),
+            // With its URL it would show the password.
             source: source.without_url(),
         };
         Failure::new(Exit::Usage, error)
     }
+}
 
-    fn refused(&self, status: StatusCode, words: &str) -> PushError {
-        let remedy = if words.contains("out of bounds") || words.contains("too old") || words.contains("out of order") {
-            "; the run is older than what the server still takes: set `storage.tsdb.out_of_order_time_window` in its \
-             configuration, or send the run sooner"
+impl Refusal {
+    fn new(status: StatusCode, words: &str) -> Self {
+        let remedy = if words.contains("out of bounds") || words.contains("too old") {
+            "the run is older than what the server still takes, so set `storage.tsdb.out_of_order_time_window` in its \
+             configuration, or send a run sooner"
+        } else if words.contains("out of order") || words.contains("duplicate sample") {
+            "the server has these series up to a later moment, as after an earlier call, and keeps what it has"
         } else if status == StatusCode::NOT_FOUND || status == StatusCode::METHOD_NOT_ALLOWED {
-            "; a Prometheus takes them at /api/v1/write, when it was started with --web.enable-remote-write-receiver"
+            "a Prometheus takes them at /api/v1/write, when it was started with --web.enable-remote-write-receiver"
         } else {
-            ""
+            "its own log may say more"
         };
-        PushError::Refused {
-            target: self.to_string(),
+        Self {
             status,
             words: words.chars().take(MOST_WORDS).collect(),
             remedy,
+            n_samples: 0,
         }
     }
 }
@@ -177,16 +209,24 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_do_about_it() {
-        let target: Target = "http://h/api/v1/write".parse().unwrap();
-        let said = |status, words| target.refused(status, words).to_string();
-        let old = said(StatusCode::BAD_REQUEST, "out of bounds");
+        let remedy = |status, words| Refusal::new(status, words).remedy;
+        let old = remedy(StatusCode::BAD_REQUEST, "out of bounds");
         assert!(old.contains("out_of_order_time_window"), "{old}");
-        let elsewhere = said(StatusCode::NOT_FOUND, "");
+        let again = remedy(StatusCode::BAD_REQUEST, "out of order sample");
+        assert!(again.contains("keeps what it has"), "{again}");
+        let elsewhere = remedy(StatusCode::NOT_FOUND, "");
         assert!(elsewhere.contains("--web.enable-remote-write-receiver"), "{elsewhere}");
-        let other = said(StatusCode::INTERNAL_SERVER_ERROR, "on fire");
+        let error = PushError::Refused {
+            target: "http://h/w".to_owned(),
+            of: 9,
+            refusal: Refusal {
+                n_samples: 7,
+                ..Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "on fire")
+            },
+        };
         assert_eq!(
-            other,
-            "http://h/api/v1/write refused the samples with 500 Internal Server Error: on fire"
+            error.to_string(),
+            "http://h/w refused 7 of 9 samples with 500 Internal Server Error (on fire); its own log may say more"
         );
     }
 }

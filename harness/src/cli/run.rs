@@ -149,6 +149,9 @@ async fn carry_out(
     try_out(&args.out).or_exit(Exit::Usage)?;
     let junit = args.junit.as_deref().map(|path| ExportFile::check(path, Format::Junit));
     let junit = junit.transpose().or_exit(Exit::Usage)?;
+    if let Some(junit) = &junit {
+        junit.remove_earlier().or_exit(Exit::Usage)?;
+    }
     let written = match objectives {
         [] => None,
         objectives => Some(objectives::to_yaml(objectives)?),

@@ -13,22 +13,21 @@
 //! | `source` | `load`, `plan` (the rate that was offered), `books` (what became of every arrival), or what was scraped |
 //! | `variant`, `endpoint` | whose load, and which requests or journeys; empty where it is nobody's |
 //! | `series` | `ok`, `failed`, `dropped`, `response_p99`, …, or the name on the page that was scraped |
-//! | `labels` | a JSON object; empty without labels |
+//! | `labels` | a JSON object, be it of the slice of an experiment; empty without labels |
 //! | `value` | a number; `inf` where the rank falls on users who never got an answer; empty where nothing is known |
 //! | `unit` | `count`, `seconds`, `bytes`, `per_second`; empty where the name does not tell |
 //!
 //! A failed scrape is a row without a value, and so is a quantile of nothing: neither is ever 0.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use super::ExportError;
 use super::frames::{Frame, Surroundings, TIMES};
-use crate::analysis::quantile::Value;
+use super::names::{entries, labels, of_slice, rfc_3339, seconds, time, unit_of};
 use crate::analysis::series::{self, Reading};
-use crate::recording::event::{Accounting, What};
-use crate::recording::{Clock, Endpoint, Manifest, Recording};
-use crate::units::{Nanos, Ratio};
+use crate::recording::event::What;
+use crate::recording::{Endpoint, Manifest, Recording};
+use crate::units::Nanos;
 
 /// The first row, by which an earlier export is known.
 pub const HEADER: [&str; 10] = [
@@ -58,7 +57,11 @@ pub fn write(recording: &Recording, out: impl io::Write) -> Result<(), ExportErr
 }
 
 fn failed(error: csv::Error) -> ExportError {
-    ExportError::Write(error.into())
+    match error.into_kind() {
+        // As it is, since a reader who has gone is told by its kind.
+        csv::ErrorKind::Io(error) => ExportError::Write(error),
+        other => ExportError::Format(format!("{other:?}").into()),
+    }
 }
 
 /// Of whom a figure is.
@@ -105,6 +108,7 @@ impl<W: io::Write> Table<'_, W> {
     }
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), ExportError> {
+        let labels = of_slice(frame.slice);
         if let Some(offered) = frame.offered {
             let of = Of {
                 source: "plan",
@@ -132,11 +136,25 @@ impl<W: io::Write> Table<'_, W> {
                 ("dropped", ended.dropped()),
             ];
             for (series, count) in counts {
-                self.row(frame.start, frame.stage, of, (series, ""), Some(count as f64), "count")?;
+                self.row(
+                    frame.start,
+                    frame.stage,
+                    of,
+                    (series, &labels),
+                    Some(count as f64),
+                    "count",
+                )?;
             }
             for (clock, q) in TIMES {
                 let value = ended.quantile(clock, q).map(seconds);
-                self.row(frame.start, frame.stage, of, (&time(clock, q), ""), value, "seconds")?;
+                self.row(
+                    frame.start,
+                    frame.stage,
+                    of,
+                    (&time(clock, q), &labels),
+                    value,
+                    "seconds",
+                )?;
             }
         }
         Ok(())
@@ -153,7 +171,7 @@ impl<W: io::Write> Table<'_, W> {
                 variant: &manifest.variant_name(*variant),
                 endpoint: None,
             };
-            let labels = slice.map_or_else(String::new, |slice| format!("{{\"slice\":\"{slice}\"}}"));
+            let labels = of_slice(*slice);
             let stage = surroundings.stage(event.t);
             for (series, count) in entries(counts) {
                 self.row(event.t, stage, of, (series, &labels), Some(count as f64), "count")?;
@@ -189,66 +207,16 @@ impl<W: io::Write> Table<'_, W> {
     }
 }
 
-/// The books under the names that reports give them.
-pub(super) const fn entries(counts: &Accounting) -> [(&'static str, u64); 9] {
-    [
-        ("scheduled", counts.scheduled),
-        ("started", counts.started),
-        ("dropped", counts.dropped),
-        ("ok", counts.ok),
-        ("failed", counts.failed),
-        ("unfinished", counts.unfinished),
-        ("late", counts.late),
-        ("late_by_generator", counts.late_by_generator),
-        ("late_by_busy_users", counts.late_by_busy_users),
-    ]
-}
-
-/// `response_p99`.
-fn time(clock: Clock, q: Ratio) -> String {
-    format!("{clock}_p{}", (q.0 * 100.0).round())
-}
-
-/// In seconds; infinite for what never got an answer.
-pub(super) fn seconds(value: Value) -> f64 {
-    value.as_f64() / 1e9
-}
-
-fn labels(labels: &BTreeMap<String, String>) -> Result<String, ExportError> {
-    if labels.is_empty() {
-        return Ok(String::new());
-    }
-    serde_json::to_string(labels).map_err(|error| ExportError::Format(error.into()))
-}
-
-/// The unit that a name ends in, as Prometheus wants it.
-fn unit_of(name: &str) -> &'static str {
-    if name.ends_with("_bucket") || name.ends_with("_count") {
-        return "count";
-    }
-    let base = name.strip_suffix("_sum").unwrap_or(name);
-    let (base, is_total) = base.strip_suffix("_total").map_or((base, false), |base| (base, true));
-    match base {
-        base if base.ends_with("_seconds") => "seconds",
-        base if base.ends_with("_bytes") => "bytes",
-        _ if is_total => "count",
-        _ => "",
-    }
-}
-
-/// In UTC, to the millisecond.
-fn rfc_3339(unix_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_ms).map_or_else(|_| String::new(), |at| format!("{at:.3}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::export::fixture::{Fixture, ms};
-    use crate::recording::event::Edge;
-    use crate::recording::{Outcome, SeriesKind};
+    use crate::recording::event::{self, Accounting, Edge};
+    use crate::recording::{Clock, Outcome, SeriesKind};
 
     fn exported(recording: &Recording) -> String {
         let mut out = Vec::new();
@@ -370,6 +338,35 @@ mod tests {
         "#);
     }
 
+    /// Where nobody offers load between two turns, nothing is said about the time between them.
+    #[test]
+    fn each_turn_of_an_experiment_is_told_apart_and_silence_between_them_is_none() {
+        let fixture = Fixture::of_kind("cache");
+        for (slice, start) in [(1, 1_000), (2, 9_000)] {
+            let turn = event::Slice {
+                slice,
+                block: 1,
+                launch: 1,
+                variant: 0,
+                order: 0,
+                start: ms(start),
+                end: ms(start + 1_000),
+            };
+            fixture.writer.event(ms(start), What::Slice(turn)).unwrap();
+            fixture.second(ms(start), Endpoint::Seats, Outcome::Ok, Clock::Service, 5, 20);
+        }
+        let rows = rows(&exported(&fixture.read()));
+        let ok: Vec<[&str; 3]> = rows
+            .iter()
+            .filter(|row| row["series"] == "ok")
+            .map(|row| ["second", "labels", "value"].map(|column| row[column].as_str()))
+            .collect();
+        assert_eq!(
+            ok,
+            [["1.000", "{\"slice\":\"1\"}", "5"], ["9.000", "{\"slice\":\"2\"}", "5"]]
+        );
+    }
+
     #[test]
     fn nothing_and_an_overview_are_no_export() {
         let empty = write(&Fixture::run(None).read(), Vec::new()).unwrap_err().to_string();
@@ -378,21 +375,6 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(overview.contains("is an overview"), "{overview}");
-    }
-
-    #[test]
-    fn units_come_from_names() {
-        for (name, unit) in [
-            ("http_request_duration_seconds_bucket", "count"),
-            ("http_request_duration_seconds_count", "count"),
-            ("http_request_duration_seconds_sum", "seconds"),
-            ("process_cpu_seconds_total", "seconds"),
-            ("process_resident_memory_bytes", "bytes"),
-            ("cache_requests_total", "count"),
-            ("pool_size", ""),
-        ] {
-            assert_eq!(unit_of(name), unit, "{name}");
-        }
     }
 
     /// How many of each journey's outcomes end in a second.

@@ -11,6 +11,7 @@ use crate::recording::event::{Accounting, Edge};
 use crate::recording::model::{ClockAnchor, Environment, Tool};
 use crate::recording::store::PLAN_FILE;
 use crate::recording::{Clock, Endpoint, Manifest, Outcome, Recording, RecordingWriter, Tag, Variant, What};
+use crate::report::kinds::judgement::Judgement;
 use crate::units::{Nanos, Percent, RatePerSec};
 
 /// Unix time of the recordings' zero: 2026-11-27T10:00:00Z.
@@ -102,5 +103,36 @@ impl Fixture {
     pub(super) fn read(&self) -> Recording {
         self.writer.close().unwrap();
         Recording::open(&self.folder.path().join("run")).unwrap()
+    }
+}
+
+/// 160 of 160 arrivals ended well in 20 ms, or as many as started.
+pub(super) fn judged(counts: Accounting, objectives: &str) -> (Fixture, Judgement) {
+    let fixture = Fixture::run(Some(objectives));
+    fixture.stage(ms(1_000), Edge::Begin);
+    for second in 1..=4 {
+        for (clock, took_ms) in [(Clock::Response, 20), (Clock::Service, 19)] {
+            fixture.second(
+                ms(second * 1_000),
+                Endpoint::JourneyBook,
+                Outcome::Won,
+                clock,
+                40,
+                took_ms,
+            );
+        }
+    }
+    fixture.stage(ms(5_000), Edge::End);
+    fixture.account(ms(5_000), counts);
+    let judgement = Judgement::of(&fixture.read()).unwrap();
+    (fixture, judgement)
+}
+
+pub(super) fn whole() -> Accounting {
+    Accounting {
+        scheduled: 160,
+        started: 160,
+        ok: 160,
+        ..Accounting::default()
     }
 }

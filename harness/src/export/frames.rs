@@ -34,6 +34,8 @@ pub(super) struct Frame<'a> {
     pub(super) start: Nanos,
     pub(super) end: Nanos,
     pub(super) stage: Option<&'a str>,
+    /// The slice of an experiment in which it lies.
+    pub(super) slice: Option<u32>,
     /// The rate that the plan has for its middle; `None` where no schedule says so.
     pub(super) offered: Option<RatePerSec>,
     /// By variant and endpoint. Of a run every pair that was there before is here again, be it with nothing that ended.
@@ -98,6 +100,13 @@ impl Surroundings {
         self.stages.iter().rev().find(lasting).map(|(name, ..)| name.as_str())
     }
 
+    fn slice(&self, at: Nanos) -> Option<u32> {
+        self.events.iter().find_map(|event| match &event.what {
+            What::Slice(slice) if slice.start <= at && at < slice.end => Some(slice.slice),
+            _ => None,
+        })
+    }
+
     fn offered(&self, at: Nanos) -> Option<RatePerSec> {
         let schedule = self.schedule.as_ref().filter(|schedule| schedule.zero <= at)?;
         let mut into = at.since(schedule.zero);
@@ -150,6 +159,7 @@ impl Surroundings {
             start: cut.start,
             end: cut.end(),
             stage: self.stage(cut.middle()),
+            slice: self.slice(cut.middle()),
             offered: self.offered(cut.middle()),
             ended,
         }

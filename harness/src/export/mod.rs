@@ -7,11 +7,18 @@
 //! (the official client has none, one has another licence, one drops the zeros of a millisecond), and without their times
 //! samples of the past are none. Remote write carries them.
 
-pub mod csv;
 pub mod error;
+
 mod frames;
+mod names;
+
+pub mod csv;
+
+mod cases;
 pub mod junit;
+
 pub mod remote_write;
+mod samples;
 
 #[cfg(test)]
 mod fixture;

@@ -93,6 +93,20 @@ fn an_earlier_export_gives_way_and_nothing_else_does() {
 }
 
 #[test]
+fn a_reader_who_has_gone_has_seen_enough_and_a_full_disk_is_named() {
+    let site = Site::new();
+    record(&site);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let gone = site.run_into(site.tool(&["export", "run", "--as", "csv"]), writer);
+    assert_eq!((gone.code, gone.stderr.as_str()), (Some(0), ""));
+    // Always full.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let said = site.run_into(site.tool(&["export", "run", "--as", "csv"]), full);
+    said.fails(2, &["cannot write the result to standard output", "free some space"]);
+}
+
+#[test]
 fn a_server_that_is_away_or_is_another_one_is_named_without_its_password() {
     let site = Site::new();
     record(&site);

@@ -75,6 +75,7 @@ async fn a_recording_that_was_mistreated_is_told_from_a_whole_one() {
     assert!(!verified.stdout.contains("note: "), "{verified:?}");
     assert_eq!(verified.code, Some(0), "{verified:?}");
 
+    the_whole_one_can_be_exported(&site);
     cut_files_are_read_as_far_as_they_go(&site, &whole);
     a_missing_file_is_said(&site, &whole);
     one_changed_byte_is_noticed(&site, &whole);
@@ -122,6 +123,24 @@ async fn record(site: &Site, dir: &Path) {
     };
     run::incident(&bench, &plan, &mut Edges::default(), dir).await.unwrap();
     stack.close().await.unwrap();
+}
+
+/// A drill has no objectives, and all the rest.
+fn the_whole_one_can_be_exported(site: &Site) {
+    let csv = site.run(&["export", "whole", "--as", "csv"]);
+    assert_eq!((csv.code, csv.stderr.as_str()), (Some(0), ""));
+    for part in [",load,", ",books,", "response_p99", "http_request"] {
+        assert!(csv.stdout.contains(part), "no `{part}` in {}", csv.stdout);
+    }
+    let junit = site.run(&["export", "whole", "--as", "junit"]);
+    assert_eq!((junit.code, junit.stderr.as_str()), (Some(0), ""));
+    let report = quick_junit::Report::deserialize_from_str(&junit.stdout).unwrap();
+    let names: Vec<&str> = report
+        .test_suites
+        .iter()
+        .map(|suite| suite.name.rsplit_once(": ").unwrap().1)
+        .collect();
+    assert_eq!(names, ["verdict", "books", "invariants"]);
 }
 
 /// A copy to mistreat, under its own name, which stays when a check fails and goes otherwise.

@@ -48,6 +48,7 @@ const HARNESS: &[Layer] = &[
         "export",
         &[
             "analysis",
+            "config",
             "format",
             "objectives",
             "plan",

@@ -108,6 +108,11 @@ fn a_run_is_recorded_judged_and_reported() {
 
     let folder = recording.dir().to_owned();
     the_exports_agree_with_the_books(&folder, &books);
+    let exported = soundcheck(&["export", folder.to_str().unwrap(), "--as", "junit"]);
+    let xml = String::from_utf8(exported.stdout).unwrap();
+    let junit = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+    // CI is as content as the exit code.
+    assert_eq!(junit.failures + junit.errors == 0, ended.code == Some(0), "{xml}");
     let report = std::fs::read_to_string(folder.join("report.md")).unwrap();
     for part in [
         "Run: smoke",
@@ -154,7 +159,7 @@ fn the_exports_agree_with_the_books(folder: &Path, books: &Accounting) {
     // What the service says about itself stands beside what its users saw.
     let scraped = rows
         .iter()
-        .filter(|row| row["source"] == "service:run" && !row["value"].is_empty());
+        .filter(|row| row["source"] == "service:service" && !row["value"].is_empty());
     assert!(scraped.count() > 100);
 }
 

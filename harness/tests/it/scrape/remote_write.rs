@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use soundcheck::daemon::builder::StandIn;
 use soundcheck::load::recorder::empty_histogram;
 use soundcheck::recording::model::{ClockAnchor, Environment, Tool};
 use soundcheck::recording::{Clock, Endpoint, Manifest, Outcome, RecordingWriter, SeriesKind, Tag, Variant};
@@ -33,7 +34,7 @@ struct Prometheus {
 impl Prometheus {
     /// `None` when there can be none here, which has been said then.
     async fn start() -> Option<Self> {
-        let images = ["prom/prometheus:v2.53.0", "soundcheck/prometheus:2"];
+        let images = ["prom/prometheus:v2.53.0", StandIn::Prometheus.image()];
         let image = local_image("SOUNDCHECK_PROMETHEUS_IMAGE", &images).await?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let container = GenericImage::new(image.name, image.tag)
@@ -148,16 +149,21 @@ async fn what_was_recorded_is_found_in_prometheus_as_it_was_and_nowhere_else() {
     let recent = folder.path().join("recent");
     let began_ms = jiff::Timestamp::now().as_millisecond() - 60_000;
     record(&recent, began_ms);
-    // A second time as well: whoever does not know whether it arrived may send it again.
-    for _ in 0..2 {
-        let pushed = prometheus.push(&recent);
-        assert_eq!(pushed.status.code(), Some(0), "{pushed:?}");
-        let said = String::from_utf8(pushed.stdout).unwrap();
-        assert!(
-            said.contains("series were sent") && said.contains("run=\"recent\""),
-            "{said}"
-        );
-    }
+    let pushed = prometheus.push(&recent);
+    assert_eq!(pushed.status.code(), Some(0), "{pushed:?}");
+    let said = String::from_utf8(pushed.stdout).unwrap();
+    assert!(
+        said.contains("series were sent") && said.contains("run=\"recent\""),
+        "{said}"
+    );
+    is_as_recorded(&prometheus, began_ms).await;
+    check_refused(&prometheus.push(&recent), "out of order", "keeps what it has");
+    is_as_recorded(&prometheus, began_ms).await;
+    a_run_of_long_ago_is_refused_in_words(&prometheus, folder.path()).await;
+    prometheus.container.rm().await.unwrap();
+}
+
+async fn is_as_recorded(prometheus: &Prometheus, began_ms: i64) {
     let at = |ms: i64| began_ms + ms;
     let won = "sum(soundcheck_ended_total{run=\"recent\",endpoint=\"journey-book\",result=\"ok\"})";
     for (moment, expected) in [(1_000, "30"), (2_000, "40"), (3_000, "60")] {
@@ -187,9 +193,15 @@ async fn what_was_recorded_is_found_in_prometheus_as_it_was_and_nowhere_else() {
     let hits = "cache_hits_total{run=\"recent\"}";
     assert_eq!(prometheus.value(hits, at(2_000)).await, None, "nobody knows it there");
     assert_eq!(prometheus.value(hits, at(3_000)).await.as_deref(), Some("9"));
+}
 
-    a_run_of_long_ago_is_refused_in_words(&prometheus, folder.path()).await;
-    prometheus.container.rm().await.unwrap();
+#[track_caller]
+fn check_refused(pushed: &Output, server_words: &str, remedy: &str) {
+    let said = String::from_utf8_lossy(&pushed.stderr);
+    assert_eq!(pushed.status.code(), Some(2), "{said}");
+    for part in ["with 400 Bad Request", server_words, remedy] {
+        assert!(said.contains(part), "no `{part}` in {said}");
+    }
 }
 
 /// By a server that holds something newer, as one that scrapes itself does.
@@ -205,10 +217,5 @@ async fn a_run_of_long_ago_is_refused_in_words(prometheus: &Prometheus, folder: 
     }
     let old = folder.join("old");
     record(&old, jiff::Timestamp::now().as_millisecond() - 3 * 24 * 3_600_000);
-    let refused = prometheus.push(&old);
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(2), "{said}");
-    for part in ["refused the samples with 400", "out_of_order_time_window"] {
-        assert!(said.contains(part), "no `{part}` in {said}");
-    }
+    check_refused(&prometheus.push(&old), "out of bounds", "out_of_order_time_window");
 }
