@@ -1,6 +1,6 @@
 //! The load engine against a server that does nothing: how well it keeps its pace, and what recording costs.
 //!
-//! `cargo bench -p soundcheck --bench engine`, or one part by its name: `-- pace` or `-- speed`. The server is another process, with a thread of its own and a constant
+//! `cargo bench -p soundcheck --bench engine`, or one part by its name: `-- pace`, `-- speed` or `-- memory`. The server is another process, with a thread of its own and a constant
 //! answer, so that nothing but the generator is slow.
 //!
 //! **Pace.** Seat maps at a constant rate by the open model; what is shown is how late requests were sent, and how the
@@ -8,6 +8,9 @@
 //!
 //! **Speed.** The same requests over the same pooled connections as fast as they are answered, by the closed model with
 //! every sample recorded, against Goose alone with its own metrics, in turns.
+//!
+//! **Memory.** What a process takes at its peak, each time another one: with few users and with 50,000, all of whom have
+//! come once, on pooled connections; and the recorder through a day of 10,000 samples a second, by simulation.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -27,14 +30,19 @@ use goose::GooseAttack;
 use goose::config::GooseConfiguration;
 use goose::goose::{Scenario, Transaction};
 use hdrhistogram::Histogram;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use soundcheck::config::{ArrivalKind, JourneyKind, ScenarioConfig};
 use soundcheck::load::catalogue::{Concert, ConcertDate};
 use soundcheck::load::recorder::empty_histogram;
 use soundcheck::load::{
     CataloguePart, Cut, Keep, LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Target, drive,
 };
-use soundcheck::recording::{Clock, Endpoint, RunClock};
-use soundcheck::units::{Percent, RatePerSec};
+use soundcheck::recording::{
+    Clock, Endpoint, Manifest, Outcome, RecordingWriter, RunClock, Sample, environment,
+};
+use soundcheck::recording::model::Environment;
+use soundcheck::units::{Nanos, Percent, RatePerSec};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -46,6 +54,13 @@ const FAST: Duration = Duration::from_secs(5);
 const USERS: u32 = 64;
 const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const SERVE: &str = "serve-for-the-engine-bench";
+const USERS_OF: &str = "users-for-the-engine-bench";
+const RECORD: &str = "record-for-the-engine-bench";
+const FEW: u32 = 1_000;
+const MANY: u32 = 50_000;
+/// A day of so many samples a second.
+const SAMPLES: u32 = 10_000;
+const DAY: u32 = 24 * 60 * 60;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -56,6 +71,11 @@ fn main() {
             .unwrap();
         runtime.block_on(serve());
         return;
+    }
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
+        [USERS_OF, users, address] => return print_peak(crowd(users.parse().unwrap(), address)),
+        [RECORD, seconds] => return print_peak(record(seconds.parse().unwrap())),
+        _ => (),
     }
     if !arguments.iter().any(|argument| argument == "--bench") {
         println!("not measured: run it with `cargo bench`");
@@ -84,6 +104,10 @@ async fn measure(is_wanted: impl Fn(&str) -> bool) {
         println!("speed: {USERS} users as fast as they are answered, {FAST:?} each, in turns");
         speed(&server).await;
     }
+    if is_wanted("memory") {
+        println!("memory: resident at the peak, of a process of its own each");
+        memory(&server);
+    }
 }
 
 async fn pace(server: &Server, rate: f64) {
@@ -95,7 +119,7 @@ async fn pace(server: &Server, rate: f64) {
             admitted: 1,
             ..seat_maps(RatePerSec(rate), PACED)
         };
-        let (outcome, cuts, _) = attack(server, scenario).await;
+        let (outcome, cuts, _) = attack(&server.address, scenario).await;
         let lag = merged(&cuts, |clock| clock.is_lateness());
         p50.push(lag.value_at_quantile(0.5) as f64 / 1e3);
         p99.push(lag.value_at_quantile(0.99) as f64 / 1e3);
@@ -167,7 +191,7 @@ async fn with_recording(server: &Server) -> Fast {
         stage.virtual_users = (USERS, USERS);
     }
     let before = cpu();
-    let (_, cuts, took) = attack(server, scenario).await;
+    let (_, cuts, took) = attack(&server.address, scenario).await;
     let spent = cpu() - before;
     let answered = merged(&cuts, |clock| clock == Clock::Response).len() as f64;
     Fast {
@@ -218,12 +242,118 @@ async fn goose_alone(server: &Server) -> Fast {
     }
 }
 
+fn memory(server: &Server) {
+    let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
+    let few = peak_of(&[USERS_OF, &FEW.to_string(), &server.address]);
+    let many = peak_of(&[USERS_OF, &MANY.to_string(), &server.address]);
+    println!(
+        "  {FEW} users {:.0} MiB, {MANY} users {:.0} MiB ({})",
+        mib(few),
+        mib(many),
+        Goal::AtMost(1024.0).verdict(mib(many))
+    );
+    let each = many.saturating_sub(few) as f64 / f64::from(MANY - FEW) / 1024.0;
+    println!("  {each:.1} KiB a user ({})", Goal::AtMost(12.0).verdict(each));
+    for seconds in [1, 60, DAY] {
+        let began = Instant::now();
+        let peak = mib(peak_of(&[RECORD, &seconds.to_string()]));
+        println!(
+            "  the recorder after {seconds} s of {SAMPLES} samples/s: {peak:.1} MiB ({}), simulated in {:.1} s",
+            Goal::AtMost(64.0).verdict(peak),
+            began.elapsed().as_secs_f64()
+        );
+    }
+}
+
+/// What a copy of this process says of its peak.
+fn peak_of(arguments: &[&str]) -> u64 {
+    let output = Command::new(std::env::current_exe().unwrap()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().last().and_then(|line| line.parse().ok()).expect("a number of bytes")
+}
+
+fn print_peak((): ()) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kib: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+    println!("{}", kib * 1024);
+}
+
+/// Each of the users comes once at least: the line is first in, first out.
+fn crowd(users: u32, address: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let rate = RatePerSec(5_000.0);
+        let scenario = ScenarioConfig {
+            arrivals: ArrivalKind::Even,
+            users,
+            connections: Some(1_000),
+            admitted: 1,
+            ..seat_maps(rate, Duration::from_secs_f64(f64::from(MANY) * 1.1 / rate.0))
+        };
+        let (outcome, ..) = attack(address, scenario).await;
+        assert!(outcome.total.ok > u64::from(users));
+    });
+}
+
+/// The samples of a run of so many seconds, recorded and written as a run does it, but as fast as that goes.
+fn record(seconds: u32) {
+    let clock = RunClock::start();
+    let selector = Arc::new(Selector::new(0));
+    let recorder = Recorder::new(vec!["stub".to_owned()], selector, Keep::Everything, clock);
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = Manifest::new("run", environment::tool(), 7, Environment::default(), clock.anchor());
+    let writer = RecordingWriter::create(&dir.path().join("run"), &manifest).unwrap();
+    let endpoints = [
+        Endpoint::QueueEnter,
+        Endpoint::QueuePosition,
+        Endpoint::Schedules,
+        Endpoint::Seats,
+        Endpoint::Hold,
+        Endpoint::Pay,
+        Endpoint::JourneyBrowse,
+        Endpoint::JourneyBook,
+    ];
+    let mut time = ChaCha8Rng::seed_from_u64(7);
+    for second in 0..seconds {
+        let begin = u64::from(second) * 1_000_000_000;
+        for n in 0..SAMPLES {
+            let intended = Nanos(begin + u64::from(n) * 100_000);
+            // From 10 µs to 10 s, evenly over the orders of magnitude: the widest that a histogram has to hold.
+            let served = 10_f64.powf(time.random_range(4.0..10.0)) as u64;
+            let sent = Nanos(intended.0 + served / 100);
+            recorder.record(
+                n as usize,
+                &Sample {
+                    variant: 0,
+                    slice: 0,
+                    endpoint: endpoints[n as usize % endpoints.len()],
+                    outcome: if n % 100 < 99 { Outcome::Ok } else { Outcome::TimeOut },
+                    intended: Some(intended),
+                    waited: n % 10 == 0,
+                    sent,
+                    done: Nanos(sent.0 + served),
+                },
+            );
+        }
+        for cut in recorder.cut() {
+            writer.interval(cut.start, cut.length, &cut.tag, &cut.histogram).unwrap();
+        }
+        writer.flush().unwrap();
+    }
+    writer.close().unwrap();
+}
+
 fn seat_maps(rate: RatePerSec, length: Duration) -> ScenarioConfig {
     ScenarioConfig::constant("stub", rate, length, &[(JourneyKind::SeatMap, Percent(100.0))])
 }
 
 /// What came of it, what was recorded, and how long the arrivals and their answers took.
-async fn attack(server: &Server, scenario: ScenarioConfig) -> (LoadOutcome, Vec<Cut>, Duration) {
+async fn attack(address: &str, scenario: ScenarioConfig) -> (LoadOutcome, Vec<Cut>, Duration) {
     let clock = RunClock::start();
     let selector = Arc::new(Selector::new(0));
     let names = vec!["stub".to_owned()];
@@ -242,7 +372,7 @@ async fn attack(server: &Server, scenario: ScenarioConfig) -> (LoadOutcome, Vec<
         .into(),
     };
     let target = Target {
-        address: format!("http://{}", server.address),
+        address: format!("http://{address}"),
         part,
     };
     let plan = LoadPlan {

@@ -61,7 +61,7 @@ fn base(file: &str, name: &str, read: ReadFile<'_>, above: &[String]) -> Result<
             .map(|(known, _)| (*known).to_owned())
             .collect();
         let unknown = strict::unknown_message(name, &known);
-        format!("cannot read {base}: {error}; and of those that ship: {unknown}")
+        format!("cannot read {base}: {error}; nor does a scenario ship under this name: {unknown}")
     })?;
     let text = String::from_utf8(text).map_err(|_| format!("{base} is no UTF-8 text"))?;
     Ok((base, text))
@@ -186,7 +186,7 @@ mod tests {
         check(
             &[("x/a.yaml", "name: a\nextends: smok\n")],
             &[
-                "x/a.yaml:2: `extends`: cannot read x/smok: entity not found; and of those that ship: unknown name `smok`; \
+                "x/a.yaml:2: `extends`: cannot read x/smok: entity not found; nor does a scenario ship under this name: unknown name `smok`; \
                did you mean `smoke`?",
             ],
         );

@@ -174,6 +174,21 @@ fn a_scenario_that_lies_nowhere_names_no_file() {
     );
 }
 
+/// The example that the documentation names, as it lies in its folder.
+#[test]
+fn the_example_is_sound() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/examples/guest-list.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let scenario = ScenarioConfig::parse_with(file, &text, &|path| std::fs::read(path)).unwrap();
+    assert_eq!(scenario.feeders[0].lasts(), Some(120));
+    let rows = rows(&scenario, 0);
+    assert!(rows.iter().all(|row| row.user.is_some() && row.seat.is_some()));
+    let places: std::collections::BTreeSet<_> = rows.iter().map(|row| (row.concert, row.schedule, row.seat)).collect();
+    assert_eq!(places.len(), rows.len(), "a seat is promised twice");
+    let measured: Vec<bool> = scenario.stages.iter().map(super::Stage::is_measured).collect();
+    assert_eq!(measured, [false, true, false]);
+}
+
 #[test]
 fn an_order_is_written_as_it_is_read() {
     let orders = [Order::InTurn, Order::Shuffled, Order::Random];

@@ -106,7 +106,10 @@ pub(super) fn validate(raw: Vec<RawStage>, problems: &mut Problems) -> Vec<Stage
             }
         };
         if stage.warm_up == Some(true) && stage.cool_down == Some(true) {
-            problems.add(&path("cool-down"), "a stage is the warm-up, the cool-down or neither, not both");
+            problems.add(
+                &path("cool-down"),
+                "a stage is the warm-up, the cool-down or neither, not both",
+            );
         }
         let is_given = stage.rate.is_some() || (stage.from.is_some() && stage.to.is_some());
         if is_given && from.0 <= 0.0 && to.0 <= 0.0 {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
+use rustix::io::Errno;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -97,6 +98,8 @@ pub(crate) enum Failure {
     TimeOut,
     /// Nobody listens there: nothing was sent.
     Refused,
+    /// This machine has no descriptor or port left for a connection: nothing was sent, and the target is not to blame.
+    NoSocket(String),
     /// No connection for another reason: nothing was sent.
     Unreachable(String),
     /// No secure connection: nothing was sent.
@@ -279,19 +282,11 @@ impl Broken {
         // The innermost cause says what happened; the layers above repeat the address.
         let causes = || std::iter::successors(Some(&error as &dyn std::error::Error), |cause| cause.source());
         let text = causes().last().map(ToString::to_string).unwrap_or_default();
-        let kind = causes()
-            .find_map(|cause| cause.downcast_ref())
-            .map(|error| innermost(error).kind());
+        let io = causes().find_map(|cause| cause.downcast_ref()).map(innermost);
         if error.is_connect() {
-            return match kind {
-                Some(ErrorKind::ConnectionRefused) => Failure::Refused,
-                // The connection stands by then, and what comes through it is no handshake, or one that is not trusted.
-                Some(ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) if is_secure => {
-                    Failure::Tls(text)
-                }
-                _ => Failure::Unreachable(text),
-            };
+            return unconnected(io, text, is_secure);
         }
+        let kind = io.map(std::io::Error::kind);
         let is_no_http = causes()
             .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
             .any(|error| error.is_parse() || error.is_parse_too_large());
@@ -300,6 +295,23 @@ impl Broken {
             _ if is_no_http => Failure::NoHttp(text),
             _ => Failure::Broken(text),
         }
+    }
+}
+
+/// Why there is no connection.
+fn unconnected(io: Option<&std::io::Error>, text: String, is_secure: bool) -> Failure {
+    use std::io::ErrorKind;
+    let code = io.and_then(std::io::Error::raw_os_error);
+    let is_ours =
+        [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS].map(|code| Some(code.raw_os_error()));
+    match io.map(std::io::Error::kind) {
+        _ if is_ours.contains(&code) => Failure::NoSocket(text),
+        Some(ErrorKind::ConnectionRefused) => Failure::Refused,
+        // The connection stands by then, and what comes through it is no handshake, or one that is not trusted.
+        Some(ErrorKind::InvalidData | ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) if is_secure => {
+            Failure::Tls(text)
+        }
+        _ => Failure::Unreachable(text),
     }
 }
 
@@ -331,6 +343,26 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_without_sockets_is_told_apart_from_a_target_that_is_away() {
+        use std::io::{Error, ErrorKind};
+        let of = |code: Errno| {
+            let wrapped = Error::other(Error::from_raw_os_error(code.raw_os_error()));
+            unconnected(Some(innermost(&wrapped)), "why".to_owned(), true)
+        };
+        for code in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS] {
+            assert_eq!(of(code), Failure::NoSocket("why".to_owned()), "{code:?}");
+        }
+        assert_eq!(of(Errno::CONNREFUSED), Failure::Refused);
+        assert_eq!(of(Errno::HOSTUNREACH), Failure::Unreachable("why".to_owned()));
+        let plain = |kind: ErrorKind| unconnected(Some(&kind.into()), "why".to_owned(), false);
+        assert_eq!(plain(ErrorKind::UnexpectedEof), Failure::Unreachable("why".to_owned()));
+        assert_eq!(
+            unconnected(None, "why".to_owned(), true),
+            Failure::Unreachable("why".to_owned())
+        );
+    }
 
     #[test]
     fn an_address_that_is_none_is_refused_with_an_example() {

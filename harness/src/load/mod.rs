@@ -35,6 +35,7 @@ pub use feed::{RanDry, Shortage, shortages};
 pub use ground::Target;
 pub use handle::{LoadHandle, Progress};
 pub use limits::{LimitError, make_room};
+pub use outcome::NO_SOCKET;
 pub use recorder::{Cause, Cut, Keep, LeftOut, Recorder};
 pub use schedule::Schedule;
 pub use selector::{Selector, Slice};

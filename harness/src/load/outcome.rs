@@ -4,6 +4,9 @@ use super::client::{Answer, Failure, MAX_BODY_BYTES};
 use crate::recording::history::{Code, Settled};
 use crate::recording::{Endpoint, Outcome};
 
+/// Begins the cause of a request for which this machine had no descriptor or port left.
+pub const NO_SOCKET: &str = "no socket left on this machine";
+
 /// How a request ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Ending {
@@ -87,6 +90,7 @@ impl Ending {
                 Settled::Fail,
                 "connection refused: nobody listens there".to_owned(),
             ),
+            Failure::NoSocket(why) => (Code::Unreachable, Settled::Fail, format!("{NO_SOCKET}: {why}")),
             Failure::Unreachable(why) => (Code::Unreachable, Settled::Fail, format!("no connection: {why}")),
             Failure::Tls(why) => (Code::Tls, Settled::Fail, format!("no secure connection (TLS): {why}")),
             Failure::Reset => (Code::Reset, Settled::Info, "connection reset".to_owned()),

@@ -146,7 +146,7 @@ impl Recorder {
     }
 
     /// Takes one sample. `user` spreads users over the shards.
-    pub(crate) fn record(&self, user: usize, sample: &Sample) {
+    pub fn record(&self, user: usize, sample: &Sample) {
         if let Some(reason) = self.reason_to_leave_out(sample) {
             reason.fetch_add(1, Ordering::Relaxed);
             return;

@@ -50,6 +50,8 @@ pub enum What {
         /// How many rows it had.
         rows: u64,
     },
+    /// So many requests were never sent, since the generator's machine had no descriptor or port left.
+    OutOfSockets { requests: u64, reason: String },
     /// Something that a reader of the report must know.
     Note { level: NoteLevel, text: String },
     /// One step of the search for what this machine can bear.

@@ -17,7 +17,9 @@ use super::live::Watcher;
 use super::watching;
 use crate::config::{ScenarioConfig, Stage};
 use crate::load::recorder::Keep;
-use crate::load::{Cut, LoadHandle, LoadOutcome, LoadPlan, RanDry, Recorder, Selector, drive, read_settled, shortages};
+use crate::load::{
+    Cut, LoadHandle, LoadOutcome, LoadPlan, NO_SOCKET, RanDry, Recorder, Selector, drive, read_settled, shortages,
+};
 use crate::objectives::{Judge, Objective, Second};
 use crate::plan::ScenarioPlan;
 use crate::plan::scenario::{GRACE, HOLD_TTL};
@@ -209,7 +211,13 @@ impl Run<'_> {
             self.recording.event(at, What::RanDry { feeder, rows })?;
         }
         self.account(&outcome)?;
+        let mut unsent = 0;
+        let mut reason = None;
         for (cause, count) in recorder.causes() {
+            if let Some(why) = cause.text.strip_prefix(NO_SOCKET) {
+                unsent += count;
+                reason.get_or_insert(why.trim_start_matches(": ").to_owned());
+            }
             if !cause.outcome.is_served() {
                 let text = format!(
                     "{} ended with {} ({}), {count} times",
@@ -217,6 +225,12 @@ impl Run<'_> {
                 );
                 self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
             }
+        }
+        if let Some(reason) = reason {
+            self.event(What::OutOfSockets {
+                requests: unsent,
+                reason,
+            })?;
         }
         staged
     }

@@ -4,6 +4,7 @@
 
 pub mod ledger;
 
+mod suspects;
 pub mod validity;
 
 pub mod objective;

@@ -11,6 +11,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::end::{FaultWindow, HarnessFacts};
+use super::suspects::Suspects;
 use crate::analysis::quantile::{Value, quantile};
 use crate::recording::event::{Accounting, Edge, What};
 use crate::recording::{Clock, Event, Outcome, RecordError, Recording, SeriesSet};
@@ -64,6 +65,8 @@ pub struct Generator {
     pub response: Histogram<u64>,
     /// Requests that did what the user wanted.
     pub successes: u64,
+    /// What it and its machine did meanwhile.
+    pub suspects: Suspects,
 }
 
 /// Judges a recording.
@@ -78,6 +81,17 @@ pub fn validity(recording: &Recording) -> Result<Validity, RecordError> {
         found.doubts.extend_from_slice(recording.notes());
     }
     found.doubts.extend(ran_dry(&events));
+    let series = recording.series()?;
+    let suspects = Suspects::of(&series);
+    for event in &events {
+        if let What::OutOfSockets { requests, reason } = &event.what {
+            found.is_generators_fault = true;
+            found.doubts.push(format!(
+                "{requests} requests were never sent, since the generator's machine had no socket left ({reason}); take \
+                 fewer users, or raise `ulimit -n` and net.ipv4.ip_local_port_range"
+            ));
+        }
+    }
     let mut accounting: BTreeMap<u16, Accounting> = BTreeMap::new();
     for event in &events {
         if let What::Accounting { variant, counts, .. } = &event.what {
@@ -93,6 +107,7 @@ pub fn validity(recording: &Recording) -> Result<Validity, RecordError> {
             .remove(&variant.name)
             .unwrap_or_else(|| Generator::silent(&variant.name));
         generator.accounting = counts;
+        generator.suspects = suspects;
         judge_generator(&generator, !faults.is_empty(), &mut found);
     }
     if recording.manifest().variants.is_empty() {
@@ -100,7 +115,7 @@ pub fn validity(recording: &Recording) -> Result<Validity, RecordError> {
             .doubts
             .push("the recording names no variant, so nothing was measured".to_owned());
     }
-    judge_scrapes(&recording.series()?, &faults, &mut found);
+    judge_scrapes(&series, &faults, &mut found);
     Ok(found)
 }
 
@@ -133,6 +148,7 @@ impl Generator {
             wait: empty(),
             response: empty(),
             successes: 0,
+            suspects: Suspects::default(),
         }
     }
 }
@@ -199,6 +215,23 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
             found
                 .doubts
                 .extend(counts.imbalances().into_iter().map(|what| format!("{name}: {what}")));
+            // Each cause may be small, and all of them together not. In a drill only the generator's own is no part of it.
+            let all = counts.dropped + counts.late;
+            let alone = [counts.dropped, counts.late_by_generator, counts.late_by_busy_users];
+            let is_small = |count: &u64| !exceeds(*count, counts.scheduled, MOST_DROPPED);
+            if !has_faults && alone.iter().all(is_small) && exceeds(all, counts.scheduled, MOST_DROPPED) {
+                let is_own_fault = counts.late_by_generator >= counts.dropped + counts.late_by_busy_users;
+                found.is_generators_fault |= is_own_fault;
+                let mut said = format!(
+                    "{name}: {all} of {} arrivals were dropped or started late: {} dropped and {} late since every user was \
+                     busy, {} through the generator's own fault",
+                    counts.scheduled, counts.dropped, counts.late_by_busy_users, counts.late_by_generator
+                );
+                if is_own_fault {
+                    said.push_str(&generator.suspects.to_string());
+                }
+                found.doubts.push(said);
+            }
             if counts.scheduled == 0 {
                 found.doubts.push(format!("{name}: no arrival was scheduled"));
             }
@@ -209,9 +242,12 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
             ];
             for (count, what) in lost {
                 if exceeds(count, counts.scheduled, MOST_DROPPED) {
-                    let said = format!("{name}: {count} of {} arrivals {what}", counts.scheduled);
                     // In a drill, users are busy because the service stands still; that the generator sleeps is no drill.
                     let is_own_fault = what == OWN_FAULT;
+                    let mut said = format!("{name}: {count} of {} arrivals {what}", counts.scheduled);
+                    if is_own_fault {
+                        said.push_str(&generator.suspects.to_string());
+                    }
                     let is_subject = has_faults && !is_own_fault;
                     found.is_generators_fault |= is_own_fault;
                     if is_subject {
@@ -237,14 +273,14 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
         let as_late = |histogram: &Histogram<u64>| histogram.count_between(lag, u64::MAX);
         let is_own_fault = as_late(&generator.lag) >= as_late(&generator.wait);
         found.is_generators_fault |= is_own_fault;
-        let cause = if is_own_fault {
-            "through the generator's own fault"
+        let (cause, suspects) = if is_own_fault {
+            ("through the generator's own fault", generator.suspects.to_string())
         } else {
-            "since every user was busy"
+            ("since every user was busy", String::new())
         };
         found.lag.push(format!(
             "{name}: the lag of what was sent has a p99 of {:.3} ms, {cause}; that is more than 5 % of the response time's \
-             {:.3} ms",
+             {:.3} ms{suspects}",
             lag as f64 / 1e6,
             response as f64 / 1e6
         ));
@@ -325,6 +361,22 @@ mod tests {
             &[],
         );
         check(false, counts(|counts| counts.late_by_generator = 10), &[], &[]);
+        let each_is_small = |counts: &mut Accounting| {
+            (counts.late_by_generator, counts.late_by_busy_users, counts.late) = (6, 5, 11);
+        };
+        let all = "11 of 1000 arrivals were dropped or started late: 0 dropped and 5 late";
+        check(false, counts(each_is_small), &[all], &[]);
+        check(true, counts(each_is_small), &[], &[]);
+        let suspects = |generator: &mut Generator| {
+            generator.accounting.as_mut().unwrap().late_by_generator = 11;
+            generator.suspects.stolen = Some(12.34);
+        };
+        check(
+            false,
+            suspects,
+            &["fault; in the busiest second, the host took 12 % of"],
+            &[],
+        );
         check(
             false,
             counts(|counts| counts.late_by_busy_users = 11),

@@ -43,8 +43,11 @@ fn scenarios_that_build_on_each_other_are_told_as_a_chain() {
     let two = site.write("two.yaml", "extends: one.yaml\n");
     let words = format!("{two}:1: `extends`: no scenario can build on itself: {one} → {two} → {one}");
     site.run(&["run", &one]).fails(2, &[&words]);
-    let lost = site.write("lost.yaml", "name: lost\n\nextends: smock\n");
-    let words = [&format!("{lost}:3: `extends`: cannot read ")[..], "did you mean `smoke`?"];
+    let lost = site.write("lost.yaml", "name: lost\n\nextends: smok\n");
+    let words = [
+        &format!("{lost}:3: `extends`: cannot read ")[..],
+        "did you mean `smoke`?",
+    ];
     site.run(&["run", &lost]).fails(2, &words);
     let base = site.write("base.yaml", "extends: smoke\nusers: none\n");
     let top = site.write("top.yaml", "extends: base.yaml\n");
@@ -61,7 +64,12 @@ fn more_users_than_descriptors_name_the_limit_and_how_to_raise_it() {
     );
     let mut command = site.command("sh");
     let tool = env!("CARGO_BIN_EXE_soundcheck");
-    command.args(["-c", "ulimit -n 64; exec \"$0\" run \"$1\" --stack embedded", tool, &file]);
+    command.args([
+        "-c",
+        "ulimit -n 64; exec \"$0\" run \"$1\" --stack embedded",
+        tool,
+        &file,
+    ]);
     site.run_command(command).fails(
         2,
         &[
@@ -94,13 +102,16 @@ fn a_feeder_that_runs_dry_is_warned_of_and_leaves_a_run_that_carries_no_claim() 
     ]);
     let said = site.run_command(command);
     assert_eq!(said.code, Some(4), "{said:?}");
-    said.tells(
-        &["warning: the feeder `fans` has 8 rows, and about 30 arrivals need one each: the load will end early"],
-    );
+    said.tells(&[
+        "warning: the feeder `fans` has 8 rows, and about 30 arrivals need one each: the load will end early",
+    ]);
     let why = "the feeder `fans` ran dry after 8 rows ";
     assert!(said.stdout.contains(why), "{said:?}");
 
-    let runs: Vec<_> = std::fs::read_dir(site.path("out")).unwrap().map(|run| run.unwrap().path()).collect();
+    let runs: Vec<_> = std::fs::read_dir(site.path("out"))
+        .unwrap()
+        .map(|run| run.unwrap().path())
+        .collect();
     let [run] = &runs[..] else { panic!("{runs:?}") };
     let recording = Recording::open(run).unwrap();
     assert!(recording.is_complete(), "{:?}", recording.notes());
@@ -118,7 +129,11 @@ fn a_feeder_that_runs_dry_is_warned_of_and_leaves_a_run_that_carries_no_claim() 
     assert!(books.scheduled > 8 && books.scheduled < 60, "{books:?}");
     assert_eq!(books.imbalances(), [] as [String; 0]);
     let report = std::fs::read_to_string(run.join("report.md")).unwrap();
-    for part in ["ran dry after 8 rows", "s after the load began", "has 8 rows, and about 30 arrivals"] {
+    for part in [
+        "ran dry after 8 rows",
+        "s after the load began",
+        "has 8 rows, and about 30 arrivals",
+    ] {
         assert!(report.contains(part), "no `{part}` in {report}");
     }
     // The rows stand in the plan, which needs no file beside it.

@@ -63,7 +63,11 @@ async fn a_feeder_that_runs_dry_ends_the_arrivals_and_nothing_else() {
     assert!(dry.at.since(run.outcome.began) >= Duration::from_millis(300), "{dry:?}");
     assert!(run.outcome.was_stopped);
     let total = run.outcome.total;
-    assert_eq!((total.scheduled, total.ok, total.dropped, total.unfinished), (30, 30, 0, 0), "{total:?}");
+    assert_eq!(
+        (total.scheduled, total.ok, total.dropped, total.unfinished),
+        (30, 30, 0, 0),
+        "{total:?}"
+    );
     assert_eq!(came, (1..=30).collect::<Vec<u128>>());
 }
 

@@ -72,7 +72,9 @@ async fn what_may_have_happened_is_not_called_a_failure() {
         (Manner::Refuse(503, "overloaded"), Settled::Fail, Code::Overloaded),
         (Manner::Refuse(500, "internal"), Settled::Info, Code::Internal),
         (Manner::Refuse(504, "deadline"), Settled::Info, Code::Deadline),
-        (Manner::Reset, Settled::Info, Code::Broken),
+        (Manner::Reset, Settled::Info, Code::Reset),
+        (Manner::Hang, Settled::Info, Code::Broken),
+        (Manner::Garbage, Settled::Info, Code::NoHttp),
         (Manner::Stall, Settled::Info, Code::TimeOut),
         (Manner::Nonsense, Settled::Info, Code::Unreadable),
     ];

@@ -106,6 +106,7 @@ fn ms(nanos: u64) -> f64 {
     nanos as f64 / 1e6
 }
 
+#[expect(clippy::print_stdout, reason = "the error of closed-loop timing is there to be seen")]
 async fn check(case: Case) {
     let _turn = TURN.write().await;
     let (run, truth) = case.run_undisturbed().await;

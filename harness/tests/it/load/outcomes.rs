@@ -60,7 +60,11 @@ async fn check_unconnected(address: String, cause: &str) {
         .await
         .unwrap();
     let causes = run.recorder.causes();
-    assert_eq!(run.count(Endpoint::QueueEnter, Outcome::Error), 10, "{cause}: {causes:?}");
+    assert_eq!(
+        run.count(Endpoint::QueueEnter, Outcome::Error),
+        10,
+        "{cause}: {causes:?}"
+    );
     assert_eq!(run.outcome.total.failed, 10, "{cause}: {:?}", run.outcome.total);
     let [(named, 10)] = causes.iter().map(|(cause, count)| (cause, *count)).collect::<Vec<_>>()[..] else {
         panic!("{cause}: {causes:?}")
@@ -104,7 +108,11 @@ async fn no_secure_connection_is_told_apart_from_none() {
         let _end = stream.read_to_end(&mut Vec::new()).await;
     })
     .await;
-    check_unconnected(format!("https://127.0.0.1:{plain}"), "no secure connection (TLS): received corrupt message").await;
+    check_unconnected(
+        format!("https://127.0.0.1:{plain}"),
+        "no secure connection (TLS): received corrupt message",
+    )
+    .await;
 
     // A server that refuses the handshake by an alert, fatal: handshake_failure.
     let alerts = serve(|mut stream| async move {
@@ -114,7 +122,11 @@ async fn no_secure_connection_is_told_apart_from_none() {
         let _end = stream.read_to_end(&mut Vec::new()).await;
     })
     .await;
-    check_unconnected(format!("https://127.0.0.1:{alerts}"), "no secure connection (TLS): received fatal alert").await;
+    check_unconnected(
+        format!("https://127.0.0.1:{alerts}"),
+        "no secure connection (TLS): received fatal alert",
+    )
+    .await;
 
     // One that hangs up in the middle of it.
     let hangs_up = serve(|mut stream| async move {

@@ -15,6 +15,7 @@ use rustix::process::Signal;
 use soundcheck::config::shipped;
 use soundcheck::recording::What;
 use soundcheck::recording::event::{Accounting, Edge};
+use soundcheck::recording::history::{Code, OpKind};
 use soundcheck::verdict::ledger::{self, Overall};
 use tokio::sync::Mutex;
 use tool::Tool;
@@ -179,6 +180,43 @@ fn watch(page: &str) -> String {
         }
         seen
     })
+}
+
+/// Rows reach the service: every guest gets the seat that the list promises, and what is recorded needs no list.
+#[test]
+fn guests_from_a_file_get_the_seats_that_their_rows_name() {
+    let _alone = MEASURING.blocking_lock();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/examples/guest-list.yaml");
+    let mut tool = Tool::start(&[&["run", example][..], &EMBEDDED].concat());
+    let ended = tool.end();
+    assert!(matches!(ended.code, Some(0 | 4)), "{ended:#?}");
+    let recording = tool.read("run");
+    assert!(recording.is_complete(), "{:?}", recording.notes());
+    let (mut holds, mut guests) = (Vec::new(), std::collections::BTreeSet::new());
+    let history = recording.history().unwrap();
+    history
+        .scan(|_, op| {
+            if op.kind == OpKind::Hold {
+                holds.push(op.code);
+                guests.insert(op.user);
+            }
+        })
+        .unwrap();
+    // 60 % of 130 even arrivals; the seed decides which.
+    assert!((60..=100).contains(&holds.len()), "{}", holds.len());
+    assert!(
+        holds.iter().all(|code| *code == Code::None),
+        "no two want one seat: {holds:?}"
+    );
+    assert_eq!(guests.len(), holds.len(), "no guest comes twice");
+    let folder = recording.dir();
+    let report = std::fs::read_to_string(folder.join("report.md")).unwrap();
+    assert!(
+        !report.contains("ran dry") && report.contains("Run: guest-list"),
+        "{report}"
+    );
+    let chart = std::fs::read_to_string(folder.join("charts/timeline.svg")).unwrap();
+    assert!(chart.contains("cool-down"), "the chart marks what figures leave out");
 }
 
 #[test]
