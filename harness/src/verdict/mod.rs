@@ -4,7 +4,10 @@
 
 pub mod ledger;
 
+mod cut_short;
+
 mod suspects;
+
 pub mod validity;
 
 pub mod objective;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use super::cut_short;
 use super::ledger::end::{FaultWindow, HarnessFacts};
 use super::suspects::Suspects;
 use crate::analysis::quantile::{Value, quantile};
-use crate::recording::event::{Accounting, Edge, What};
-use crate::recording::{Clock, Event, Outcome, RecordError, Recording, SeriesSet};
+use crate::recording::event::{Accounting, What};
+use crate::recording::{Clock, Outcome, RecordError, Recording, SeriesSet};
 use crate::units::{Nanos, Ratio};
 
 /// More dropped, or late, than this share of all arrivals.
@@ -80,18 +81,12 @@ pub fn validity(recording: &Recording) -> Result<Validity, RecordError> {
     if !recording.is_complete() {
         found.doubts.extend_from_slice(recording.notes());
     }
-    found.doubts.extend(ran_dry(&events));
+    found.doubts.extend(cut_short::ran_dry(&events));
+    let unsent = cut_short::out_of_sockets(&events);
+    found.is_generators_fault |= unsent.is_some();
+    found.doubts.extend(unsent);
     let series = recording.series()?;
     let suspects = Suspects::of(&series);
-    for event in &events {
-        if let What::OutOfSockets { requests, reason } = &event.what {
-            found.is_generators_fault = true;
-            found.doubts.push(format!(
-                "{requests} requests were never sent, since the generator's machine had no socket left ({reason}); take \
-                 fewer users, or raise `ulimit -n` and net.ipv4.ip_local_port_range"
-            ));
-        }
-    }
     let mut accounting: BTreeMap<u16, Accounting> = BTreeMap::new();
     for event in &events {
         if let What::Accounting { variant, counts, .. } = &event.what {
@@ -117,25 +112,6 @@ pub fn validity(recording: &Recording) -> Result<Validity, RecordError> {
     }
     judge_scrapes(&series, &faults, &mut found);
     Ok(found)
-}
-
-/// Whether a feeder had too few rows for the schedule, so that the load is not the one that was meant.
-fn ran_dry(events: &[Event]) -> Option<String> {
-    let began = events.iter().find_map(|event| match &event.what {
-        What::Phase { edge: Edge::Begin, .. } => Some(event.t),
-        _ => None,
-    });
-    events.iter().find_map(|event| match &event.what {
-        What::RanDry { feeder, rows } => {
-            let after = began.map_or_else(String::new, |began| {
-                format!(" {:.1} s after the load began", event.t.since(began).as_secs_f64())
-            });
-            Some(format!(
-                "the feeder `{feeder}` ran dry after {rows} rows{after}, which ended the load before its schedule was over"
-            ))
-        }
-        _ => None,
-    })
 }
 
 impl Generator {
