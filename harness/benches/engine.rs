@@ -38,10 +38,8 @@ use soundcheck::load::recorder::empty_histogram;
 use soundcheck::load::{
     CataloguePart, Cut, Keep, LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Target, drive,
 };
-use soundcheck::recording::{
-    Clock, Endpoint, Manifest, Outcome, RecordingWriter, RunClock, Sample, environment,
-};
 use soundcheck::recording::model::Environment;
+use soundcheck::recording::{Clock, Endpoint, Manifest, Outcome, RecordingWriter, RunClock, Sample, environment};
 use soundcheck::units::{Nanos, Percent, RatePerSec};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -86,7 +84,10 @@ fn main() {
         .build()
         .unwrap();
     let is_wanted = |part: &str| {
-        let mut named = arguments[1..].iter().filter(|argument| !argument.starts_with('-')).peekable();
+        let mut named = arguments[1..]
+            .iter()
+            .filter(|argument| !argument.starts_with('-'))
+            .peekable();
         named.peek().is_none() || named.any(|name| name == part)
     };
     runtime.block_on(measure(is_wanted));
@@ -153,7 +154,9 @@ async fn speed(server: &Server) {
         }
     }
     for (n, unit) in ["requests/s", "requests a second of a core"].iter().enumerate() {
-        let ratios: Vec<f64> = std::iter::zip(&ours[n], &bare[n]).map(|(ours, bare)| ours / bare).collect();
+        let ratios: Vec<f64> = std::iter::zip(&ours[n], &bare[n])
+            .map(|(ours, bare)| ours / bare)
+            .collect();
         let (ratios, ours, bare) = (
             Rounds::new(ratios),
             Rounds::new(ours[n].clone()),
@@ -267,10 +270,16 @@ fn memory(server: &Server) {
 
 /// What a copy of this process says of its peak.
 fn peak_of(arguments: &[&str]) -> u64 {
-    let output = Command::new(std::env::current_exe().unwrap()).args(arguments).output().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(arguments)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().last().and_then(|line| line.parse().ok()).expect("a number of bytes")
+    text.lines()
+        .last()
+        .and_then(|line| line.parse().ok())
+        .expect("a number of bytes")
 }
 
 fn print_peak((): ()) {
@@ -341,7 +350,9 @@ fn record(seconds: u32) {
             );
         }
         for cut in recorder.cut() {
-            writer.interval(cut.start, cut.length, &cut.tag, &cut.histogram).unwrap();
+            writer
+                .interval(cut.start, cut.length, &cut.tag, &cut.histogram)
+                .unwrap();
         }
         writer.flush().unwrap();
     }

@@ -197,6 +197,9 @@ impl Client {
 
     /// Sends one request and reads the whole answer. `user` picks the pool.
     pub(crate) async fn send(&self, user: usize, call: &Call<'_>, trace: Trace) -> Exchange {
+        let pool = &self.pools[user % self.pools.len()];
+        // First, so that who waits holds no request.
+        let (_connection, waited) = pool.connection().await;
         let mut url = self.base.clone();
         let (path, query) = call
             .path
@@ -204,7 +207,6 @@ impl Client {
             .map_or((call.path.as_str(), None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let pool = &self.pools[user % self.pools.len()];
         let mut request = pool.client.request(call.method.clone(), url);
         let text = format!("00-{:032x}-{:016x}-01", trace.trace, trace.span);
         request = request.header(TRACEPARENT, text).header(REQUEST_ID, trace.request_id);
@@ -217,7 +219,6 @@ impl Client {
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let (_connection, waited) = pool.connection().await;
         let sent = self.clock.now();
         let result = match tokio::time::timeout(self.timeout, exchange(request)).await {
             Ok(result) => result.map_err(|broken| broken.failure(self.is_secure)),

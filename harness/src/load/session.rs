@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Zipf};
@@ -33,7 +34,8 @@ pub(crate) struct Context {
 #[derive(Clone, Debug)]
 pub(crate) struct Dice {
     choices: ChaCha8Rng,
-    ids: ChaCha8Rng,
+    /// Where the ids of all arrivals begin.
+    ids: u64,
     nonce: u64,
 }
 
@@ -49,7 +51,7 @@ pub(crate) struct Session<'a> {
     pub(crate) choices: ChaCha8Rng,
     /// How what no row says is drawn.
     pub(crate) skew: Skew,
-    ids: ChaCha8Rng,
+    ids: SmallRng,
     process: u32,
     trace: u128,
     /// Requests sent so far; the first one alone has an intended start.
@@ -77,7 +79,7 @@ impl Dice {
     pub(crate) fn new(seed: u64, nonce: u64) -> Self {
         Self {
             choices: ChaCha8Rng::seed_from_u64(seed),
-            ids: ChaCha8Rng::seed_from_u64(nonce),
+            ids: ChaCha8Rng::seed_from_u64(nonce).next_u64(),
             nonce,
         }
     }
@@ -89,10 +91,9 @@ impl Dice {
         choices
     }
 
-    fn ids(&self, number: u64) -> ChaCha8Rng {
-        let mut ids = self.ids.clone();
-        ids.set_stream(number);
-        ids
+    /// They must differ, and need no better law; the state of a better generator would weigh on every user.
+    fn ids(&self, number: u64) -> SmallRng {
+        SmallRng::seed_from_u64(self.ids.wrapping_add(number))
     }
 }
 
@@ -194,7 +195,8 @@ impl<'a> Session<'a> {
         };
         let clock = self.context.recorder.clock();
         let mut pending = self.pending(endpoint, &call, about, clock);
-        let exchange = self.ground.client.send(self.worker, &call, trace).await;
+        // On the heap while it lasts: most users are idle, and each would keep room for it.
+        let exchange = Box::pin(self.ground.client.send(self.worker, &call, trace)).await;
         let mut ending = Ending::of(endpoint, &exchange.result);
         let mut reply = None;
         if let (Settled::Ok, Ok(answer)) = (ending.settled, &exchange.result) {
