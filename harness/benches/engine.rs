@@ -71,8 +71,14 @@ fn main() {
         return;
     }
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
-        [USERS_OF, users, address] => return print_peak(crowd(users.parse().unwrap(), address)),
-        [RECORD, seconds] => return print_peak(record(seconds.parse().unwrap())),
+        [USERS_OF, users, address] => {
+            crowd(users.parse().unwrap(), address);
+            return print_peak();
+        }
+        [RECORD, seconds] => {
+            record(seconds.parse().unwrap());
+            return print_peak();
+        }
         _ => (),
     }
     if !arguments.iter().any(|argument| argument == "--bench") {
@@ -231,12 +237,10 @@ async fn goose_alone(server: &Server) -> Fast {
         }))
     };
     let (began, before) = (Instant::now(), cpu());
-    GooseAttack::initialize_with_config(configuration)
+    let attack = GooseAttack::initialize_with_config(configuration)
         .unwrap()
-        .register_scenario(Scenario::new("seats").register_transaction(ask))
-        .execute()
-        .await
-        .unwrap();
+        .register_scenario(Scenario::new("seats").register_transaction(ask));
+    Box::pin(attack.execute()).await.unwrap();
     let (took, spent) = (began.elapsed(), cpu() - before);
     let answered = answered.load(Ordering::Relaxed) as f64;
     Fast {
@@ -282,7 +286,8 @@ fn peak_of(arguments: &[&str]) -> u64 {
         .expect("a number of bytes")
 }
 
-fn print_peak((): ()) {
+/// As [`peak_of`] reads it.
+fn print_peak() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kib: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
@@ -392,16 +397,9 @@ async fn attack(address: &str, scenario: ScenarioConfig) -> (LoadOutcome, Vec<Cu
         nonce: 9,
         first_variant: 0,
     };
-    let outcome = drive(
-        plan,
-        &[target],
-        selector,
-        Arc::clone(&recorder),
-        None,
-        LoadHandle::new(),
-    )
-    .await
-    .unwrap();
+    let targets = [target];
+    let load = drive(plan, &targets, selector, Arc::clone(&recorder), None, LoadHandle::new());
+    let outcome = Box::pin(load).await.unwrap();
     assert_eq!(outcome.total.failed, 0, "{:?}", recorder.causes());
     let took = outcome.ended.since(outcome.began);
     (outcome, recorder.cut(), took)
