@@ -8,7 +8,7 @@ const RESERVE: u64 = 256;
 /// Too few descriptors may be open.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{connections} connections, one for each user, need up to {needed} open files with {RESERVE} for the rest, and this \
+    "{connections} connections at once, one a user unless said otherwise, need up to {needed} open files with {RESERVE} for the rest, and this \
      process may have {limit} (the hard limit of RLIMIT_NOFILE); let the users share fewer with `connections:` in the \
      scenario, or raise the limit with `ulimit -Hn {needed}` (or LimitNOFILE= of the service manager, or `--ulimit nofile=` \
      of a container)"

@@ -19,6 +19,9 @@ pub struct Worst {
     pub value: f64,
     pub from: Nanos,
     pub until: Nanos,
+    /// How late the generator itself sent journeys of the window, in seconds at the same quantile: were the slow ones all
+    /// late, so much of the value would be its own. 0 where nothing of that is in the value.
+    pub own: f64,
     /// When the first of the windows began that exceeded the limit without a break until the end; `None` where the last
     /// one did not.
     pub broken_for_good: Option<Nanos>,
@@ -57,6 +60,8 @@ struct Counted {
     begin: Nanos,
     end: Nanos,
     answered: Option<Histogram<u64>>,
+    /// How late the generator itself was with journeys, whatever the objective is of.
+    lag: Option<Histogram<u64>>,
     unanswered: u64,
     failed: u64,
     all: u64,
@@ -153,22 +158,19 @@ impl Judge {
         if all < self.objective.limit.least_ended().max(1) {
             return None;
         }
+        let mut own = 0.0;
         let value = match self.objective.limit {
             Limit::Quantile { quantile: q, .. } => {
                 let unanswered = self.window.iter().map(|counted| counted.unanswered).sum();
-                let mut answered = self.window.iter().filter_map(|counted| counted.answered.as_ref());
-                match answered.next() {
+                if let Some(lag) = self.merged(|counted| counted.lag.as_ref()) {
+                    own = Nanos(lag.value_at_quantile(q.0)).as_secs_f64();
+                }
+                match self.merged(|counted| counted.answered.as_ref()) {
                     None => f64::INFINITY,
-                    Some(first) => {
-                        let mut merged = first.clone();
-                        for histogram in answered {
-                            merged += histogram;
-                        }
-                        match quantile(&merged, unanswered, q)? {
-                            Value::Finite(ns) => Nanos(ns).as_secs_f64(),
-                            Value::Infinite => f64::INFINITY,
-                        }
-                    }
+                    Some(answered) => match quantile(&answered, unanswered, q)? {
+                        Value::Finite(ns) => Nanos(ns).as_secs_f64(),
+                        Value::Infinite => f64::INFINITY,
+                    },
                 }
             }
             Limit::Failed { .. } => {
@@ -181,8 +183,19 @@ impl Judge {
             value,
             from: self.window.front()?.begin,
             until: self.window.back()?.end,
+            own,
             broken_for_good: None,
         })
+    }
+
+    /// One kind of histogram of the whole window.
+    fn merged(&self, of: impl Fn(&Counted) -> Option<&Histogram<u64>>) -> Option<Histogram<u64>> {
+        let mut histograms = self.window.iter().filter_map(of);
+        let mut merged = histograms.next()?.clone();
+        for histogram in histograms {
+            merged += histogram;
+        }
+        Some(merged)
     }
 
     /// The ruling over the run, whose books are `accounting`.
@@ -225,6 +238,7 @@ impl Judge {
             value: in_time as f64 / accounting.scheduled as f64 * 100.0,
             from: *from,
             until: *until,
+            own: 0.0,
             broken_for_good: None,
         };
         if self.objective.limit.is_kept_by(worst.value) {
@@ -240,11 +254,20 @@ fn count(of: Subject, second: &Second<'_>) -> Counted {
         begin: second.begin,
         end: second.begin.plus(second.length),
         answered: None,
+        lag: None,
         unanswered: 0,
         failed: 0,
         all: 0,
     };
+    let add = |sum: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>| match sum {
+        // Every histogram of a run has the recorder's bounds.
+        Some(sum) => *sum += histogram,
+        none => *none = Some(histogram.clone()),
+    };
     for (tag, histogram) in second.ended {
+        if tag.endpoint.is_journey() && tag.clock == Clock::Lag {
+            add(&mut counted.lag, histogram);
+        }
         let is_meant = match of {
             Subject::Journeys => tag.endpoint.is_journey(),
             Subject::Endpoint(endpoint) => tag.endpoint == endpoint,
@@ -264,11 +287,7 @@ fn count(of: Subject, second: &Second<'_>) -> Counted {
         if matches!(tag.outcome, Outcome::TimeOut | Outcome::Dropped) {
             counted.unanswered += histogram.len();
         } else {
-            match &mut counted.answered {
-                // Every histogram of a run has the recorder's bounds.
-                Some(sum) => *sum += *histogram,
-                none => *none = Some((*histogram).clone()),
-            }
+            add(&mut counted.answered, histogram);
         }
     }
     counted
@@ -374,6 +393,36 @@ mod tests {
         };
         assert!((worst.value - 0.3).abs() < 0.001, "{worst:?}");
         assert_eq!((worst.from, worst.until), (Nanos(9 * SECOND), Nanos(11 * SECOND)));
+    }
+
+    #[test]
+    fn of_the_window_that_decides_it_is_known_how_late_the_generator_was_at_the_same_quantile() {
+        let p99 = objective(P99, Some(1));
+        let mut judge = Judge::new(&p99, &scenario(), ZERO);
+        // Of a hundred journeys two are late in the fourth second, by 280 ms, and one in the fifth.
+        for (at, ms, n_late) in [(3, 300, 2), (4, 20, 1)] {
+            let tag = |clock| Tag {
+                variant: "v".to_owned(),
+                endpoint: Endpoint::JourneyBrowse,
+                outcome: Outcome::Ok,
+                clock,
+            };
+            let mut response = Histogram::<u64>::new_with_bounds(1_000, 120 * SECOND, 3).unwrap();
+            let mut lag = response.clone();
+            response.record_n(ms * 1_000_000, 100).unwrap();
+            lag.record_n(50_000, 100 - n_late).unwrap();
+            lag.record_n(280_000_000, n_late).unwrap();
+            let (response_tag, lag_tag) = (tag(Clock::Response), tag(Clock::Lag));
+            judge.take(&Second {
+                begin: ZERO.plus(Duration::from_secs(at)),
+                length: Duration::from_secs(1),
+                ended: &[(&response_tag, &response), (&lag_tag, &lag)],
+            });
+        }
+        let Ruling::Missed(worst) = judge.finish(&Accounting::default()) else {
+            panic!("300 ms are beyond 250 ms")
+        };
+        assert!((worst.own - 0.28).abs() < 0.001, "{worst:?}");
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl Judgement {
         let own = match objective.limit {
             _ if !self.validity.is_generators_fault => 0.0,
             Limit::Offered { .. } => 0.0,
-            Limit::Quantile { .. } => self.validity.lag_p99.map_or(0.0, Nanos::as_secs_f64),
+            Limit::Quantile { .. } => worst.own,
             Limit::Failed { .. } => self.books.dropped as f64 / (self.books.scheduled as f64).max(1.0) * 100.0,
         };
         match objective.limit {

@@ -73,9 +73,9 @@ fn more_users_than_descriptors_name_the_limit_and_how_to_raise_it() {
     site.run_command(command).fails(
         2,
         &[
-            "500 users need up to 756 open files",
+            "need up to 756 open files",
             "may have 64 (the hard limit of RLIMIT_NOFILE)",
-            "take fewer users, or raise the limit with `ulimit -Hn 756`",
+            "`connections:` in the scenario, or raise the limit with `ulimit -Hn 756`",
         ],
     );
     assert_eq!(site.names(), ["many.yaml"], "nothing is begun");

@@ -38,9 +38,15 @@ impl Case {
         self.freeze * 2 + Duration::from_millis(1_600)
     }
 
-    /// Few enough that those whom a freeze catches in the act are less than one arrival in twenty.
+    /// Enough to be half idle, since a heavy tail's mean is three times its least; and few enough that those whom a freeze
+    /// catches in the act are less than one arrival in twenty, and that the answers which all get at its end are read at
+    /// once.
     fn users(&self) -> u32 {
-        (self.rate / 20.0).max(5.0) as u32
+        let each = match self.latency {
+            Latency::HeavyTail { .. } => 40.0,
+            Latency::Constant(_) | Latency::Bimodal { .. } => 80.0,
+        };
+        (self.rate / each).max(5.0) as u32
     }
 
     fn scenario(&self) -> ScenarioConfig {
