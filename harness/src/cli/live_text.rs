@@ -16,7 +16,7 @@ pub(super) fn lines(second: &Snapshot) -> Vec<String> {
     let lines = [
         format!(
             "{}: offered {}, {} well, {} failed",
-            second.stage,
+            stage(second),
             offered(second),
             rate(second.achieved),
             rate(second.failed)
@@ -45,7 +45,7 @@ pub(super) fn lines(second: &Snapshot) -> Vec<String> {
 pub(super) fn line(second: &Snapshot) -> String {
     format!(
         "{}: offered {}, {} well, {} failed, p50 {}, p99 {}, {:.0} s left",
-        second.stage,
+        stage(second),
         offered(second),
         rate(second.achieved),
         rate(second.failed),
@@ -53,6 +53,13 @@ pub(super) fn line(second: &Snapshot) -> String {
         time(second.p99),
         second.left
     )
+}
+
+fn stage(second: &Snapshot) -> String {
+    match &second.fault {
+        Some(fault) => format!("{}, {fault}", second.stage),
+        None => second.stage.clone(),
+    }
 }
 
 fn offered(second: &Snapshot) -> String {
@@ -89,6 +96,7 @@ mod tests {
         Snapshot {
             at: 12.0,
             stage: "onsale".to_owned(),
+            fault: None,
             left: 18.2,
             offered: Some(120.0),
             achieved: 118.0,
@@ -116,5 +124,15 @@ mod tests {
         };
         assert!(lines(&crowded).iter().all(|line| line.chars().count() <= WIDTH));
         assert!(line(&crowded).contains("offered by virtual users"));
+        let broken = Snapshot {
+            fault: Some("MySQL is paused".to_owned()),
+            ..second()
+        };
+        let said = "onsale, MySQL is paused: offered 120/s";
+        assert!(
+            line(&broken).starts_with(said) && lines(&broken)[0].starts_with(said),
+            "{}",
+            line(&broken)
+        );
     }
 }

@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure, OrExit as _};
 use super::making::{self, Written};
 use super::out_folder::try_out;
 use super::progress::Progress;
-use super::session::{Session, interruptible};
+use super::session::{self, Session, interruptible};
 use super::stack_args::StackArgs;
 use super::{command_line, stdout, steps};
 use crate::fault::Edges;
@@ -63,6 +63,10 @@ pub struct Args {
     /// Print one JSON object instead of a summary.
     #[arg(long)]
     json: bool,
+
+    /// Serve a local page that shows what goes on, a drill with live charts.
+    #[arg(long)]
+    live: bool,
 }
 
 /// Runs the reports one after the other and sums them up.
@@ -92,16 +96,20 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     };
     let session = Session::open(&args.stack, edges.kafka_advertised(), &progress, &stop).await?;
     let profile = clap::ValueEnum::to_possible_value(&args.profile).map(|value| value.get_name().to_owned());
-    let bench = Bench {
+    let mut bench = Bench {
         profile,
         ..session.bench(&progress, stop, repeating(args, &session))
     };
+    let page = session::live_page(args.live, "reports", args.seed, &mut bench, &progress).await?;
     let engine = making::engine_of(bench.stack);
     progress.replan(steps::after_the_stack_is_known(&kinds, engine, args));
     let made = Box::pin(making::each(&bench, args, &kinds, &mut edges, &progress)).await;
     drop(bench);
     progress.step("removing the stack", steps::STACK_END);
     let closed = session.close().await;
+    if let Some(page) = page {
+        page.end(&args.out.display().to_string()).await;
+    }
     progress.finish();
     let exit = print(args, &made.written, progress.elapsed())?;
     // What ended the reports comes first; whatever else went wrong then was most likely its doing.

@@ -8,11 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{Exit, Failure, OrExit as _};
 use super::export;
 use super::export_file::{ExportFile, Format};
-use super::live_page::LivePage;
 use super::making::{self, Written};
 use super::out_folder::try_out;
 use super::progress::Progress;
-use super::session::{Session, interruptible};
+use super::session::{self, Session, interruptible};
 use super::stack_args::StackArgs;
 use super::{command_line, gone, report, stdout, steps};
 use crate::config::feeder::MAX_FILE_BYTES;
@@ -171,14 +170,7 @@ async fn carry_out(
     let command = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
     let command = [command, vec!["--seed".to_owned(), args.seed.to_string()]].concat();
     let mut bench = session.bench(&progress, stop, command);
-    let page = match args.live {
-        false => None,
-        true => Some(LivePage::serve(&format!("{}, seed {}", scenario.name, args.seed)).await?),
-    };
-    if let Some(page) = &page {
-        progress.note(&format!("live: {}", page.url()));
-        bench.observer = page.beside(bench.observer);
-    }
+    let page = session::live_page(args.live, &scenario.name, args.seed, &mut bench, &progress).await?;
     let dir = args.out.join(making::folder_name(scenario::KIND, args.seed));
     let ended = match run::scenario(&bench, &plan, scenario, objectives, &dir).await {
         Ok(_) => None,

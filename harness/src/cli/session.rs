@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
+use super::live_page::LivePage;
 use super::progress::Progress;
 use super::scratch::Scratch;
 use super::stack_args::StackArgs;
@@ -123,6 +124,23 @@ impl Session {
         let removed = self.stack.close().await.map_err(Failure::of_stack);
         removed.and(self.scratch.close())
     }
+}
+
+/// The page that `--live` asks for, which is told what `bench` tells; its address is said at once.
+pub(super) async fn live_page(
+    is_wanted: bool,
+    of: &str,
+    seed: u64,
+    bench: &mut Bench<'_>,
+    progress: &Progress,
+) -> anyhow::Result<Option<LivePage>> {
+    if !is_wanted {
+        return Ok(None);
+    }
+    let page = LivePage::serve(&format!("{of}, seed {seed}")).await?;
+    progress.note(&format!("live: {}", page.url()));
+    bench.observer = page.beside(bench.observer.clone());
+    Ok(Some(page))
 }
 
 fn tell(progress: &Progress) -> run::Observer {

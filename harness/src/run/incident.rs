@@ -13,6 +13,7 @@ use super::cutting::{cut_every_second, write_cut};
 use super::data::data_facts;
 use super::drain;
 use super::error::RunError;
+use super::live::{Broken, Watcher};
 use super::watching;
 use super::ways::{self, WaySource};
 use crate::causes;
@@ -26,6 +27,7 @@ use crate::plan::{IncidentPlan, offered_fact};
 use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
 use crate::recording::model::{Rules, Variant};
 use crate::recording::{RecordingWriter, RunClock};
+use crate::scrape::poll::Latest;
 use crate::units::{Nanos, Percent, RatePerSec};
 
 /// The only variant.
@@ -128,9 +130,9 @@ impl Drill<'_> {
             .update_manifest(|manifest| manifest.datasets.push(facts))?;
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
         clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
-        let (mut poller, _) = watching::poller(self.bench, self.recording, self.clock, &arm)?;
+        let (mut poller, service) = watching::poller(self.bench, self.recording, self.clock, &arm)?;
         poller.watch(crate::analysis::ways::SOURCE, WaySource::new(self.bench, edges));
-        let drilled = self.drill(&arm, edges).await;
+        let drilled = self.drill(&arm, edges, service).await;
         let drained = match &drilled {
             Ok(()) => match self.look_once_more(&arm).await {
                 Ok(()) => self.drain(&arm).await,
@@ -213,7 +215,7 @@ impl Drill<'_> {
         ))
     }
 
-    async fn drill(&self, arm: &LiveArm, edges: &Edges) -> Result<(), RunError> {
+    async fn drill(&self, arm: &LiveArm, edges: &Edges, service: Latest) -> Result<(), RunError> {
         let rate = self.probe(arm).await?;
         self.event(What::Fact {
             variant: None,
@@ -239,7 +241,7 @@ impl Drill<'_> {
         ));
         let handle = LoadHandle::new();
         let attack = {
-            let (plan, target) = (self.load_plan(scenario, 2), arm.target());
+            let (plan, target) = (self.load_plan(scenario.clone(), 2), arm.target());
             let (recorder, handle) = (Arc::clone(&recorder), handle.clone());
             let history = Some(self.recording.history());
             tokio::spawn(async move { drive(plan, &[target], selector, recorder, history, handle).await })
@@ -248,15 +250,18 @@ impl Drill<'_> {
             attack.await??;
             return Ok(());
         };
+        let broken_now = Broken::default();
+        let mut watcher = Watcher::new(scenario, zero, service).of_drill(broken_now.clone());
+        let (observer, clock) = (self.bench.observer.clone(), self.clock);
         // What the probe left in the recorder is not of the drill.
         let cutter = tokio::spawn(cut_every_second(
             self.recording.clone(),
             Arc::clone(&recorder),
             self.clock,
             self.stop.clone(),
-            |_| (),
+            move |cuts| observer.second(watcher.look(cuts, clock.now())),
         ));
-        let broken = self.phases(arm, edges, zero).await;
+        let broken = self.phases(arm, edges, zero, &broken_now).await;
         if broken.is_err() {
             handle.stop();
         }
@@ -293,7 +298,7 @@ impl Drill<'_> {
     }
 
     /// Warm-up, before, fault, after, each at its moment of the schedule.
-    async fn phases(&self, arm: &LiveArm, edges: &Edges, zero: Nanos) -> Result<(), RunError> {
+    async fn phases(&self, arm: &LiveArm, edges: &Edges, zero: Nanos, broken: &Broken) -> Result<(), RunError> {
         let plan = self.plan;
         let mut due = zero.plus(Duration::from_millis(plan.warm_up_ms));
         self.phase("warm-up", Edge::Begin)?;
@@ -320,6 +325,7 @@ impl Drill<'_> {
             .inject(self.bench.watchdog)
             .await
             .map_err(|source| self.failed(source))?;
+        broken.set(Some(plan.fault.words().to_owned()));
         due = due.plus(Duration::from_millis(plan.fault_ms));
         // Healed, whether or not anything can be written down.
         let waited = match step(FaultStep::Injected, None) {
@@ -331,6 +337,7 @@ impl Drill<'_> {
             step(FaultStep::Failed, Some(causes::chain(&error)))?;
             return Err(self.failed(error));
         }
+        broken.set(None);
         said?;
         step(FaultStep::Healed, None)?;
         fault.verify().await.map_err(|source| self.failed(source))?;

@@ -1,6 +1,7 @@
 //! What somebody who watches a run sees, second by second: the numbers of the report, as far as they are known by now.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -23,6 +24,8 @@ pub struct Snapshot {
     /// Seconds since the first stage began.
     pub at: f64,
     pub stage: String,
+    /// What is broken on purpose now.
+    pub fault: Option<String>,
     /// Seconds until the last stage is over.
     pub left: f64,
     /// Arrivals a second that the scenario plans now; absent where only virtual users come.
@@ -45,6 +48,21 @@ pub struct Snapshot {
     pub outbox: Option<f64>,
 }
 
+/// What is broken on purpose, told by whoever breaks it. Copies tell of the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Broken(Arc<Mutex<Option<String>>>);
+
+impl Broken {
+    /// Whole again with `None`.
+    pub(super) fn set(&self, fault: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    fn now(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// One second's journeys.
 #[derive(Default)]
 struct Second {
@@ -58,6 +76,7 @@ pub(super) struct Watcher {
     scenario: ScenarioConfig,
     zero: Nanos,
     service: Latest,
+    broken: Broken,
     window: VecDeque<Second>,
     outcomes: BTreeMap<&'static str, u64>,
     /// Lookups that found something, and all of them, at the last second.
@@ -71,10 +90,16 @@ impl Watcher {
             scenario,
             zero,
             service,
+            broken: Broken::default(),
             window: VecDeque::new(),
             outcomes: BTreeMap::new(),
             lookups: None,
         }
+    }
+
+    /// Also tells what is broken.
+    pub(super) fn of_drill(self, broken: Broken) -> Self {
+        Self { broken, ..self }
     }
 
     /// The snapshot after `cuts`, at `now`.
@@ -115,6 +140,7 @@ impl Watcher {
         Snapshot {
             at,
             stage,
+            fault: self.broken.now(),
             left: (self.scenario.length().as_secs_f64() - at).max(0.0),
             offered,
             achieved: a_second(ok),
