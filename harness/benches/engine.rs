@@ -18,9 +18,13 @@
 #[path = "support/figures.rs"]
 #[allow(dead_code, reason = "each bench uses what it needs")]
 mod figures;
+#[path = "support/offered.rs"]
+mod offered;
+#[path = "support/stub.rs"]
+#[allow(dead_code, reason = "each bench uses what it needs")]
+mod stub;
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -29,20 +33,15 @@ use figures::{Goal, Rounds};
 use goose::GooseAttack;
 use goose::config::GooseConfiguration;
 use goose::goose::{Scenario, Transaction};
-use hdrhistogram::Histogram;
+use offered::{attack, merged, seat_maps};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use soundcheck::config::{ArrivalKind, JourneyKind, ScenarioConfig};
-use soundcheck::load::catalogue::{Concert, ConcertDate};
-use soundcheck::load::recorder::empty_histogram;
-use soundcheck::load::{
-    CataloguePart, Cut, Keep, LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Target, drive,
-};
+use soundcheck::config::{ArrivalKind, ScenarioConfig};
+use soundcheck::load::{Keep, Recorder, Selector};
 use soundcheck::recording::model::Environment;
 use soundcheck::recording::{Clock, Endpoint, Manifest, Outcome, RecordingWriter, RunClock, Sample, environment};
-use soundcheck::units::{Nanos, Percent, RatePerSec};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use soundcheck::units::{Nanos, RatePerSec};
+use stub::Stub;
 
 const RATES: [f64; 3] = [1_000.0, 5_000.0, 10_000.0];
 const PACED: Duration = Duration::from_secs(10);
@@ -50,8 +49,6 @@ const N_ROUNDS: usize = 5;
 /// Goose runs for whole seconds.
 const FAST: Duration = Duration::from_secs(5);
 const USERS: u32 = 64;
-const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
-const SERVE: &str = "serve-for-the-engine-bench";
 const USERS_OF: &str = "users-for-the-engine-bench";
 const RECORD: &str = "record-for-the-engine-bench";
 const FEW: u32 = 1_000;
@@ -62,13 +59,8 @@ const DAY: u32 = 24 * 60 * 60;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if arguments.iter().any(|argument| argument == SERVE) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(serve());
-        return;
+    if stub::is_asked_for() {
+        return stub::serve();
     }
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
         [USERS_OF, users, address] => {
@@ -100,7 +92,7 @@ fn main() {
 }
 
 async fn measure(is_wanted: impl Fn(&str) -> bool) {
-    let server = Server::start();
+    let server = Stub::start(None);
     if is_wanted("pace") {
         println!("pace: seat maps by the open model for {PACED:?} each, median of {N_ROUNDS} rounds");
         for rate in RATES {
@@ -117,7 +109,7 @@ async fn measure(is_wanted: impl Fn(&str) -> bool) {
     }
 }
 
-async fn pace(server: &Server, rate: f64) {
+async fn pace(server: &Stub, rate: f64) {
     let (mut p50, mut p99, mut short) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..N_ROUNDS {
         let scenario = ScenarioConfig {
@@ -126,7 +118,7 @@ async fn pace(server: &Server, rate: f64) {
             admitted: 1,
             ..seat_maps(RatePerSec(rate), PACED)
         };
-        let (outcome, cuts, _) = attack(&server.address, scenario).await;
+        let (outcome, cuts, _) = attack(&server.address, scenario, None).await;
         let lag = merged(&cuts, |clock| clock.is_lateness());
         p50.push(lag.value_at_quantile(0.5) as f64 / 1e3);
         p99.push(lag.value_at_quantile(0.99) as f64 / 1e3);
@@ -144,7 +136,7 @@ async fn pace(server: &Server, rate: f64) {
     );
 }
 
-async fn speed(server: &Server) {
+async fn speed(server: &Stub) {
     let (mut ours, mut bare) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..N_ROUNDS {
         // Whoever comes first in one round comes second in the next.
@@ -192,7 +184,7 @@ fn cpu() -> Duration {
 }
 
 /// By virtual users who never think.
-async fn with_recording(server: &Server) -> Fast {
+async fn with_recording(server: &Stub) -> Fast {
     let mut scenario = seat_maps(RatePerSec(0.0), FAST);
     scenario.users = 1;
     scenario.admitted = 1;
@@ -200,7 +192,7 @@ async fn with_recording(server: &Server) -> Fast {
         stage.virtual_users = (USERS, USERS);
     }
     let before = cpu();
-    let (_, cuts, took) = attack(&server.address, scenario).await;
+    let (_, cuts, took) = attack(&server.address, scenario, None).await;
     let spent = cpu() - before;
     let answered = merged(&cuts, |clock| clock == Clock::Response).len() as f64;
     Fast {
@@ -210,7 +202,7 @@ async fn with_recording(server: &Server) -> Fast {
 }
 
 /// Goose with its own clients and metrics, each answer read to its end.
-async fn goose_alone(server: &Server) -> Fast {
+async fn goose_alone(server: &Stub) -> Fast {
     let mut configuration = GooseConfiguration::default();
     configuration.host = Some(format!("http://{}", server.address));
     configuration.users = Some(USERS as usize);
@@ -222,7 +214,7 @@ async fn goose_alone(server: &Server) -> Fast {
     configuration.no_threshold_abort = true;
     configuration.quiet = 2;
     let answered = Arc::new(AtomicU64::new(0));
-    let path = Arc::new(format!("/v1/schedules/{ID}/seats"));
+    let path = Arc::new(stub::path());
     let ask = {
         let answered = Arc::clone(&answered);
         Transaction::new(Arc::new(move |user| {
@@ -249,7 +241,7 @@ async fn goose_alone(server: &Server) -> Fast {
     }
 }
 
-fn memory(server: &Server) {
+fn memory(server: &Stub) {
     let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
     let few = peak_of(&[USERS_OF, &FEW.to_string(), &server.address]);
     let many = peak_of(&[USERS_OF, &MANY.to_string(), &server.address]);
@@ -309,7 +301,7 @@ fn crowd(users: u32, address: &str) {
             admitted: 1,
             ..seat_maps(rate, Duration::from_secs_f64(f64::from(MANY) * 1.1 / rate.0))
         };
-        let (outcome, ..) = attack(address, scenario).await;
+        let (outcome, ..) = attack(address, scenario, None).await;
         assert!(outcome.total.ok > u64::from(users));
     });
 }
@@ -362,133 +354,4 @@ fn record(seconds: u32) {
         writer.flush().unwrap();
     }
     writer.close().unwrap();
-}
-
-fn seat_maps(rate: RatePerSec, length: Duration) -> ScenarioConfig {
-    ScenarioConfig::constant("stub", rate, length, &[(JourneyKind::SeatMap, Percent(100.0))])
-}
-
-/// What came of it, what was recorded, and how long the arrivals and their answers took.
-async fn attack(address: &str, scenario: ScenarioConfig) -> (LoadOutcome, Vec<Cut>, Duration) {
-    let clock = RunClock::start();
-    let selector = Arc::new(Selector::new(0));
-    let names = vec!["stub".to_owned()];
-    let recorder = Arc::new(Recorder::new(names, Arc::clone(&selector), Keep::Everything, clock));
-    let id: uuid::Uuid = ID.parse().unwrap();
-    let date = ConcertDate {
-        schedule_id: id,
-        seats: 1,
-    };
-    let part = CataloguePart {
-        users: vec![id].into(),
-        concerts: [Concert {
-            concert_id: id,
-            schedules: vec![date],
-        }]
-        .into(),
-    };
-    let target = Target {
-        address: format!("http://{address}"),
-        part,
-    };
-    let plan = LoadPlan {
-        scenario,
-        seed: 7,
-        nonce: 9,
-        first_variant: 0,
-    };
-    let targets = [target];
-    let load = drive(plan, &targets, selector, Arc::clone(&recorder), None, LoadHandle::new());
-    let outcome = Box::pin(load).await.unwrap();
-    assert_eq!(outcome.total.failed, 0, "{:?}", recorder.causes());
-    let took = outcome.ended.since(outcome.began);
-    (outcome, recorder.cut(), took)
-}
-
-fn merged(cuts: &[Cut], which: impl Fn(Clock) -> bool) -> Histogram<u64> {
-    let mut merged = empty_histogram();
-    for cut in cuts {
-        if cut.tag.endpoint == Endpoint::JourneySeatMap && which(cut.tag.clock) {
-            merged += &cut.histogram;
-        }
-    }
-    merged
-}
-
-/// The server, which ends with this.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg(SERVE)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut address = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut address)
-            .unwrap();
-        Self {
-            child,
-            address: address.trim().to_owned(),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-async fn serve() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    println!("{}", listener.local_addr().unwrap());
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        tokio::spawn(answer(stream));
-    }
-}
-
-/// Answers whatever is asked on one connection. Requests come one at a time, and none is longer than a read.
-async fn answer(mut stream: TcpStream) {
-    let until = "2030-01-01T00:00:00.000Z";
-    let token = http(&format!(
-        r#"{{"token":"t","state":"active","position":0,"estimated_wait_ms":0,"expires_at":"{until}"}}"#
-    ));
-    let seats = http(&format!(
-        r#"{{"schedule_id":"{ID}","seats":[{{"seat_id":"{ID}","number":1,"price":100}}]}}"#
-    ));
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let n = match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(n) => n,
-        };
-        let body: &[u8] = if buffer[..n].starts_with(b"GET ") {
-            &seats
-        } else if buffer[..n].starts_with(b"DELETE ") {
-            b"HTTP/1.1 204 No Content\r\n\r\n"
-        } else {
-            &token
-        };
-        if stream.write_all(body).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn http(body: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
 }
