@@ -39,7 +39,9 @@ use rand_chacha::ChaCha8Rng;
 use soundcheck::config::{ArrivalKind, ScenarioConfig};
 use soundcheck::load::{Keep, Recorder, Selector};
 use soundcheck::recording::model::Environment;
-use soundcheck::recording::{Clock, Endpoint, Manifest, Outcome, RecordingWriter, RunClock, Sample, environment};
+use soundcheck::recording::{
+    Clock, Endpoint, Lateness, Manifest, Outcome, RecordingWriter, RunClock, Sample, environment,
+};
 use soundcheck::units::{Nanos, RatePerSec};
 use stub::Stub;
 
@@ -194,7 +196,7 @@ async fn with_recording(server: &Stub) -> Fast {
     let before = cpu();
     let (_, cuts, took) = attack(&server.address, scenario, None).await;
     let spent = cpu() - before;
-    let answered = merged(&cuts, |clock| clock == Clock::Response).len() as f64;
+    let answered = merged(&cuts, |clock| clock == Clock::Service).len() as f64;
     Fast {
         a_second: answered / took.as_secs_f64(),
         a_core_second: answered / spent.as_secs_f64(),
@@ -340,7 +342,11 @@ fn record(seconds: u32) {
                     endpoint: endpoints[n as usize % endpoints.len()],
                     outcome: if n % 100 < 99 { Outcome::Ok } else { Outcome::TimeOut },
                     intended: Some(intended),
-                    waited: n % 10 == 0,
+                    lateness: if n % 10 == 0 {
+                        Lateness::BusyUsers
+                    } else {
+                        Lateness::Generator
+                    },
                     sent,
                     done: Nanos(sent.0 + served),
                 },

@@ -66,11 +66,11 @@ pub(crate) async fn attack(
     (outcome, recorder.cut(), took)
 }
 
-/// The seat maps of all cuts, by the clocks that are meant.
+/// The requests of all cuts for seat maps, by the clocks that are meant.
 pub(crate) fn merged(cuts: &[Cut], which: impl Fn(Clock) -> bool) -> Histogram<u64> {
     let mut merged = empty_histogram();
     for cut in cuts {
-        if cut.tag.endpoint == Endpoint::JourneySeatMap && which(cut.tag.clock) {
+        if cut.tag.endpoint == Endpoint::Seats && which(cut.tag.clock) {
             merged += &cut.histogram;
         }
     }

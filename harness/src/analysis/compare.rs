@@ -55,7 +55,7 @@ pub fn counts_once(tag: &Tag) -> bool {
 pub struct Tally {
     /// Response times of the requests that got what they asked for, in nanoseconds.
     pub successes: Histogram<u64>,
-    /// Errors, time-outs and dropped arrivals.
+    /// Errors, time-outs, arrivals that were dropped and journeys that were cut off.
     pub failures: u64,
     /// Proper answers that say no: sold out, conflict, not admitted, refused.
     pub refusals: u64,
@@ -79,7 +79,9 @@ impl Tally {
             *tally.by_outcome.entry(*outcome).or_default() += histogram.len();
             match outcome {
                 Outcome::Ok | Outcome::Won => tally.successes.add(histogram).ok()?,
-                Outcome::Error | Outcome::TimeOut | Outcome::Dropped => tally.failures += histogram.len(),
+                Outcome::Error | Outcome::TimeOut | Outcome::Dropped | Outcome::Unfinished => {
+                    tally.failures += histogram.len()
+                }
                 Outcome::SoldOut | Outcome::Conflict | Outcome::NotAdmitted | Outcome::Refused => {
                     tally.refusals += histogram.len();
                 }

@@ -70,6 +70,31 @@ pub fn each<E: From<RecordError>>(recording: &Recording, mut look: impl FnMut(&C
     open.as_ref().map_or(Ok(()), look)
 }
 
+/// Hands every cut to `look` as [`each`] does, and one for each second in between in which nothing ended: of those nothing
+/// was written, and a line drawn across them would tell of something. For runs that were recorded without a break.
+///
+/// # Errors
+/// As [`each`].
+pub fn each_second<E: From<RecordError>>(
+    recording: &Recording,
+    mut look: impl FnMut(&Cut) -> Result<(), E>,
+) -> Result<(), E> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut over: Option<Nanos> = None;
+    each(recording, |cut| {
+        while let Some(start) = over.filter(|over| over.plus(SECOND) <= cut.start) {
+            look(&Cut {
+                start,
+                length: SECOND,
+                ended: Vec::new(),
+            })?;
+            over = Some(start.plus(SECOND));
+        }
+        over = Some(cut.end());
+        look(cut)
+    })
+}
+
 /// Journeys or requests of one sort that ended.
 #[derive(Clone, Debug, Default)]
 pub struct Ended {
@@ -95,7 +120,7 @@ impl Ended {
         if tag.clock == counted_by {
             *self.by_outcome.entry(tag.outcome).or_default() += histogram.len();
         }
-        let is_answered = !is_unanswered(tag.outcome);
+        let is_answered = tag.outcome.is_answered();
         match tag.clock {
             Clock::Response if is_answered => join(&mut self.response, histogram),
             Clock::Service if is_answered => join(&mut self.service, histogram),
@@ -139,7 +164,7 @@ impl Ended {
 
     /// Started, and ended with an error or a time-out.
     pub fn failed(&self) -> u64 {
-        self.count(|outcome| !outcome.is_served() && outcome != Outcome::Dropped)
+        self.count(|outcome| !outcome.is_served() && !matches!(outcome, Outcome::Dropped | Outcome::Unfinished))
     }
 
     /// Never started.
@@ -172,11 +197,6 @@ impl Ended {
         };
         quantile::quantile(answered.as_ref()?, 0, q)
     }
-}
-
-/// Whether nobody ever answered.
-const fn is_unanswered(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::TimeOut | Outcome::Dropped)
 }
 
 fn join(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {

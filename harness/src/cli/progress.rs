@@ -130,9 +130,13 @@ impl Progress {
 
     /// A line that stays, such as a decision taken or where a result is.
     pub fn note(&self, text: &str) {
-        if self.inner.quiet {
-            return;
+        if !self.inner.quiet {
+            self.insist(text);
         }
+    }
+
+    /// Says `text` even where nothing else is said.
+    pub fn insist(&self, text: &str) {
         match &self.inner.bar {
             Some(bar) => bar.println(text),
             None => line(text),

@@ -100,6 +100,7 @@ impl Target {
             .timeout(ANSWERS_WITHIN)
             .user_agent(concat!("soundcheck/", env!("CARGO_PKG_VERSION")))
             .default_headers(protocol())
+            .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let mut own = HeaderMap::new();
         for Header(name, value) in headers {

@@ -138,7 +138,8 @@ pub(super) async fn live_page(
         return Ok(None);
     }
     let page = LivePage::serve(&format!("{of}, seed {seed}")).await?;
-    progress.note(&format!("live: {}", page.url()));
+    // Nobody could guess it.
+    progress.insist(&format!("live: {}", page.url()));
     bench.observer = page.beside(bench.observer.clone());
     Ok(Some(page))
 }

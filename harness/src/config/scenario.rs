@@ -68,6 +68,11 @@ impl Stage {
     pub const fn is_measured(&self) -> bool {
         !self.is_warm_up && !self.is_cool_down
     }
+
+    /// Whether anybody comes by the schedule; otherwise only virtual users do.
+    pub const fn has_arrivals(&self) -> bool {
+        self.from.0 > 0.0 || self.to.0 > 0.0
+    }
 }
 
 /// How long users and the engine wait for what.
@@ -273,6 +278,30 @@ impl ScenarioConfig {
                 .map(|stage| stage.from.0.max(stage.to.0))
                 .fold(0.0, f64::max),
         )
+    }
+
+    /// The stage so many seconds after the beginning of the first one; `None` when the last one is over.
+    pub fn stage_at(&self, at: f64) -> Option<&Stage> {
+        self.locate(at).map(|(stage, _)| stage)
+    }
+
+    /// The rate that is planned so many seconds after the beginning; `None` when the schedule is over.
+    pub fn planned_at(&self, at: f64) -> Option<RatePerSec> {
+        let (stage, part) = self.locate(at)?;
+        Some(RatePerSec(stage.from.0 + (stage.to.0 - stage.from.0) * part))
+    }
+
+    /// A stage, and what part of it is over.
+    fn locate(&self, at: f64) -> Option<(&Stage, f64)> {
+        let mut begin = 0.0;
+        for stage in &self.stages {
+            let length = stage.length.as_secs_f64();
+            if at < begin + length {
+                return Some((stage, ((at - begin) / length).max(0.0)));
+            }
+            begin += length;
+        }
+        None
     }
 
     /// The most virtual users of any stage.

@@ -9,6 +9,11 @@ use super::scenario::Stage;
 use super::strict::{Problems, Step};
 use crate::units::RatePerSec;
 
+/// Longer is a mistake, and sums of such lengths must not overflow.
+const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// More is beyond any machine that the generator was tried on, and every arrival has to be accounted for.
+const MOST_PER_SECOND: f64 = 100_000.0;
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RawStage {
@@ -119,6 +124,14 @@ pub(super) fn validate(raw: Vec<RawStage>, problems: &mut Problems) -> Vec<Stage
                 "a rate of nothing offers nothing; take the stage out, or give it a rate",
             );
         }
+        if length > LONGEST {
+            problems.add(&path("for"), "a stage may last 31 days at most");
+        }
+        for (name, rate) in [("rate", stage.rate), ("from", stage.from), ("to", stage.to)] {
+            if rate.is_some_and(|rate| rate.0.0 > MOST_PER_SECOND) {
+                problems.add(&path(name), "one generator offers 100000/s at most");
+            }
+        }
         stages.push(Stage {
             name,
             length,
@@ -135,12 +148,11 @@ pub(super) fn validate(raw: Vec<RawStage>, problems: &mut Problems) -> Vec<Stage
 impl From<&Stage> for RawStage {
     fn from(stage: &Stage) -> Self {
         let (from, to) = stage.virtual_users;
-        let has_arrivals = stage.from.0 > 0.0 || stage.to.0 > 0.0;
         let is_constant = stage.from == stage.to;
         Self {
             name: Some(stage.name.clone()),
             length: Some(Span(stage.length)),
-            rate: (has_arrivals && is_constant).then_some(Rate(stage.from)),
+            rate: (stage.has_arrivals() && is_constant).then_some(Rate(stage.from)),
             from: (!is_constant).then_some(Rate(stage.from)),
             to: (!is_constant).then_some(Rate(stage.to)),
             virtual_users: (from == to && from > 0).then_some(from),

@@ -1,10 +1,10 @@
 //! The load of a recording cut by cut, each with its stage and with what ended of every sort: what all exports share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::ExportError;
 use crate::analysis::cuts::{self, Cut, Ended};
+use crate::config::ScenarioConfig;
 use crate::plan::scenario::KIND as RUN;
 use crate::recording::event::Edge;
 use crate::recording::model::ClockAnchor;
@@ -52,11 +52,11 @@ pub(super) struct Surroundings {
     is_continuous: bool,
 }
 
-/// The stages of a scenario with a rate: how long, from, to.
+/// A scenario, and when its first stage began.
 #[derive(Debug)]
 struct Schedule {
     zero: Nanos,
-    stages: Vec<(Duration, RatePerSec, RatePerSec)>,
+    scenario: ScenarioConfig,
 }
 
 impl Surroundings {
@@ -70,11 +70,7 @@ impl Surroundings {
         let schedule = match recording.manifest().kind.as_str() {
             RUN => {
                 let (scenario, _) = judgement::planned(recording)?;
-                let stages = scenario.stages.iter().map(|stage| (stage.length, stage.from, stage.to));
-                judgement::zero(&events, &scenario).map(|zero| Schedule {
-                    zero,
-                    stages: stages.collect(),
-                })
+                judgement::zero(&events, &scenario).map(|zero| Schedule { zero, scenario })
             }
             _ => None,
         };
@@ -109,15 +105,7 @@ impl Surroundings {
 
     fn offered(&self, at: Nanos) -> Option<RatePerSec> {
         let schedule = self.schedule.as_ref().filter(|schedule| schedule.zero <= at)?;
-        let mut into = at.since(schedule.zero);
-        for (length, from, to) in &schedule.stages {
-            if into < *length {
-                let part = into.as_secs_f64() / length.as_secs_f64();
-                return Some(RatePerSec(from.0 + (to.0 - from.0) * part));
-            }
-            into -= *length;
-        }
-        None
+        schedule.scenario.planned_at(at.since(schedule.zero).as_secs_f64())
     }
 
     /// Hands every cut to `look`, and one for each second in between in which nothing ended.
@@ -129,22 +117,13 @@ impl Surroundings {
         recording: &Recording,
         mut look: impl FnMut(&Frame<'_>) -> Result<(), ExportError>,
     ) -> Result<(), ExportError> {
-        const SECOND: Duration = Duration::from_secs(1);
         let mut seen: BTreeSet<(String, Endpoint)> = BTreeSet::new();
-        let mut over: Option<Nanos> = None;
-        cuts::each(recording, |cut| {
-            while let Some(silent) = over.filter(|over| self.is_continuous && over.plus(SECOND) <= cut.start) {
-                let silent = Cut {
-                    start: silent,
-                    length: SECOND,
-                    ended: Vec::new(),
-                };
-                look(&self.frame(&silent, &mut seen))?;
-                over = Some(silent.end());
-            }
-            over = Some(cut.end());
-            look(&self.frame(cut, &mut seen))
-        })
+        let look = |cut: &Cut| look(&self.frame(cut, &mut seen));
+        if self.is_continuous {
+            cuts::each_second(recording, look)
+        } else {
+            cuts::each(recording, look)
+        }
     }
 
     fn frame(&self, cut: &Cut, seen: &mut BTreeSet<(String, Endpoint)>) -> Frame<'_> {

@@ -19,8 +19,8 @@ use super::ExportError;
 use super::cases::{Case, Outcome, books, invariants, objective_case, verdict_case};
 use crate::plan::scenario::KIND as RUN;
 use crate::recording::{Event, Manifest, Recording};
-use crate::report::kinds;
 use crate::report::kinds::judgement::Judgement;
+use crate::report::{Verdict, kinds};
 use crate::units::Nanos;
 use crate::verdict::{ledger, validity};
 
@@ -47,9 +47,17 @@ fn of_run(manifest: &Manifest, judgement: &Judgement) -> Report {
     suites.add("verdict", vec![verdict_case(verdict, &sentence.to_plain())]);
     let objectives = judgement.judged.iter();
     let objectives = objectives.map(|(objective, ruling)| objective_case(judgement, objective, ruling));
-    suites.add("objectives", objectives.collect());
-    suites.add("books", books(manifest, &judgement.events, &judgement.validity));
-    suites.add("invariants", invariants(&judgement.ledger));
+    let groups = [
+        ("objectives", objectives.collect()),
+        ("books", books(manifest, &judgement.events, &judgement.validity)),
+        ("invariants", invariants(&judgement.ledger)),
+    ];
+    for (group, mut cases) in groups {
+        if verdict == Verdict::Pass {
+            cases = cases.into_iter().map(Case::in_a_run_that_passed).collect();
+        }
+        suites.add(group, cases);
+    }
     suites.report
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | series | labels beside `run` | what it is |
 //! |---|---|---|
-//! | `soundcheck_ended_total` | `variant`, `endpoint`, `stage`, `outcome`, `result` (ok, failed, dropped) | counter |
+//! | `soundcheck_ended_total` | `variant`, `endpoint`, `stage`, `outcome`, `result` (ok, failed, dropped, unfinished) | counter |
 //! | `soundcheck_response_seconds`, `…_service_seconds`, `…_lag_seconds`, `…_wait_seconds` | `variant`, `endpoint`, `stage`, `quantile` | of what ended since the cut before; `+Inf` where the rank falls on users without an answer |
 //! | `soundcheck_offered_per_second` | `stage` | the rate that the scenario plans |
 //! | `soundcheck_arrivals` | `variant`, `state`, `slice` | the books at the end |
@@ -175,6 +175,7 @@ const fn name_of(clock: Clock) -> &'static str {
 const fn result(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Dropped => "dropped",
+        Outcome::Unfinished => "unfinished",
         _ if outcome.is_served() => "ok",
         _ => "failed",
     }

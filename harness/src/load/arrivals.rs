@@ -20,7 +20,7 @@ use super::recorder::empty_histogram;
 use super::schedule::{Schedule, Slot};
 use super::timer::Timer;
 use crate::config::Row;
-use crate::recording::RunClock;
+use crate::recording::{Lateness, RunClock};
 use crate::units::Nanos;
 
 /// An arrival that starts later than this counts as late. Well above what a busy generator needs to wake up.
@@ -31,7 +31,7 @@ pub const LATE: Duration = Duration::from_millis(10);
 pub struct Arrival {
     /// From 0 over the whole schedule; decides every choice of the journey.
     pub number: u64,
-    /// When the user wanted to start, on the run's clock.
+    /// When it was to start, on the run's clock: by the schedule, or by the pause of a virtual user.
     pub due: Nanos,
     /// When the user could start, or when the arrival was dropped.
     pub taken: Nanos,
@@ -44,9 +44,21 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// Whether it had to wait for a user who was free.
-    pub fn waited(&self) -> bool {
-        self.blame == Blame::UsersExhausted
+    /// When the user wanted to start. A virtual user wants to when it comes back from its pause, however long that took.
+    pub const fn intended(&self) -> Nanos {
+        match self.blame {
+            Blame::Generator | Blame::UsersExhausted => self.due,
+            Blame::Visit => self.taken,
+        }
+    }
+
+    /// Whose lateness it is, where it is anybody's.
+    pub const fn lateness(&self) -> Lateness {
+        match self.blame {
+            Blame::Generator => Lateness::Generator,
+            Blame::UsersExhausted => Lateness::BusyUsers,
+            Blame::Visit => Lateness::Untimed,
+        }
     }
 }
 
@@ -57,6 +69,8 @@ pub enum Blame {
     Generator,
     /// Every user was busy.
     UsersExhausted,
+    /// It is a virtual user's visit, which nobody but the generator can make late, and which keeps no arrival waiting.
+    Visit,
 }
 
 /// A number for each party that can be to blame.
@@ -261,15 +275,15 @@ impl Offered {
     fn take(&mut self, arrival: &Arrival, max_late: Option<Duration>) -> bool {
         let lateness = arrival.taken.since(arrival.due);
         let (late, dropped, lag) = match arrival.blame {
-            Blame::Generator => (
-                &mut self.late.generator,
-                &mut self.dropped.generator,
-                &mut self.generator_lag,
-            ),
             Blame::UsersExhausted => (
                 &mut self.late.users_exhausted,
                 &mut self.dropped.users_exhausted,
                 &mut self.exhausted_lag,
+            ),
+            Blame::Generator | Blame::Visit => (
+                &mut self.late.generator,
+                &mut self.dropped.generator,
+                &mut self.generator_lag,
             ),
         };
         self.scheduled += 1;

@@ -18,6 +18,8 @@ use crate::units::Nanos;
 pub(crate) const MAX_BODY_BYTES: usize = 8 << 20;
 /// Users are spread over this many pools: one pool's lock would be shared by all otherwise.
 const POOLS: usize = 4;
+/// Fewer connections than this make one pool: in one of several, users would wait while another has connections left.
+const WORTH_SPREADING: u32 = 256;
 const QUEUE_TOKEN: HeaderName = HeaderName::from_static("queue-token");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -77,7 +79,7 @@ pub(crate) struct Trace {
 /// What came back, and when.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// Whether all connections were taken at first.
+    /// Whether all connections of its pool were taken at first.
     pub(crate) waited: bool,
     pub(crate) sent: Nanos,
     pub(crate) done: Nanos,
@@ -153,7 +155,8 @@ impl<'a> Call<'a> {
 }
 
 impl Client {
-    /// At most `connections` are open at once, where that is given.
+    /// At most so many requests are under way at once as there are `connections`, where that is given; a connection that is
+    /// just being given back may make one more for a moment.
     ///
     /// # Errors
     /// When the address is none, or the library cannot be set up.
@@ -167,7 +170,11 @@ impl Client {
             .ok()
             .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
             .ok_or_else(|| ClientError::Address(address.to_owned()))?;
-        let n_pools = connections.map_or(POOLS, |connections| POOLS.min(connections.max(1) as usize));
+        let n_pools = if connections.is_some_and(|all| all < WORTH_SPREADING) {
+            1
+        } else {
+            POOLS
+        };
         let share = |n: usize| connections.map(|all| (all.max(1) as usize + n) / n_pools);
         let pools = (0..n_pools)
             .map(|n| {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -105,6 +105,9 @@ struct Attack {
     no_more: CancellationToken,
     selector: Arc<Selector>,
     tally: Tally,
+    /// Users who serve nobody any more, and whether that is all of them.
+    n_done: AtomicUsize,
+    all_done: CancellationToken,
     handle: LoadHandle,
     /// When the arrivals were ended from outside: what would have been due later was never scheduled.
     stopped_at: OnceLock<Nanos>,
@@ -163,6 +166,8 @@ pub async fn drive(
         no_more,
         selector,
         tally: Tally::default(),
+        n_done: AtomicUsize::new(0),
+        all_done: CancellationToken::new(),
         handle,
         stopped_at: OnceLock::new(),
         failure: Mutex::new(None),
@@ -260,8 +265,9 @@ impl Attack {
         u32::try_from(number).ok()
     }
 
-    /// Waits until this virtual user is there, and begins its next visit; `None` when it does not come again.
-    async fn next_visit(&self, number: u32) -> Option<Arrival> {
+    /// Waits until this virtual user is there, and begins its next visit, which was due when its pause was over; `None`
+    /// when it does not come again.
+    async fn next_visit(&self, number: u32, mut due: Option<Nanos>) -> Option<Arrival> {
         let clock = self.context.recorder.clock();
         // As for arrivals: a run that ends before it has begun has none.
         let zero = self.arrivals.began()?;
@@ -270,8 +276,10 @@ impl Attack {
             let since = Nanos::from_duration(now.since(zero));
             let there = self.virtual_users.next_there(number, since)?;
             if there > since {
+                let then = zero.plus(there.since(Nanos(0)));
+                due = Some(then);
                 tokio::select! {
-                    () = tokio::time::sleep_until(clock.instant(zero.plus(there.since(Nanos(0)))).into()) => continue,
+                    () = tokio::time::sleep_until(clock.instant(then).into()) => continue,
                     () = self.no_more.cancelled() => return None,
                 }
             }
@@ -284,10 +292,10 @@ impl Attack {
             self.n_visits.fetch_add(1, Ordering::Relaxed);
             return Some(Arrival {
                 number,
-                due: now,
+                due: due.unwrap_or(now),
                 taken: now,
                 stage: 0,
-                blame: Blame::Generator,
+                blame: Blame::Visit,
                 row,
             });
         }
@@ -304,19 +312,21 @@ impl Attack {
         row.map_err(|dry| self.handle.run_dry(dry)).ok()
     }
 
-    /// Between two visits.
-    async fn think(&self, visit: &Arrival) {
+    /// Between two visits; when the pause was to be over.
+    async fn think(&self, visit: &Arrival) -> Nanos {
         let range = self.context.scenario.think;
         let mut choices = self.context.dice.choices(visit.number | PAUSE);
         let pause = range.from + (range.to - range.from).mul_f64(choices.random::<f64>());
+        let due = self.context.recorder.clock().now().plus(pause);
         if pause.is_zero() {
             // The timer would make a millisecond of it.
-            return;
+            return due;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.no_more.cancelled() => {}
         }
+        due
     }
 
     /// Waits until all users stand ready; then the schedule begins.
@@ -339,11 +349,12 @@ impl Attack {
             tell_done: tell_done(user),
         };
         let number = self.virtual_user(worker);
+        let mut due = None;
         let mut cut_off = std::pin::pin!(self.handle.hard.cancelled());
         loop {
             let next = async {
                 match number {
-                    Some(number) => Ok(self.next_visit(number).await),
+                    Some(number) => Ok(self.next_visit(number, due).await),
                     None => {
                         let drop = |arrival: &Arrival| self.drop_arrival(worker, arrival);
                         self.arrivals.next(|number| self.row(number), drop).await
@@ -359,7 +370,7 @@ impl Attack {
                 Ok(Some(arrival)) => {
                     self.serve(worker, arrival, cut_off.as_mut()).await;
                     if number.is_some() {
-                        self.think(&arrival).await;
+                        due = Some(self.think(&arrival).await);
                     }
                 }
                 Ok(None) => break,
@@ -388,24 +399,28 @@ impl Attack {
             () = cut_off => None,
         };
         self.tally.ended(worker, slice, outcome);
-        let Some(outcome) = outcome else { return };
-        self.handle.ended(outcome);
+        if let Some(outcome) = outcome {
+            self.handle.ended(outcome);
+        }
         let sample = Sample {
             variant: slice.variant,
             slice: slice.number,
             endpoint: journeys::endpoint(kind),
-            outcome,
-            intended: Some(arrival.due),
-            waited: arrival.waited(),
+            outcome: outcome.unwrap_or(Outcome::Unfinished),
+            intended: Some(arrival.intended()),
+            lateness: arrival.lateness(),
             sent: arrival.taken,
-            done: session.ended(),
+            done: match outcome {
+                Some(_) => session.ended(),
+                None => self.context.recorder.clock().now(),
+            },
         };
         self.context.recorder.record(worker, &sample);
     }
 
     fn drop_arrival(&self, worker: usize, arrival: &Arrival) {
         let slice = self.selector.current();
-        self.tally.dropped(worker, slice);
+        self.tally.dropped(worker, slice, arrival);
         self.handle.counted(self.counts());
         let mut choices = self.context.dice.choices(arrival.number);
         let kind = journeys::choose(&self.context.scenario, &mut choices);
@@ -415,7 +430,7 @@ impl Attack {
             endpoint: journeys::endpoint(kind),
             outcome: Outcome::Dropped,
             intended: Some(arrival.due),
-            waited: arrival.waited(),
+            lateness: arrival.lateness(),
             sent: arrival.taken,
             done: arrival.taken,
         };
@@ -427,8 +442,18 @@ impl Attack {
         if user.get_session_data::<ToldDone>().is_none() {
             user.set_session_data(ToldDone);
             tell_done(user)();
+            self.one_is_done();
         }
+        // Goose tells nobody to go before all are done. Users who looked every few milliseconds until then would keep a
+        // core busy while others are still measured.
+        self.all_done.cancelled().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    fn one_is_done(&self) {
+        if self.n_done.fetch_add(1, Ordering::Relaxed) + 1 >= self.n_users() {
+            self.all_done.cancel();
+        }
     }
 
     fn fail(&self, error: LoadError) {
@@ -445,15 +470,17 @@ impl Attack {
         if let Some(error) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
+        let has_begun = self.arrivals.began().is_some();
         let began = self.arrivals.begin(ended);
         let until = if was_stopped {
             self.stopped_at.get().copied().unwrap_or(ended).min(began.plus(length))
         } else {
             Nanos(u64::MAX)
         };
-        self.arrivals
-            .close(until, ended, |arrival| self.drop_arrival(0, arrival))
-            .await;
+        if has_begun {
+            let drop = |arrival: &Arrival| self.drop_arrival(0, arrival);
+            self.arrivals.close(until, ended, drop).await;
+        }
         let offered = self.arrivals.offered().await;
         let books = self.tally.books();
         let total = total(&books);
@@ -511,6 +538,7 @@ impl<F: Fn()> Drop for PanicGuard<'_, F> {
         if std::thread::panicking() {
             self.attack.fail(LoadError::Panicked);
             (self.tell_done)();
+            self.attack.one_is_done();
         }
     }
 }

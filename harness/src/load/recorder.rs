@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 
 use super::selector::Selector;
 use crate::recording::RunClock;
-use crate::recording::{Clock, Endpoint, Outcome, Sample, Tag};
+use crate::recording::{Clock, Endpoint, Lateness, Outcome, Sample, Tag};
 use crate::units::Nanos;
 
 /// The smallest duration told apart from zero.
@@ -173,8 +173,12 @@ impl Recorder {
         }
         if let Some(intended) = sample.intended {
             add(Clock::Response, sample.done.since(intended));
-            let lateness = if sample.waited { Clock::Wait } else { Clock::Lag };
-            add(lateness, sample.sent.since(intended));
+            let late = sample.sent.since(intended);
+            match sample.lateness {
+                Lateness::Generator => add(Clock::Lag, late),
+                Lateness::BusyUsers => add(Clock::Wait, late),
+                Lateness::Untimed => {}
+            }
         }
     }
 
@@ -296,7 +300,7 @@ mod tests {
             endpoint: Endpoint::Seats,
             outcome: Outcome::Ok,
             intended: intended_ms.map(at),
-            waited: false,
+            lateness: Lateness::Generator,
             sent: at(sent_ms),
             done: at(done_ms),
         }
@@ -312,7 +316,7 @@ mod tests {
         recorder.record(0, &sample(0, Some(100), 130, 150));
         recorder.record(1, &sample(0, None, 130, 140));
         let waited = Sample {
-            waited: true,
+            lateness: Lateness::BusyUsers,
             ..sample(0, Some(100), 160, 170)
         };
         recorder.record(0, &waited);

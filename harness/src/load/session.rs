@@ -18,7 +18,7 @@ use super::selector::Slice;
 use crate::config::scenario::Skew;
 use crate::config::{Row, ScenarioConfig};
 use crate::recording::history::{Code, IdemKey, OpKind, Settled, Uid};
-use crate::recording::{Endpoint, HistorySink, Operation, RunClock, Sample};
+use crate::recording::{Endpoint, HistorySink, Lateness, Operation, RunClock, Sample};
 use crate::units::Nanos;
 
 /// What all journeys of one attack share.
@@ -210,7 +210,11 @@ impl<'a> Session<'a> {
         }
         self.asked = exchange.sent;
         self.answered = exchange.done;
-        let intended = (self.n_steps == 1).then_some(self.arrival.due);
+        let intended = (self.n_steps == 1).then_some(self.arrival.intended());
+        let lateness = match self.arrival.lateness() {
+            Lateness::Generator if exchange.waited => Lateness::BusyUsers,
+            lateness => lateness,
+        };
         self.context.recorder.record(
             self.worker,
             &Sample {
@@ -219,7 +223,7 @@ impl<'a> Session<'a> {
                 endpoint,
                 outcome: ending.outcome,
                 intended,
-                waited: self.arrival.waited() || exchange.waited,
+                lateness,
                 sent: exchange.sent,
                 done: exchange.done,
             },

@@ -43,10 +43,11 @@ impl From<Slice> for Account {
 }
 
 impl Tally {
-    pub(crate) fn dropped(&self, user: usize, slice: Slice) {
+    pub(crate) fn dropped(&self, user: usize, slice: Slice, arrival: &Arrival) {
         self.with(user, slice, |book| {
             book.scheduled += 1;
             book.dropped += 1;
+            book.dropped_by_generator += u64::from(arrival.blame == Blame::Generator);
         });
     }
 
@@ -55,11 +56,14 @@ impl Tally {
         self.with(user, slice, |book| {
             book.scheduled += 1;
             book.started += 1;
+            let is_visit = arrival.blame == Blame::Visit;
+            book.visits += u64::from(is_visit);
             if is_late {
-                book.late += 1;
+                book.late += u64::from(!is_visit);
                 match arrival.blame {
                     Blame::Generator => book.late_by_generator += 1,
                     Blame::UsersExhausted => book.late_by_busy_users += 1,
+                    Blame::Visit => book.late_visits += 1,
                 }
             }
         });

@@ -165,6 +165,9 @@ pub struct Accounting {
     pub started: u64,
     /// Never sent, since nobody was free before they were too late.
     pub dropped: u64,
+    /// Of the dropped: a user stood ready, and the load generator woke it too late.
+    #[serde(default)]
+    pub dropped_by_generator: u64,
     pub ok: u64,
     pub failed: u64,
     /// Still under way when the run was over.
@@ -175,6 +178,12 @@ pub struct Accounting {
     pub late_by_generator: u64,
     /// Of the late: every user was busy, which is the service's doing or a shortage of users.
     pub late_by_busy_users: u64,
+    /// Of the scheduled: visits of virtual users, which are due when these come back. None of them is among the late.
+    #[serde(default)]
+    pub visits: u64,
+    /// Of the visits: the load generator overslept the end of the pause before them.
+    #[serde(default)]
+    pub late_visits: u64,
 }
 
 impl Accounting {
@@ -183,12 +192,20 @@ impl Accounting {
         self.scheduled += other.scheduled;
         self.started += other.started;
         self.dropped += other.dropped;
+        self.dropped_by_generator += other.dropped_by_generator;
         self.ok += other.ok;
         self.failed += other.failed;
         self.unfinished += other.unfinished;
         self.late += other.late;
         self.late_by_generator += other.late_by_generator;
         self.late_by_busy_users += other.late_by_busy_users;
+        self.visits += other.visits;
+        self.late_visits += other.late_visits;
+    }
+
+    /// Arrivals of the open model, which come by the schedule.
+    pub const fn arrivals(&self) -> u64 {
+        self.scheduled.saturating_sub(self.visits)
     }
 
     /// The identities that do not hold, in words; empty when the books balance.

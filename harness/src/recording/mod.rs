@@ -38,6 +38,6 @@ pub use event::{Accounting, Event, What};
 pub use history::{HistorySink, Operation};
 pub use model::{Manifest, Variant};
 pub use reader::Recording;
-pub use sample::{Clock, Endpoint, Outcome, Sample, Tag};
+pub use sample::{Clock, Endpoint, Lateness, Outcome, Sample, Tag};
 pub use series::{SeriesId, SeriesKind, SeriesSet, SeriesWriter};
 pub use store::{RecordingWriter, note_derived, put_derived};

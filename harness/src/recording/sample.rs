@@ -35,7 +35,12 @@ impl Endpoint {
     pub const fn is_journey(self) -> bool {
         matches!(
             self,
-            Self::JourneyBrowse | Self::JourneyBook | Self::JourneyAbandon | Self::JourneyPosition
+            Self::JourneyBrowse
+                | Self::JourneyBook
+                | Self::JourneyAbandon
+                | Self::JourneyPosition
+                | Self::JourneySeatMap
+                | Self::JourneyHoldCycle
         )
     }
 }
@@ -62,12 +67,19 @@ pub enum Outcome {
     TimeOut,
     /// Never sent: no user was free before the arrival was too late.
     Dropped,
+    /// A journey that was cut off, since the run was over: what it would have come to is not known.
+    Unfinished,
 }
 
 impl Outcome {
     /// Whether the service did what it is there for. Contention and refusals are its proper answers.
     pub const fn is_served(self) -> bool {
-        !matches!(self, Self::Error | Self::TimeOut | Self::Dropped)
+        !matches!(self, Self::Error | Self::TimeOut | Self::Dropped | Self::Unfinished)
+    }
+
+    /// Whether anybody answered. Who got no answer waited for longer than was measured.
+    pub const fn is_answered(self) -> bool {
+        !matches!(self, Self::TimeOut | Self::Dropped | Self::Unfinished)
     }
 }
 
@@ -139,8 +151,20 @@ names!(Endpoint,
 names!(Outcome,
     Ok => "ok", Won => "won", SoldOut => "sold-out", Conflict => "conflict", NotAdmitted => "not-admitted",
     Refused => "refused", Error => "error", TimeOut => "time-out", Dropped => "dropped",
+    Unfinished => "unfinished",
 );
 names!(Clock, Response => "response", Service => "service", Lag => "lag", Wait => "wait");
+
+/// Whose doing the time from the intended start to the send is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lateness {
+    /// A user stood ready, and the generator woke it late.
+    Generator,
+    /// Every user was busy, or every connection.
+    BusyUsers,
+    /// Nobody's: a virtual user comes when it comes, and its visits would hide how late arrivals were.
+    Untimed,
+}
 
 /// One measurement, as the load engine hands it to the recorder.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,8 +179,8 @@ pub struct Sample {
     pub outcome: Outcome,
     /// When the user wanted to start; only a journey and its first request have this.
     pub intended: Option<Nanos>,
-    /// Whether it had to wait for a user who was free; otherwise any lateness is the generator's.
-    pub waited: bool,
+    /// Whose doing it is that it was sent later than intended.
+    pub lateness: Lateness,
     /// When the request was sent.
     pub sent: Nanos,
     /// When the last byte of the answer was read, or when it was given up.

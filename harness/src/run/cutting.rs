@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RunError;
@@ -32,7 +33,8 @@ pub(super) async fn cut_every_second(
 ) -> Result<(), RunError> {
     let mut due = clock.instant(clock.now());
     loop {
-        due += SECOND;
+        // After a stall not once for each second of it: what ended then would seem to have ended in no time.
+        due = (due + SECOND).max(clock.instant(clock.now()));
         tokio::time::sleep_until(due.into()).await;
         match write_cut(&recording, &recorder) {
             Ok(cuts) => look(&cuts),
@@ -41,5 +43,15 @@ pub(super) async fn cut_every_second(
                 return Err(error);
             }
         }
+    }
+}
+
+/// Ends the cutting, but never in the midst of a cut.
+pub(super) async fn finish_cutting(cutter: JoinHandle<Result<(), RunError>>) -> Result<(), RunError> {
+    cutter.abort();
+    match cutter.await {
+        Ok(cut) => cut,
+        Err(aborted) if aborted.is_cancelled() => Ok(()),
+        Err(panicked) => Err(panicked.into()),
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::arm::{LiveArm, STALENESS};
 use super::bench::{self, Bench};
 use super::clocks;
-use super::cutting::{cut_every_second, write_cut};
+use super::cutting::{cut_every_second, finish_cutting, write_cut};
 use super::data::data_facts;
 use super::drain;
 use super::error::RunError;
@@ -250,6 +250,8 @@ impl Drill<'_> {
             attack.await??;
             return Ok(());
         };
+        // Seconds are counted from here on.
+        write_cut(self.recording, &recorder)?;
         let broken_now = Broken::default();
         let mut watcher = Watcher::new(scenario, zero, service).of_drill(broken_now.clone());
         let (observer, clock) = (self.bench.observer.clone(), self.clock);
@@ -266,11 +268,7 @@ impl Drill<'_> {
             handle.stop();
         }
         let outcome = attack.await?;
-        if cutter.is_finished() {
-            cutter.await??;
-        } else {
-            cutter.abort();
-        }
+        finish_cutting(cutter).await?;
         write_cut(self.recording, &recorder)?;
         let outcome = match outcome {
             Ok(outcome) => outcome,

@@ -115,7 +115,7 @@ impl Watcher {
             } else if cut.tag.clock == Clock::Response {
                 *self.outcomes.entry(outcome.name()).or_default() += count;
                 *if outcome.is_served() { &mut ok } else { &mut failed } += count;
-                if matches!(outcome, Outcome::TimeOut | Outcome::Dropped) {
+                if !outcome.is_answered() {
                     second.unanswered += count;
                 } else {
                     add(&mut second.answered, &cut.histogram);
@@ -159,20 +159,16 @@ impl Watcher {
 
     /// The stage of this moment, and the rate that it plans.
     fn planned(&self, at: f64) -> (String, Option<f64>) {
-        let has_arrivals = |stage: &&Stage| stage.from.0 > 0.0 || stage.to.0 > 0.0;
-        let mut begin = 0.0;
-        for stage in &self.scenario.stages {
-            let length = stage.length.as_secs_f64();
-            if at < begin + length {
-                let part = ((at - begin) / length).max(0.0);
-                let rate = Some(stage)
-                    .filter(has_arrivals)
-                    .map(|stage| stage.from.0 + (stage.to.0 - stage.from.0) * part);
-                return (stage.name.clone(), rate);
+        match self.scenario.stage_at(at) {
+            Some(stage) => {
+                let rate = self.scenario.planned_at(at).filter(|_| stage.has_arrivals());
+                (stage.name.clone(), rate.map(|rate| rate.0))
             }
-            begin += length;
+            None => {
+                let offered = self.scenario.stages.iter().any(Stage::has_arrivals);
+                ("waiting for the last ones".to_owned(), offered.then_some(0.0))
+            }
         }
-        ("waiting for the last ones".to_owned(), None)
     }
 
     fn merged(&self, part: impl Fn(&Second) -> Option<&Histogram<u64>>) -> Option<Histogram<u64>> {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::arm::{LiveArm, STALENESS};
 use super::bench::{self, Bench};
 use super::clocks;
-use super::cutting::{cut_every_second, write_cut};
+use super::cutting::{cut_every_second, finish_cutting, write_cut};
 use super::data::data_facts;
 use super::drain;
 use super::error::RunError;
@@ -178,6 +178,8 @@ impl Run<'_> {
             attack.await??;
             return Ok(());
         };
+        // Seconds are counted from here on.
+        write_cut(self.recording, &recorder)?;
         let hopeless = Hopeless::default();
         let cutter = tokio::spawn(cut_every_second(
             self.recording.clone(),
@@ -199,11 +201,7 @@ impl Run<'_> {
             () = handle.ran_dry() => Ok(()),
         };
         let outcome = attack.await?;
-        if cutter.is_finished() {
-            cutter.await??;
-        } else {
-            cutter.abort();
-        }
+        finish_cutting(cutter).await?;
         write_cut(self.recording, &recorder)?;
         let outcome = outcome?;
         if let Some(dry) = handle.dry() {

@@ -191,48 +191,17 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
             found
                 .doubts
                 .extend(counts.imbalances().into_iter().map(|what| format!("{name}: {what}")));
-            // Each cause may be small, and all of them together not. In a drill only the generator's own is no part of it.
-            let all = counts.dropped + counts.late;
-            let alone = [counts.dropped, counts.late_by_generator, counts.late_by_busy_users];
-            let is_small = |count: &u64| !exceeds(*count, counts.scheduled, MOST_DROPPED);
-            if !has_faults && alone.iter().all(is_small) && exceeds(all, counts.scheduled, MOST_DROPPED) {
-                let is_own_fault = counts.late_by_generator >= counts.dropped + counts.late_by_busy_users;
-                found.is_generators_fault |= is_own_fault;
-                let mut said = format!(
-                    "{name}: {all} of {} arrivals were dropped or started late: {} dropped and {} late since every user was \
-                     busy, {} through the generator's own fault",
-                    counts.scheduled, counts.dropped, counts.late_by_busy_users, counts.late_by_generator
-                );
-                if is_own_fault {
-                    said.push_str(&generator.suspects.to_string());
-                }
-                found.doubts.push(said);
-            }
+            let lost = Lost::of(counts);
+            lost.judge(name, has_faults, &generator.suspects, found);
             if counts.scheduled == 0 {
                 found.doubts.push(format!("{name}: no arrival was scheduled"));
             }
-            let lost = [
-                (counts.dropped, "were dropped, since every user was busy"),
-                (counts.late_by_generator, OWN_FAULT),
-                (counts.late_by_busy_users, "started late, since every user was busy"),
-            ];
-            for (count, what) in lost {
-                if exceeds(count, counts.scheduled, MOST_DROPPED) {
-                    // In a drill, users are busy because the service stands still; that the generator sleeps is no drill.
-                    let is_own_fault = what == OWN_FAULT;
-                    let mut said = format!("{name}: {count} of {} arrivals {what}", counts.scheduled);
-                    if is_own_fault {
-                        said.push_str(&generator.suspects.to_string());
-                    }
-                    let is_subject = has_faults && !is_own_fault;
-                    found.is_generators_fault |= is_own_fault;
-                    if is_subject {
-                        &mut found.notes
-                    } else {
-                        &mut found.doubts
-                    }
-                    .push(said);
-                }
+            if exceeds(counts.late_visits, counts.visits, MOST_DROPPED) {
+                found.is_generators_fault = true;
+                found.doubts.push(format!(
+                    "{name}: {} of {} visits of virtual users {OWN_FAULT}{}",
+                    counts.late_visits, counts.visits, generator.suspects
+                ));
             }
         }
     }
@@ -260,6 +229,73 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
             lag as f64 / 1e6,
             response as f64 / 1e6
         ));
+    }
+}
+
+/// Arrivals that were not started in time, by whose doing that was. Visits of virtual users are none, and would water them
+/// down.
+struct Lost {
+    arrivals: u64,
+    dropped: u64,
+    late: u64,
+    dropped_by_generator: u64,
+    late_by_generator: u64,
+}
+
+impl Lost {
+    fn of(counts: &Accounting) -> Self {
+        Self {
+            arrivals: counts.arrivals(),
+            dropped: counts.dropped.saturating_sub(counts.dropped_by_generator),
+            late: counts.late_by_busy_users,
+            dropped_by_generator: counts.dropped_by_generator,
+            late_by_generator: counts.late_by_generator,
+        }
+    }
+
+    fn judge(&self, name: &str, has_faults: bool, suspects: &Suspects, found: &mut Validity) {
+        let parts = [
+            (self.dropped, "were dropped, since every user was busy", false),
+            (self.late, "started late, since every user was busy", false),
+            (
+                self.dropped_by_generator,
+                "were dropped, through the generator's own fault",
+                true,
+            ),
+            (self.late_by_generator, OWN_FAULT, true),
+        ];
+        let is_too_much = |count: u64| exceeds(count, self.arrivals, MOST_DROPPED);
+        for (count, what, is_own_fault) in parts.into_iter().filter(|(count, ..)| is_too_much(*count)) {
+            let mut said = format!("{name}: {count} of {} arrivals {what}", self.arrivals);
+            if is_own_fault {
+                said.push_str(&suspects.to_string());
+            }
+            found.is_generators_fault |= is_own_fault;
+            // In a drill, users are busy because the service stands still; that the generator sleeps is no drill.
+            let is_subject = has_faults && !is_own_fault;
+            if is_subject {
+                &mut found.notes
+            } else {
+                &mut found.doubts
+            }
+            .push(said);
+        }
+        // Each cause may be small, and all of them together not. In a drill only the generator's own is no part of it.
+        let own = self.dropped_by_generator + self.late_by_generator;
+        let all = own + self.dropped + self.late;
+        if !has_faults && is_too_much(all) && !parts.iter().any(|(count, ..)| is_too_much(*count)) {
+            let is_own_fault = own >= all - own;
+            found.is_generators_fault |= is_own_fault;
+            let mut said = format!(
+                "{name}: {all} of {} arrivals were dropped or started late: {} dropped and {} late since every user was busy, \
+                 {own} through the generator's own fault",
+                self.arrivals, self.dropped, self.late
+            );
+            if is_own_fault {
+                said.push_str(&suspects.to_string());
+            }
+            found.doubts.push(said);
+        }
     }
 }
 
@@ -337,6 +373,25 @@ mod tests {
             &[],
         );
         check(false, counts(|counts| counts.late_by_generator = 10), &[], &[]);
+        let dropped_itself = |counts: &mut Accounting| {
+            (counts.started, counts.ok) = (989, 979);
+            (counts.dropped, counts.dropped_by_generator) = (11, 11);
+        };
+        check(
+            false,
+            counts(dropped_itself),
+            &["11 of 1000 arrivals were dropped, through the generator's own fault"],
+            &[],
+        );
+        let among_visits = |counts: &mut Accounting| {
+            (counts.scheduled, counts.started, counts.ok) = (11_000, 11_000, 10_990);
+            (counts.visits, counts.late_by_busy_users) = (10_000, 11);
+        };
+        check(false, counts(among_visits), &["11 of 1000 arrivals started late"], &[]);
+        let late_visits = |counts: &mut Accounting| {
+            (counts.visits, counts.late_visits) = (500, 6);
+        };
+        check(false, counts(late_visits), &["6 of 500 visits of virtual users"], &[]);
         let each_is_small = |counts: &mut Accounting| {
             (counts.late_by_generator, counts.late_by_busy_users, counts.late) = (6, 5, 11);
         };

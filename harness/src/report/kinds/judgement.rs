@@ -82,7 +82,7 @@ fn judge(
         .iter()
         .map(|objective| Judge::new(objective, scenario, zero))
         .collect();
-    cuts::each::<RecordError>(recording, |cut| {
+    cuts::each_second::<RecordError>(recording, |cut| {
         let ended: Vec<_> = cut.ended.iter().map(|(tag, histogram)| (tag, histogram)).collect();
         let second = Second {
             begin: cut.start,
@@ -195,16 +195,19 @@ impl Judgement {
     /// them were busy, that wait is what the service made of the load.
     pub fn is_the_services(&self, objective: &Objective, ruling: &Ruling) -> bool {
         let Ruling::Missed(worst) = ruling else { return false };
-        let own = match objective.limit {
-            _ if !self.validity.is_generators_fault => 0.0,
-            Limit::Offered { .. } => 0.0,
-            Limit::Quantile { .. } => worst.own,
-            Limit::Failed { .. } => self.books.dropped as f64 / (self.books.scheduled as f64).max(1.0) * 100.0,
-        };
         match objective.limit {
             Limit::Offered { .. } => true,
-            limit => !limit.is_kept_by(worst.value - own),
+            // What was never sent is in every figure, and nobody knows how much of it.
+            _ if self.is_out_of_sockets() => false,
+            limit if self.validity.is_generators_fault => !limit.is_kept_by(worst.without_own),
+            _ => true,
         }
+    }
+
+    fn is_out_of_sockets(&self) -> bool {
+        self.events
+            .iter()
+            .any(|event| matches!(event.what, What::OutOfSockets { .. }))
     }
 
     /// Of a run whose rate rose until an objective broke: where it did; `None` when none of `missed` ended it.
@@ -215,25 +218,14 @@ impl Judgement {
         let (since, objective) = broken.min_by_key(|(since, _)| *since)?;
         Some(Text::marked(&format!(
             "Up to **{}** offered, no objective was missed for good; from there on “{}” was: {} {}.",
-            format::quantity(Unit::PerSecond, self.offered_at(self.at(since))),
+            format::quantity(
+                Unit::PerSecond,
+                self.scenario.planned_at(self.at(since)).map(|rate| rate.0)
+            ),
             objective.name,
             objective.of,
             objective.limit
         )))
-    }
-
-    /// The planned rate so many seconds after the beginning; `None` when the schedule was over.
-    pub fn offered_at(&self, at: f64) -> Option<f64> {
-        let mut begin = 0.0;
-        for stage in &self.scenario.stages {
-            let length = stage.length.as_secs_f64();
-            if at < begin + length {
-                let part = ((at - begin) / length).max(0.0);
-                return Some(stage.from.0 + (stage.to.0 - stage.from.0) * part);
-            }
-            begin += length;
-        }
-        None
     }
 
     fn miss(&self, objective: &Objective, ruling: &Ruling) -> Text {

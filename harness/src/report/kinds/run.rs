@@ -38,7 +38,7 @@ struct Second {
     length_s: f64,
     /// Journeys that ended well.
     ok: u64,
-    /// Journeys that failed or were dropped.
+    /// Journeys that failed, were dropped or were cut off.
     failed: u64,
     response_p50: Option<f64>,
     response_p99: Option<f64>,
@@ -55,7 +55,7 @@ impl Second {
             start: cut.start,
             length_s: cut.length.as_secs_f64(),
             ok: journeys.ok(),
-            failed: journeys.failed() + journeys.dropped(),
+            failed: journeys.count(|outcome| !outcome.is_served()),
             response_p50: seconds(Clock::Response, 0.5),
             response_p99: seconds(Clock::Response, 0.99),
             lag_p99: seconds(Clock::Lag, 0.99),
@@ -78,7 +78,7 @@ struct Measured {
 impl Measured {
     fn of(recording: &Recording) -> Result<Self, RecordError> {
         let mut measured = Self::default();
-        cuts::each::<RecordError>(recording, |cut| {
+        cuts::each_second::<RecordError>(recording, |cut| {
             measured.seconds.push(Second::of(cut));
             for (endpoint, ended) in cut.by(|tag| Some(tag.endpoint)) {
                 measured.rows.entry(endpoint).or_default().join(&ended);
@@ -107,7 +107,7 @@ impl Run {
             Section::new("How long users waited")
                 .with(
                     "Response times begin when a user wanted to start, service times with the send. Only a journey's first \
-                     request has an intended start of its own. Asked for: time-outs and arrivals that were dropped count as \
+                     request has an intended start of its own. Asked for: time-outs, arrivals that were dropped and journeys that were cut off count as \
                      endlessly slow.",
                 )
                 .with(self.times()),
@@ -166,7 +166,8 @@ impl Run {
                 )),
                 Cell::from(match ruling {
                     Ruling::Met(_) => "met".to_owned(),
-                    Ruling::Missed(_) => "missed".to_owned(),
+                    Ruling::Missed(_) if self.judgement.is_the_services(objective, ruling) => "missed".to_owned(),
+                    Ruling::Missed(_) => "missed, perhaps by the generator's own lateness".to_owned(),
                     Ruling::Unknown(reason) => format!("unknown: {reason}"),
                 }),
             ]);
@@ -324,7 +325,8 @@ impl Run {
             if is_constant && stage.is_measured() {
                 let within = self.measured.seconds.iter().filter(|second| {
                     let middle = self.judgement.at(second.start) + second.length_s / 2.0;
-                    (begin..end).contains(&middle)
+                    // Where nothing ended there is no median, which is common where few come.
+                    (begin..end).contains(&middle) && second.ok + second.failed > 0
                 });
                 let medians: Option<Vec<f64>> = within.map(|second| second.response_p50).collect();
                 // A second without an answer at the median is no series that could settle.

@@ -51,6 +51,14 @@ async fn virtual_users_and_arrivals_share_a_run_and_its_books() {
     assert!(total.scheduled > offered.scheduled, "{total:?}");
     assert_eq!(total.imbalances(), [] as [String; 0]);
     assert_eq!(handle.progress().scheduled, total.scheduled);
+    // Visits come when they come: among the lateness of arrivals they would hide it.
+    assert_eq!((total.arrivals(), total.visits), (100, total.scheduled - 100));
+    let lateness = |clock| run.merged(Endpoint::JourneySeatMap, clock).len();
+    assert_eq!(lateness(Clock::Lag) + lateness(Clock::Wait), 100);
+    assert_eq!(
+        run.merged(Endpoint::JourneySeatMap, Clock::Response).len(),
+        total.scheduled
+    );
 }
 
 /// A service that stands still is asked no more: what the closed model cannot see.
