@@ -26,7 +26,7 @@ use super::frames::{Frame, Surroundings, TIMES};
 use super::names::{entries, labels, of_slice, rfc_3339, seconds, time, unit_of};
 use crate::analysis::series::{self, Reading};
 use crate::recording::event::What;
-use crate::recording::{Endpoint, Manifest, Recording};
+use crate::recording::{Endpoint, Manifest, Outcome, Recording};
 use crate::units::Nanos;
 
 /// The first row, by which an earlier export is known.
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use crate::export::fixture::{Fixture, ms};
     use crate::recording::event::{self, Accounting, Edge};
-    use crate::recording::{Clock, Outcome, SeriesKind};
+    use crate::recording::{Clock, SeriesKind};
 
     fn exported(recording: &Recording) -> String {
         let mut out = Vec::new();
@@ -257,6 +257,7 @@ mod tests {
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,ok,,3,count
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,failed,,1,count
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,dropped,,0,count
+        0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,unfinished,,0,count
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,response_p50,,0.020004863,seconds
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,response_p95,,inf,seconds
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,response_p99,,inf,seconds
@@ -270,6 +271,7 @@ mod tests {
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,ok,,0,count
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,failed,,0,count
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,dropped,,0,count
+        1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,unfinished,,0,count
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,response_p50,,,seconds
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,response_p95,,,seconds
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,response_p99,,,seconds
@@ -283,6 +285,7 @@ mod tests {
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,ok,,0,count
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,failed,,0,count
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,dropped,,2,count
+        2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,unfinished,,0,count
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,response_p50,,inf,seconds
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,response_p95,,inf,seconds
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,response_p99,,inf,seconds

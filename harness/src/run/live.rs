@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::analysis::quantile::quantile;
 use crate::config::{ScenarioConfig, Stage};
 use crate::load::Cut;
-use crate::recording::{Clock, Outcome};
+use crate::recording::Clock;
 use crate::scrape::poll::Latest;
 use crate::units::{Nanos, Ratio};
 
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::config::shipped;
     use crate::load::recorder::empty_histogram;
-    use crate::recording::{Endpoint, SeriesKind, Tag};
+    use crate::recording::{Endpoint, Outcome, SeriesKind, Tag};
     use crate::scrape::Sample;
 
     const SECOND: u64 = 1_000_000_000;
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(third.p99, None, "the time-outs are of the last ten seconds");
         latest.set(None);
         let gone = watcher.look(&[], Nanos(40 * SECOND));
-        assert_eq!((gone.hit_ratio, gone.waiting, gone.offered), (None, None, None));
+        assert_eq!((gone.hit_ratio, gone.waiting, gone.offered), (None, None, Some(0.0)));
         assert_eq!(gone.left, 0.0);
     }
 }
