@@ -66,7 +66,9 @@ async fn users_share_the_connections_and_wait_for_one_as_they_would_for_a_free_u
     };
     let run = run(&stub, scenario, clock, LoadHandle::new()).await;
     assert_eq!(run.outcome.total.ok, 120, "{:?}", run.recorder.causes());
-    assert_eq!(stub.script.open.lock().unwrap().1, 6);
+    // A connection is given back a moment after its answer was read, so that one more may be opened in its place.
+    let most = stub.script.open.lock().unwrap().1;
+    assert!((6..=9).contains(&most), "{most} connections");
     // Six connections carry 60 a second: the last one waits for as long again as the run lasts.
     let waited = run.merged(Endpoint::Seats, Clock::Wait);
     assert!(waited.max() > 700_000_000 && waited.len() > 100, "{waited:?}");

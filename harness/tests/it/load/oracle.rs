@@ -33,9 +33,10 @@ struct Case {
 }
 
 impl Case {
-    /// The freeze begins after a third of the run and hits a tenth of all arrivals, or as many as half of them.
+    /// The freeze begins after a third of the run and hits one arrival in seven, or nearly half of them. No quantile that is
+    /// compared lies at the edge of those whom it hits, where one arrival more or less decides between 3 and 60 ms.
     fn length(&self) -> Duration {
-        self.freeze * 2 + Duration::from_millis(1_600)
+        self.freeze * 2 + Duration::from_secs(1)
     }
 
     /// Enough to be half idle, since a heavy tail's mean is three times its least; and few enough that those whom a freeze
@@ -46,7 +47,7 @@ impl Case {
             Latency::HeavyTail { .. } => 40.0,
             Latency::Constant(_) | Latency::Bimodal { .. } => 80.0,
         };
-        (self.rate / each).max(5.0) as u32
+        (self.rate / each).max(3.0) as u32
     }
 
     fn scenario(&self) -> ScenarioConfig {
@@ -151,7 +152,7 @@ async fn check(case: Case) {
     let (closed, felt) = (closed.value_at_quantile(0.95), quantile(&truth, 0.95));
     assert!(felt > 90_000_000, "p95 {:.1} ms: the freeze was not felt", ms(felt));
     assert!(
-        closed * 5 < felt,
+        closed * 3 < felt,
         "timed from the send p95 is {:.1} ms, and {:.1} ms were felt",
         ms(closed),
         ms(felt)
