@@ -33,10 +33,16 @@ struct Case {
 }
 
 impl Case {
-    /// The freeze begins after a third of the run and hits one arrival in seven, or nearly half of them. No quantile that is
-    /// compared lies at the edge of those whom it hits, where one arrival more or less decides between 3 and 60 ms.
+    /// The freeze begins after a third of the run and hits one arrival in seven, or a third to nearly half of them. No
+    /// quantile that is compared lies at the edge of those whom it hits, where one arrival more or less decides between 3
+    /// and 60 ms.
     fn length(&self) -> Duration {
-        self.freeze * 2 + Duration::from_secs(1)
+        let calm = if self.freeze < Duration::from_millis(500) {
+            1_000
+        } else {
+            1_600
+        };
+        self.freeze * 2 + Duration::from_millis(calm)
     }
 
     /// Enough to be half idle, since a heavy tail's mean is three times its least; and few enough that those whom a freeze
