@@ -95,7 +95,7 @@ impl Ended {
         if tag.clock == counted_by {
             *self.by_outcome.entry(tag.outcome).or_default() += histogram.len();
         }
-        let is_answered = !is_unanswered(tag.outcome);
+        let is_answered = tag.outcome.is_answered();
         match tag.clock {
             Clock::Response if is_answered => join(&mut self.response, histogram),
             Clock::Service if is_answered => join(&mut self.service, histogram),
@@ -174,12 +174,8 @@ impl Ended {
     }
 }
 
-/// Whether nobody ever answered.
-const fn is_unanswered(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::TimeOut | Outcome::Dropped)
-}
-
-fn join(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
+/// Adds a histogram to what there is already.
+pub fn join(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
     match into {
         // Every histogram of a recording has the recorder's bounds.
         Some(sum) => *sum += histogram,

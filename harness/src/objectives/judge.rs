@@ -6,10 +6,11 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::{Limit, Objective, Subject};
+use crate::analysis::cuts::join;
 use crate::analysis::quantile::{Value, quantile};
 use crate::config::ScenarioConfig;
 use crate::recording::event::Accounting;
-use crate::recording::{Clock, Outcome, Tag};
+use crate::recording::{Clock, Tag};
 use crate::units::Nanos;
 
 /// The window that was nearest to the limit, or farthest beyond it.
@@ -259,14 +260,9 @@ fn count(of: Subject, second: &Second<'_>) -> Counted {
         failed: 0,
         all: 0,
     };
-    let add = |sum: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>| match sum {
-        // Every histogram of a run has the recorder's bounds.
-        Some(sum) => *sum += histogram,
-        none => *none = Some(histogram.clone()),
-    };
     for (tag, histogram) in second.ended {
         if tag.endpoint.is_journey() && tag.clock == Clock::Lag {
-            add(&mut counted.lag, histogram);
+            join(&mut counted.lag, histogram);
         }
         let is_meant = match of {
             Subject::Journeys => tag.endpoint.is_journey(),
@@ -284,10 +280,10 @@ fn count(of: Subject, second: &Second<'_>) -> Counted {
         if !tag.outcome.is_served() {
             counted.failed += histogram.len();
         }
-        if matches!(tag.outcome, Outcome::TimeOut | Outcome::Dropped) {
+        if !tag.outcome.is_answered() {
             counted.unanswered += histogram.len();
         } else {
-            add(&mut counted.answered, histogram);
+            join(&mut counted.answered, histogram);
         }
     }
     counted
@@ -297,7 +293,7 @@ fn count(of: Subject, second: &Second<'_>) -> Counted {
 mod tests {
     use super::*;
     use crate::config::{JourneyKind, Stage};
-    use crate::recording::Endpoint;
+    use crate::recording::{Endpoint, Outcome};
     use crate::units::{Percent, RatePerSec, Ratio};
 
     const SECOND: u64 = 1_000_000_000;

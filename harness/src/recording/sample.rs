@@ -69,6 +69,11 @@ impl Outcome {
     pub const fn is_served(self) -> bool {
         !matches!(self, Self::Error | Self::TimeOut | Self::Dropped)
     }
+
+    /// Whether anybody answered. Who got no answer waited for longer than was measured.
+    pub const fn is_answered(self) -> bool {
+        !matches!(self, Self::TimeOut | Self::Dropped)
+    }
 }
 
 /// Which of the clocks a duration was taken with.
