@@ -199,7 +199,8 @@ impl Ended {
     }
 }
 
-fn join(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
+/// Adds a histogram to what there is already.
+pub fn join(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
     match into {
         // Every histogram of a recording has the recorder's bounds.
         Some(sum) => *sum += histogram,

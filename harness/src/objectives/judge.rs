@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::{Limit, Objective, Subject};
+use crate::analysis::cuts::join;
 use crate::analysis::quantile::{Value, quantile};
 use crate::config::ScenarioConfig;
 use crate::recording::event::Accounting;
@@ -300,21 +301,13 @@ impl Counted {
         self.end = later.end;
         for (sum, histogram) in [(&mut self.answered, later.answered), (&mut self.lag, later.lag)] {
             if let Some(histogram) = histogram {
-                add(sum, &histogram);
+                join(sum, &histogram);
             }
         }
         self.own_drops += later.own_drops;
         self.unanswered += later.unanswered;
         self.failed += later.failed;
         self.all += later.all;
-    }
-}
-
-fn add(sum: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
-    match sum {
-        // Every histogram of a run has the recorder's bounds.
-        Some(sum) => *sum += histogram,
-        none => *none = Some(histogram.clone()),
     }
 }
 
@@ -343,7 +336,7 @@ fn count(of: Subject, second: &Second<'_>) -> Counted {
             if tag.outcome == Outcome::Dropped {
                 counted.own_drops += histogram.len();
             }
-            add(&mut counted.lag, histogram);
+            join(&mut counted.lag, histogram);
         }
         if !is_meant || tag.clock != timed_by {
             continue;
@@ -355,7 +348,7 @@ fn count(of: Subject, second: &Second<'_>) -> Counted {
         if !tag.outcome.is_answered() {
             counted.unanswered += histogram.len();
         } else {
-            add(&mut counted.answered, histogram);
+            join(&mut counted.answered, histogram);
         }
     }
     counted

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::analysis::cuts::join;
 use crate::analysis::quantile::quantile;
 use crate::config::{ScenarioConfig, Stage};
 use crate::load::Cut;
@@ -111,14 +112,14 @@ impl Watcher {
             let count = cut.histogram.len();
             let outcome = cut.tag.outcome;
             if cut.tag.clock.is_lateness() {
-                add(&mut second.lateness, &cut.histogram);
+                join(&mut second.lateness, &cut.histogram);
             } else if cut.tag.clock == Clock::Response {
                 *self.outcomes.entry(outcome.name()).or_default() += count;
                 *if outcome.is_served() { &mut ok } else { &mut failed } += count;
                 if !outcome.is_answered() {
                     second.unanswered += count;
                 } else {
-                    add(&mut second.answered, &cut.histogram);
+                    join(&mut second.answered, &cut.histogram);
                 }
             }
         }
@@ -174,7 +175,7 @@ impl Watcher {
     fn merged(&self, part: impl Fn(&Second) -> Option<&Histogram<u64>>) -> Option<Histogram<u64>> {
         let mut merged = None;
         for histogram in self.window.iter().filter_map(part) {
-            add(&mut merged, histogram);
+            join(&mut merged, histogram);
         }
         merged
     }
@@ -195,14 +196,6 @@ impl Watcher {
 
 fn seconds(ns: u64) -> f64 {
     Nanos(ns).as_secs_f64()
-}
-
-fn add(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
-    match into {
-        // Every histogram of a run has the recorder's bounds.
-        Some(sum) => *sum += histogram,
-        None => *into = Some(histogram.clone()),
-    }
 }
 
 #[cfg(test)]
