@@ -1,13 +1,15 @@
 //! The load engine beside other generators, before one server, measured from outside.
 //!
-//! `cargo bench -p soundcheck --bench compare`. Besides Soundcheck it measures what it finds of `wrk`, `oha`, `vegeta`,
-//! `k6` and `locust` on the `PATH`. The server gives constant answers, alone on one core; the generator has another one
-//! to itself. All ask for the same path over 64 connections that are kept alive, and read the whole answer. Soundcheck
-//! also writes its recording with the history of operations, and sends the headers by which requests are traced.
+//! `cargo bench -p soundcheck --bench compare`, or one part by its name: `-- full`, `-- rates` or `-- shares`. Besides
+//! Soundcheck it measures what it finds of `wrk`, `wrk2`, `oha`, `vegeta`, `k6` and `locust` on the `PATH`. The server
+//! gives constant answers, alone on one core; the generator has another one to itself. All ask for the same path over 64
+//! connections that are kept alive, and read the whole answer. Soundcheck also writes its recording with the history of
+//! operations, and sends the headers by which requests are traced.
 //!
 //! Nothing is taken from what a generator says of itself: the server says when it was asked, and the kernel what the
-//! generator's process cost. A generator that cannot hold a rate (`wrk`) is measured at full speed alone. What comes in
-//! the first second is left out. Rounds go through the generators forwards and backwards in turn.
+//! generator's process cost meanwhile. What comes in the first second is left out, and so is what a generator needs to
+//! start. `wrk` cannot hold a rate, and `wrk2` cannot do without. Rounds go through the generators forwards and backwards
+//! in turn. Figures are medians, with the smallest and the largest of the rounds.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -35,13 +37,18 @@ use soundcheck::config::{ArrivalKind, ScenarioConfig};
 use soundcheck::recording::model::Environment;
 use soundcheck::recording::{Manifest, RecordingWriter, RunClock, environment};
 use soundcheck::units::RatePerSec;
-use stub::Stub;
+use stub::{Stub, monotonic};
 
 const CONNECTIONS: u32 = 64;
 const RATES: [u32; 3] = [1_000, 5_000, 10_000];
 const N_ROUNDS: usize = 10;
 /// Of which the first second does not count.
 const SECONDS: u32 = 4;
+/// Of the most that Soundcheck can do.
+const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
+/// A server that is busier than this adds lateness of its own.
+const BUSY: f64 = 0.7;
+const POLL_EVERY: Duration = Duration::from_millis(50);
 const GENERATE: &str = "generate-for-the-comparison";
 const SERVERS_CORE: usize = 0;
 const GENERATORS_CORE: usize = 1;
@@ -64,13 +71,25 @@ struct Measured {
     late: Option<(f64, f64)>,
     /// Processor seconds for a thousand requests.
     cpu: f64,
+    /// Of a core.
+    servers_share: f64,
     peak_mib: f64,
+}
+
+/// What two processes had cost at a moment.
+#[derive(Clone, Copy)]
+struct Spent {
+    at: Duration,
+    /// Seconds.
+    generator: f64,
+    server: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Generator {
     Soundcheck,
     Wrk,
+    Wrk2,
     Oha,
     Vegeta,
     K6,
@@ -89,13 +108,30 @@ fn main() {
         println!("not measured: run it with `cargo bench`");
         return;
     }
+    let named: Vec<&str> = arguments[1..]
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let is_wanted = |part: &str| named.is_empty() || named.contains(&part);
     let present: Vec<Generator> = Generator::ALL.into_iter().filter(|one| one.is_present()).collect();
     println!(
-        "on cores {SERVERS_CORE} (server) and {GENERATORS_CORE} (generator), {N_ROUNDS} rounds of {SECONDS} s each:"
+        "on core {SERVERS_CORE} (server) and core {GENERATORS_CORE} (generator), {N_ROUNDS} rounds of {SECONDS} s each"
     );
-    let paces = std::iter::once(Pace::Full).chain(RATES.map(Pace::Rate));
-    for pace in paces {
-        compare(&present, pace);
+    if is_wanted("full") {
+        compare(&present, Pace::Full);
+    }
+    if is_wanted("rates") {
+        for rate in RATES {
+            compare(&present, Pace::Rate(rate));
+        }
+    }
+    if is_wanted("shares") {
+        let most = Rounds::new((0..N_ROUNDS).map(|_| measure(Generator::Soundcheck, Pace::Full).a_second));
+        println!("\nthe most that Soundcheck can do: {} requests/s", most.text(0));
+        for share in SHARES {
+            compare(&present, Pace::Rate((most.median() * share) as u32));
+        }
     }
 }
 
@@ -121,26 +157,33 @@ fn compare(present: &[Generator], pace: Pace) {
         let ratio = |figure: &dyn Fn(&Measured) -> f64| {
             Rounds::new(std::iter::zip(ours, rounds).map(|(ours, theirs)| figure(theirs) / figure(ours)))
         };
+        let servers_share = of(&|one| one.servers_share);
         println!(
-            "  {:<10} {} requests/s, {} CPU s for 1,000, {} MiB at the peak",
+            "  {:<10} {} requests/s, {} CPU s for 1,000, {} MiB at the peak, server at {} of its core{}",
             generator.name(),
-            of(&|one| one.a_second).text(0),
-            of(&|one| one.cpu).text(3),
-            of(&|one| one.peak_mib).text(0)
+            of(&|one| one.a_second).bounds(0),
+            of(&|one| one.cpu).bounds(3),
+            of(&|one| one.peak_mib).bounds(0),
+            servers_share.bounds(2),
+            if servers_share.median() > BUSY {
+                ", so it is part of what is measured"
+            } else {
+                ""
+            }
         );
         if let Pace::Rate(_) = pace {
             println!(
                 "             off the rate by {} %, late p50 {} µs, p99 {} µs",
-                of(&|one| one.error.unwrap_or(f64::NAN)).text(2),
-                of(&|one| one.late.map_or(f64::NAN, |late| late.0)).text(0),
-                of(&|one| one.late.map_or(f64::NAN, |late| late.1)).text(0)
+                of(&|one| one.error.unwrap_or(f64::NAN)).bounds(2),
+                of(&|one| one.late.map_or(f64::NAN, |late| late.0)).bounds(0),
+                of(&|one| one.late.map_or(f64::NAN, |late| late.1)).bounds(0)
             );
         }
         if *generator != Generator::Soundcheck {
             println!(
-                "             against Soundcheck: {} of its requests, {} of its CPU",
-                ratio(&|one| one.a_second).text(2),
-                ratio(&|one| one.cpu).text(2)
+                "             against Soundcheck: {} of its requests, {} of its CPU a request",
+                ratio(&|one| one.a_second).bounds(2),
+                ratio(&|one| one.cpu).bounds(2)
             );
         }
     }
@@ -157,58 +200,78 @@ fn measure(generator: Generator, pace: Pace) -> Measured {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let (cpu, peak_mib) = cost(child, generator);
+    let (spent, peak_mib) = cost(child, server.pid(), generator);
     let rate = match pace {
         Pace::Full => None,
         Pace::Rate(rate) => Some(f64::from(rate)),
     };
     let arrived = server.arrived(rate);
-    assert!(arrived.requests > 0, "{generator:?} asked for nothing");
-    let a_second = arrived.requests as f64 / arrived.within.as_secs_f64();
+    let within = (arrived.last - arrived.first).as_secs_f64();
+    let a_second = arrived.requests as f64 / within;
     let micros = |length: Duration| length.as_secs_f64() * 1e6;
+    let meanwhile =
+        |of: &dyn Fn(&Spent) -> f64| spent_at(&spent, arrived.last, of) - spent_at(&spent, arrived.first, of);
     Measured {
         a_second,
         error: rate.map(|rate| (a_second / rate - 1.0).abs() * 100.0),
         late: arrived.late.map(|(p50, p99)| (micros(p50), micros(p99))),
-        // What the first second cost is in it as well, so its requests are too.
-        cpu: cpu / (a_second * f64::from(SECONDS)) * 1_000.0,
+        cpu: meanwhile(&|spent| spent.generator) / arrived.requests as f64 * 1_000.0,
+        servers_share: meanwhile(&|spent| spent.server) / within,
         peak_mib,
     }
 }
 
-/// Waits for the end; processor seconds and the most memory at once.
-fn cost(mut child: Child, generator: Generator) -> (f64, f64) {
+/// Between the two polls beside the moment, as if it had been spent evenly.
+fn spent_at(polls: &[Spent], at: Duration, of: &dyn Fn(&Spent) -> f64) -> f64 {
+    let after = polls.partition_point(|poll| poll.at <= at).clamp(1, polls.len() - 1);
+    let (from, to) = (&polls[after - 1], &polls[after]);
+    let part = (at.as_secs_f64() - from.at.as_secs_f64()) / (to.at - from.at).as_secs_f64();
+    of(from) + (of(to) - of(from)) * part.clamp(0.0, 1.0)
+}
+
+/// Waits for the end; what both had cost every now and then, and the most memory that the generator took at once.
+fn cost(mut child: Child, server: u32, generator: Generator) -> (Vec<Spent>, f64) {
     let pid = child.id();
-    let mut peak_kib = 0;
+    let (mut polls, mut peak_kib) = (Vec::new(), 0);
     loop {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         if let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()) {
             peak_kib = peak_kib.max(kib);
         }
+        polls.push(Spent {
+            at: monotonic(),
+            generator: cpu_of(pid),
+            server: cpu_of(server),
+        });
         // Left to be waited for, so that its times can still be read.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let id = WaitId::Pid(Pid::from_child(&child));
         if waitid(id, options).unwrap().is_some() {
             break;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(POLL_EVERY);
     }
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{generator:?}: {status}");
+    (polls, peak_kib as f64 / 1024.0)
+}
+
+/// The processor seconds of a process so far.
+fn cpu_of(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, after_name) = stat.rsplit_once(") ").unwrap();
     let fields: Vec<&str> = after_name.split(' ').collect();
     // The fields 14 and 15 of proc(5), of which the first two are before this.
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    let status = child.wait().unwrap();
-    assert!(status.success(), "{generator:?}: {status}");
-    let cpu = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-    (cpu, peak_kib as f64 / 1024.0)
+    let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 impl Generator {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Soundcheck,
         Self::Wrk,
+        Self::Wrk2,
         Self::Oha,
         Self::Vegeta,
         Self::K6,
@@ -219,6 +282,7 @@ impl Generator {
         match self {
             Self::Soundcheck => "soundcheck",
             Self::Wrk => "wrk",
+            Self::Wrk2 => "wrk2",
             Self::Oha => "oha",
             Self::Vegeta => "vegeta",
             Self::K6 => "k6",
@@ -245,7 +309,7 @@ impl Generator {
     }
 
     const fn can(self, pace: Pace) -> bool {
-        !matches!((self, pace), (Self::Wrk, Pace::Rate(_)))
+        !matches!((self, pace), (Self::Wrk, Pace::Rate(_)) | (Self::Wrk2, Pace::Full))
     }
 
     fn command(self, pace: Pace, address: &str, scratch: &Path) -> Command {
@@ -269,8 +333,12 @@ impl Generator {
                 };
                 command.args([GENERATE, &rate.to_string(), address]);
             }
-            Self::Wrk => {
-                command.args(["-t", "1", "-c", &connections, "-d", &length, &url]);
+            Self::Wrk | Self::Wrk2 => {
+                command.args(["-t", "1", "-c", &connections, "-d", &length]);
+                if let Pace::Rate(rate) = pace {
+                    command.args(["-R", &rate.to_string()]);
+                }
+                command.arg(&url);
             }
             Self::Oha => {
                 command.args(["--no-tui", "-c", &connections, "-z", &length]);

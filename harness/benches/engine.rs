@@ -1,10 +1,10 @@
 //! The load engine against a server that does nothing: how well it keeps its pace, and what recording costs.
 //!
-//! `cargo bench -p soundcheck --bench engine`, or one part by its name: `-- pace`, `-- speed` or `-- memory`. The server is another process, with a thread of its own and a constant
-//! answer, so that nothing but the generator is slow.
+//! `cargo bench -p soundcheck --bench engine`, or one part by its name: `-- pace`, `-- speed` or `-- memory`. The server
+//! is another process, with a thread of its own and a constant answer, so that nothing but the generator is slow.
 //!
-//! **Pace.** Seat maps at a constant rate by the open model; what is shown is how late requests were sent, and how the
-//! rate of what was started differs from what was planned.
+//! **Pace.** Seat maps at a constant rate by the open model, the server on one core and the generator on another; what is
+//! shown is how late requests were sent, and how the rate of what was answered differs from what was planned.
 //!
 //! **Speed.** The same requests over the same pooled connections as fast as they are answered, by the closed model with
 //! every sample recorded, against Goose alone with its own metrics, in turns.
@@ -51,6 +51,9 @@ const N_ROUNDS: usize = 5;
 /// Goose runs for whole seconds.
 const FAST: Duration = Duration::from_secs(5);
 const USERS: u32 = 64;
+const SERVERS_CORE: usize = 0;
+const GENERATORS_CORE: &str = "1";
+const PACE_OF: &str = "pace-for-the-engine-bench";
 const USERS_OF: &str = "users-for-the-engine-bench";
 const RECORD: &str = "record-for-the-engine-bench";
 const FEW: u32 = 1_000;
@@ -65,6 +68,7 @@ fn main() {
         return stub::serve();
     }
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[1..] {
+        [PACE_OF, rate, address] => return keep_pace(rate.parse().unwrap(), address),
         [USERS_OF, users, address] => {
             crowd(users.parse().unwrap(), address);
             return print_peak();
@@ -94,13 +98,14 @@ fn main() {
 }
 
 async fn measure(is_wanted: impl Fn(&str) -> bool) {
-    let server = Stub::start(None);
     if is_wanted("pace") {
-        println!("pace: seat maps by the open model for {PACED:?} each, median of {N_ROUNDS} rounds");
+        println!("pace: seat maps by the open model for {PACED:?} each, median of {N_ROUNDS} rounds, a core to itself");
+        let server = Stub::start(Some(SERVERS_CORE));
         for rate in RATES {
-            pace(&server, rate).await;
+            pace(&server, rate);
         }
     }
+    let server = Stub::start(None);
     if is_wanted("speed") {
         println!("speed: {USERS} users as fast as they are answered, {FAST:?} each, in turns");
         speed(&server).await;
@@ -111,22 +116,21 @@ async fn measure(is_wanted: impl Fn(&str) -> bool) {
     }
 }
 
-async fn pace(server: &Stub, rate: f64) {
+fn pace(server: &Stub, rate: f64) {
     let (mut p50, mut p99, mut short) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..N_ROUNDS {
-        let scenario = ScenarioConfig {
-            arrivals: ArrivalKind::Even,
-            users: 256,
-            admitted: 1,
-            ..seat_maps(RatePerSec(rate), PACED)
-        };
-        let (outcome, cuts, _) = attack(&server.address, scenario, None).await;
-        let lag = merged(&cuts, |clock| clock.is_lateness());
-        p50.push(lag.value_at_quantile(0.5) as f64 / 1e3);
-        p99.push(lag.value_at_quantile(0.99) as f64 / 1e3);
-        let took = outcome.ended.since(outcome.began).max(PACED);
-        let achieved = outcome.total.ok as f64 / took.as_secs_f64();
-        short.push((1.0 - achieved / rate) * 100.0);
+        let output = Command::new("taskset")
+            .args(["-c", GENERATORS_CORE])
+            .arg(std::env::current_exe().unwrap())
+            .args([PACE_OF, &rate.to_string(), &server.address])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let figures: Vec<f64> = text.split_whitespace().map(|figure| figure.parse().unwrap()).collect();
+        p50.push(figures[0]);
+        p99.push(figures[1]);
+        short.push(figures[2]);
     }
     let (p50, p99, short) = (Rounds::new(p50), Rounds::new(p99), Rounds::new(short));
     println!(
@@ -136,6 +140,28 @@ async fn pace(server: &Stub, rate: f64) {
         Goal::AtMost(250.0).verdict(p99.median()),
         short.text(2)
     );
+}
+
+/// Prints how late requests were sent at p50 and p99, in microseconds, and by how much the rate was missed, per cent.
+fn keep_pace(rate: f64, address: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let scenario = ScenarioConfig {
+            arrivals: ArrivalKind::Even,
+            users: 256,
+            admitted: 1,
+            ..seat_maps(RatePerSec(rate), PACED)
+        };
+        let (outcome, cuts, _) = attack(address, scenario, None).await;
+        let lag = merged(&cuts, |clock| clock.is_lateness());
+        let late = |q| lag.value_at_quantile(q) as f64 / 1e3;
+        let took = outcome.ended.since(outcome.began).max(PACED);
+        let achieved = outcome.total.ok as f64 / took.as_secs_f64();
+        println!("{} {} {}", late(0.5), late(0.99), (1.0 - achieved / rate) * 100.0);
+    });
 }
 
 async fn speed(server: &Stub) {
@@ -169,6 +195,9 @@ async fn speed(server: &Stub) {
             ratios.text(2),
             Goal::AtLeast(0.9).verdict(ratios.median())
         );
+        if unit.ends_with("core") {
+            println!("  of a core: {}", Goal::AtLeast(25_000.0).verdict(ours.median()));
+        }
     }
 }
 

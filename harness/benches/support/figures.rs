@@ -32,6 +32,16 @@ impl Rounds {
         self.0[self.0.len() - 1]
     }
 
+    /// The median and the bounds, where the number of rounds is said once for all.
+    pub(crate) fn bounds(&self, decimals: usize) -> String {
+        format!(
+            "{:.decimals$} [{:.decimals$}, {:.decimals$}]",
+            self.median(),
+            self.min(),
+            self.max()
+        )
+    }
+
     /// The median, the bounds and the number of rounds, with `decimals` digits after the point.
     pub(crate) fn text(&self, decimals: usize) -> String {
         format!(

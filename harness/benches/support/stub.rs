@@ -4,8 +4,9 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -31,10 +32,17 @@ pub(crate) struct Stub {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrived {
     pub(crate) requests: u64,
-    /// From the first to the last of them.
-    pub(crate) within: Duration,
+    /// When the first and the last of them came, by [`monotonic`].
+    pub(crate) first: Duration,
+    pub(crate) last: Duration,
     /// How much later than at equal distances from the one that came earliest of all; of a rate that was asked for.
     pub(crate) late: Option<(Duration, Duration)>,
+}
+
+/// A clock that all processes of the machine share.
+pub(crate) fn monotonic() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(now.tv_sec.try_into().unwrap(), now.tv_nsec.try_into().unwrap())
 }
 
 impl Stub {
@@ -66,20 +74,28 @@ impl Stub {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What arrived since the last call; `rate` is what was asked of the generator.
     pub(crate) fn arrived(&mut self, rate: Option<f64>) -> Arrived {
         writeln!(self.commands, "{}", rate.unwrap_or(0.0)).unwrap();
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
         let numbers: Vec<u64> = line.split_whitespace().map(|number| number.parse().unwrap()).collect();
-        let late = match numbers[2..] {
+        let [requests, first, last, ref late @ ..] = numbers[..] else {
+            panic!("the server was asked for nothing that counts: {line}")
+        };
+        let late = match *late {
             [] => None,
             [p50, p99] => Some((Duration::from_nanos(p50), Duration::from_nanos(p99))),
             _ => panic!("{line}"),
         };
         Arrived {
-            requests: numbers[0],
-            within: Duration::from_nanos(numbers[1]),
+            requests,
+            first: Duration::from_nanos(first),
+            last: Duration::from_nanos(last),
             late,
         }
     }
@@ -99,7 +115,7 @@ pub(crate) fn is_asked_for() -> bool {
 
 /// Is the server, until it is ended.
 pub(crate) fn serve() {
-    let arrivals = Arc::new(Mutex::new(Vec::<Instant>::new()));
+    let arrivals = Arc::new(Mutex::new(Vec::<Duration>::new()));
     std::thread::spawn({
         let arrivals = Arc::clone(&arrivals);
         move || {
@@ -125,23 +141,19 @@ pub(crate) fn serve() {
     });
 }
 
-fn told(arrived: &[Instant], rate: f64) -> String {
-    let counted: Vec<Instant> = match arrived.first() {
+fn told(arrived: &[Duration], rate: f64) -> String {
+    let counted: Vec<Duration> = match arrived.first() {
         None => Vec::new(),
-        Some(first) => arrived
-            .iter()
-            .copied()
-            .filter(|at| at.duration_since(*first) >= BEGINNING)
-            .collect(),
+        Some(first) => arrived.iter().copied().filter(|at| *at >= *first + BEGINNING).collect(),
     };
     let (Some(first), Some(last)) = (counted.first(), counted.last()) else {
-        return "0 0".to_owned();
+        return "0".to_owned();
     };
-    let mut line = format!("{} {}", counted.len(), last.duration_since(*first).as_nanos());
+    let mut line = format!("{} {} {}", counted.len(), first.as_nanos(), last.as_nanos());
     if rate > 0.0 {
         let offsets = (0..)
             .zip(&counted)
-            .map(|(n, at)| at.duration_since(*first).as_secs_f64() - f64::from(n) / rate);
+            .map(|(n, at)| (*at - *first).as_secs_f64() - f64::from(n) / rate);
         let mut offsets: Vec<f64> = offsets.collect();
         offsets.sort_by(f64::total_cmp);
         for q in [0.5, 0.99] {
@@ -153,7 +165,7 @@ fn told(arrived: &[Instant], rate: f64) -> String {
 }
 
 /// Answers whatever is asked on one connection. Requests come one at a time, and none is longer than a read.
-async fn answer(mut stream: TcpStream, arrivals: Arc<Mutex<Vec<Instant>>>) {
+async fn answer(mut stream: TcpStream, arrivals: Arc<Mutex<Vec<Duration>>>) {
     let until = "2030-01-01T00:00:00.000Z";
     let token = http(&format!(
         r#"{{"token":"t","state":"active","position":0,"estimated_wait_ms":0,"expires_at":"{until}"}}"#
@@ -168,7 +180,7 @@ async fn answer(mut stream: TcpStream, arrivals: Arc<Mutex<Vec<Instant>>>) {
             Ok(n) => n,
         };
         let body: &[u8] = if buffer[..n].starts_with(b"GET ") {
-            arrivals.lock().unwrap().push(Instant::now());
+            arrivals.lock().unwrap().push(monotonic());
             &seats
         } else if buffer[..n].starts_with(b"DELETE ") {
             b"HTTP/1.1 204 No Content\r\n\r\n"
