@@ -207,7 +207,7 @@ fn measure(generator: Generator, pace: Pace) -> Measured {
     };
     let arrived = server.arrived(rate);
     let within = (arrived.last - arrived.first).as_secs_f64();
-    let a_second = arrived.requests as f64 / within;
+    let a_second = arrived.rate();
     let micros = |length: Duration| length.as_secs_f64() * 1e6;
     let meanwhile =
         |of: &dyn Fn(&Spent) -> f64| spent_at(&spent, arrived.last, of) - spent_at(&spent, arrived.first, of);

@@ -39,6 +39,13 @@ pub(crate) struct Arrived {
     pub(crate) late: Option<(Duration, Duration)>,
 }
 
+impl Arrived {
+    /// Requests a second.
+    pub(crate) fn rate(self) -> f64 {
+        (self.requests - 1) as f64 / (self.last - self.first).as_secs_f64()
+    }
+}
+
 /// A clock that all processes of the machine share.
 pub(crate) fn monotonic() -> Duration {
     let now = clock_gettime(ClockId::Monotonic);
