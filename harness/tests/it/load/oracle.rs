@@ -50,7 +50,7 @@ impl Case {
     /// once.
     fn users(&self) -> u32 {
         let each = match self.latency {
-            Latency::HeavyTail { .. } => 40.0,
+            Latency::HeavyTail { .. } => 60.0,
             Latency::Constant(_) | Latency::Bimodal { .. } => 80.0,
         };
         (self.rate / each).max(3.0) as u32
