@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rand::Rng;
+use testcontainers::bollard::models::HostConfig;
 
 /// Below the kernel's own range for outgoing connections, see [`choose`].
 const PORTS: RangeInclusive<u16> = 20_000..=32_000;
@@ -70,6 +71,15 @@ pub fn choose() -> std::io::Result<u16> {
 fn kernel_range_start() -> Option<u16> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Publishes a container's ports on the loopback interface: by default they are open to the whole network, and the
+/// servers here ask nobody for a password.
+pub fn for_this_machine_alone(host: &mut HostConfig) {
+    let ports = host.port_bindings.iter_mut().flat_map(|ports| ports.values_mut());
+    for binding in ports.flatten().flatten() {
+        binding.host_ip = Some("127.0.0.1".to_owned());
+    }
 }
 
 #[cfg(test)]

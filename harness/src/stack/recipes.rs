@@ -6,6 +6,7 @@ use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 
 use super::component::Component;
+use super::ports::for_this_machine_alone;
 
 /// A cold start on a small machine, with room to spare.
 const START_WITHIN: Duration = Duration::from_secs(120);
@@ -41,14 +42,7 @@ pub(super) fn request(
     };
     request
         .with_startup_timeout(START_WITHIN)
-        .with_host_config_modifier(|host| {
-            // By default a published port is open to the whole network, and these servers ask nobody for a password.
-            for bindings in host.port_bindings.iter_mut().flat_map(|map| map.values_mut()).flatten() {
-                for binding in bindings {
-                    binding.host_ip = Some("127.0.0.1".to_owned());
-                }
-            }
-        })
+        .with_host_config_modifier(for_this_machine_alone)
 }
 
 fn mysql(image: GenericImage, ports: HostPorts) -> ContainerRequest<GenericImage> {

@@ -10,6 +10,7 @@ use soundcheck::daemon::builder::StandIn;
 use soundcheck::load::recorder::empty_histogram;
 use soundcheck::recording::model::{ClockAnchor, Environment, Tool};
 use soundcheck::recording::{Clock, Endpoint, Manifest, Outcome, RecordingWriter, SeriesKind, Tag, Variant};
+use soundcheck::stack::ports::for_this_machine_alone;
 use soundcheck::units::Nanos;
 use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
@@ -47,13 +48,7 @@ impl Prometheus {
                 "--web.enable-remote-write-receiver",
             ])
             .with_mapped_port(port, 9090.tcp())
-            // Without a password, so for this machine alone.
-            .with_host_config_modifier(|config| {
-                let ports = config.port_bindings.iter_mut().flat_map(|ports| ports.values_mut());
-                for binding in ports.flatten().flatten() {
-                    binding.host_ip = Some("127.0.0.1".to_owned());
-                }
-            })
+            .with_host_config_modifier(for_this_machine_alone)
             .start()
             .await
             .unwrap();

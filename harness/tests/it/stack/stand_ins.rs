@@ -7,7 +7,8 @@ use futures::StreamExt as _;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use soundcheck::daemon::{Daemon, sweep};
-use soundcheck::stack::{Component, ports};
+use soundcheck::stack::Component;
+use soundcheck::stack::ports::{self, for_this_machine_alone};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use testcontainers::bollard::models::ContainerCreateBody;
@@ -26,12 +27,7 @@ fn published(image: &LocalImage, port: u16, ready: WaitFor) -> (ContainerRequest
     let request = GenericImage::new(&image.name, &image.tag)
         .with_wait_for(ready)
         .with_mapped_port(host_port, port.tcp())
-        .with_host_config_modifier(|config| {
-            let bindings = config.port_bindings.iter_mut().flat_map(|ports| ports.values_mut());
-            for binding in bindings.flatten().flatten() {
-                binding.host_ip = Some("127.0.0.1".to_owned());
-            }
-        });
+        .with_host_config_modifier(for_this_machine_alone);
     (request, host_port)
 }
 

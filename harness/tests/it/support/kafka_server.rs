@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use soundcheck::stack::Component;
+use soundcheck::stack::ports::for_this_machine_alone;
 use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
@@ -41,13 +42,7 @@ impl KafkaServer {
                     .with_wait_for(WaitFor::message_on_stdout("Kafka Server started"))
                     .with_startup_timeout(STARTS_WITHIN)
                     .with_mapped_port(port, 9092.tcp())
-                    // For this machine alone.
-                    .with_host_config_modifier(|config| {
-                        let ports = config.port_bindings.iter_mut().flat_map(|ports| ports.values_mut());
-                        for binding in ports.flatten().flatten() {
-                            binding.host_ip = Some("127.0.0.1".to_owned());
-                        }
-                    });
+                    .with_host_config_modifier(for_this_machine_alone);
                 for (name, value) in settings(port) {
                     image = image.with_env_var(name, value);
                 }

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use soundcheck::stack::Component;
+use soundcheck::stack::ports::for_this_machine_alone;
 use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
@@ -44,13 +45,7 @@ impl MySqlServer {
                     .with_env_var("MYSQL_ALLOW_EMPTY_PASSWORD", "1")
                     .with_startup_timeout(STARTS_WITHIN)
                     .with_mapped_port(port, 3306.tcp())
-                    // Without a password, so for this machine alone.
-                    .with_host_config_modifier(|config| {
-                        let ports = config.port_bindings.iter_mut().flat_map(|ports| ports.values_mut());
-                        for binding in ports.flatten().flatten() {
-                            binding.host_ip = Some("127.0.0.1".to_owned());
-                        }
-                    })
+                    .with_host_config_modifier(for_this_machine_alone)
                     .start()
                     .await
             })

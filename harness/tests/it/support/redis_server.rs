@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use booking_service::adapters::redis_connection::RedisConnection;
 use soundcheck::stack::Component;
+use soundcheck::stack::ports::for_this_machine_alone;
 use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
@@ -46,19 +47,7 @@ impl RedisServer {
                     .with_wait_for(WaitFor::message_on_stdout("Ready to accept connections"))
                     .with_startup_timeout(STARTS_WITHIN)
                     .with_mapped_port(port, 6379.tcp())
-                    // Without a password, so for this machine alone.
-                    .with_host_config_modifier(|config| {
-                        for binding in config
-                            .port_bindings
-                            .iter_mut()
-                            .flat_map(|ports| ports.values_mut())
-                            .flatten()
-                        {
-                            binding
-                                .iter_mut()
-                                .for_each(|one| one.host_ip = Some("127.0.0.1".to_owned()));
-                        }
-                    })
+                    .with_host_config_modifier(for_this_machine_alone)
                     .start()
                     .await
             })
