@@ -14,6 +14,7 @@ mod examples;
 mod json;
 mod objectives;
 mod shipped;
+mod sockets;
 mod terminal;
 mod usage;
 mod whole;

@@ -18,7 +18,7 @@ use crate::tool::{Ended, Tool};
 static MEASURING: Mutex<()> = Mutex::const_new(());
 
 /// The step that follows the load: from there on a run waits until holds have expired, and measures nothing.
-const LOAD_IS_OVER: &str = "waiting for outbox and holds to end";
+pub(crate) const LOAD_IS_OVER: &str = "waiting for outbox and holds to end";
 
 /// What a busy machine may do to a run; nothing else may make it unknown.
 const OUT_OF_PACE: [&str; 4] = [
