@@ -5,13 +5,15 @@
 #[path = "../support/containers.rs"]
 mod containers;
 
+mod measuring;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use containers::{can_open_a_stack, containers_of, image_of};
+use containers::{containers_of, image_of};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use soundcheck::daemon::{Daemon, Owner, ProcessId, sweep};
@@ -120,69 +122,6 @@ async fn ctrl_c_in_the_middle_of_the_start_removes_everything_before_the_end() {
     let code = up.wait().unwrap().code();
     assert!(matches!(code, Some(130 | 0)), "{code:?}");
     assert!(containers_of(pid).await.is_empty());
-}
-
-/// A report on containers of its own, ended by `with` as soon as its first service runs; how it ended.
-async fn report_ended(with: Signal) -> Option<(Child, tempfile::TempDir)> {
-    if !can_open_a_stack().await {
-        return None;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let mut report = Command::new(tool())
-        .args([
-            "report",
-            "cache",
-            "--stack",
-            "containers",
-            "--profile",
-            "smoke",
-            "--out",
-        ])
-        .arg(folder.path().join("out"))
-        .env("TMPDIR", folder.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("a service", async || {
-        assert_eq!(report.try_wait().unwrap(), None, "the report ended early");
-        services_in(folder.path()) > 0
-    })
-    .await;
-    assert_eq!(containers_of(report.id()).await.len(), Component::ALL.len());
-    signal(&report, with);
-    Some((report, folder))
-}
-
-/// How many processes have a command line that names this folder and serves.
-fn services_in(folder: &Path) -> usize {
-    let folder = folder.display().to_string();
-    let processes = std::fs::read_dir("/proc").unwrap();
-    let lines = processes.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok());
-    lines
-        .filter(|line| line.contains(&folder) && line.split('\0').any(|word| word == "serve"))
-        .count()
-}
-
-#[tokio::test]
-async fn sigkill_in_the_middle_of_a_report_leaves_no_containers() {
-    let Some((mut report, folder)) = report_ended(Signal::KILL).await else {
-        return;
-    };
-    report.wait().unwrap();
-    until("removal", async || containers_of(report.id()).await.is_empty()).await;
-    until("the end of the services", async || services_in(folder.path()) == 0).await;
-}
-
-#[tokio::test]
-async fn ctrl_c_in_the_middle_of_a_report_removes_everything_before_the_end() {
-    let Some((mut report, folder)) = report_ended(Signal::INT).await else {
-        return;
-    };
-    assert_eq!(report.wait().unwrap().code(), Some(130));
-    assert_eq!(containers_of(report.id()).await, [] as [String; 0]);
-    assert_eq!(services_in(folder.path()), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

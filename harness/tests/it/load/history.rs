@@ -7,16 +7,23 @@ use soundcheck::load::LoadHandle;
 use soundcheck::recording::history::{Code, OpKind, Settled, State};
 use soundcheck::recording::model::{Environment, Tool};
 use soundcheck::recording::{Manifest, Operation, Recording, RecordingWriter, RunClock};
+use tokio::net::TcpSocket;
 
+use crate::outcomes::{answer_in_plain_text, serve};
 use crate::run::{TURN, scenario, try_run_with_history};
 use crate::stub::{Manner, Stub};
 
-/// The history of one run.
+/// The history of one run against a stub.
 async fn operations(manner: Manner, scenario: ScenarioConfig) -> Vec<Operation> {
-    let _turn = TURN.read().await;
     let clock = RunClock::start();
     let stub = Stub::start(Duration::ZERO, clock);
     stub.set(manner);
+    operations_at(stub.url(), scenario, clock).await
+}
+
+/// The history of one run against whatever is there, or is not.
+async fn operations_at(address: String, scenario: ScenarioConfig, clock: RunClock) -> Vec<Operation> {
+    let _turn = TURN.read().await;
     let dir = tempfile::tempdir().unwrap();
     let tool = Tool {
         version: "0".to_owned(),
@@ -25,7 +32,7 @@ async fn operations(manner: Manner, scenario: ScenarioConfig) -> Vec<Operation> 
     let manifest = Manifest::new("run", tool, 7, Environment::default(), clock.anchor());
     let writer = RecordingWriter::create(dir.path(), &manifest).unwrap();
     let history = Some(writer.history());
-    try_run_with_history(stub.url(), scenario, clock, LoadHandle::new(), history)
+    try_run_with_history(address, scenario, clock, LoadHandle::new(), history)
         .await
         .unwrap();
     writer.flush().unwrap();
@@ -66,7 +73,7 @@ async fn a_booking_is_written_down_step_by_step() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_may_have_happened_is_not_called_a_failure() {
     let mut scenario = scenario(JourneyKind::HoldCycle, 10.0, 0.1, 1);
-    scenario.timeouts.request = Duration::from_millis(300);
+    scenario.timeouts.drain = Duration::from_secs(20);
     let expected = [
         (Manner::Refuse(409, "seat-taken"), Settled::Fail, Code::SeatTaken),
         (Manner::Refuse(503, "overloaded"), Settled::Fail, Code::Overloaded),
@@ -77,8 +84,12 @@ async fn what_may_have_happened_is_not_called_a_failure() {
         (Manner::Garbage, Settled::Info, Code::NoHttp),
         (Manner::Stall, Settled::Info, Code::TimeOut),
         (Manner::Nonsense, Settled::Info, Code::Unreadable),
+        (Manner::Long(10 << 20), Settled::Info, Code::TooLong),
     ];
     for (manner, settled, code) in expected {
+        // Short only where it is to be waited for, so that a busy machine turns no answer into a time-out.
+        let is_stall = matches!(manner, Manner::Stall);
+        scenario.timeouts.request = Duration::from_millis(if is_stall { 300 } else { 20_000 });
         let operations = operations(manner.clone(), scenario.clone()).await;
         let [hold] = operations[..] else {
             panic!("{manner:?}: {operations:?}")
@@ -101,4 +112,39 @@ async fn what_is_cut_off_under_way_is_written_down_as_unknown() {
     };
     assert_eq!((hold.settled, hold.status), (Settled::Info, 0));
     assert!(hold.key.some().is_some());
+}
+
+/// Nothing was sent, so nothing has happened: that is certain, and no doubt remains about the seat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_found_no_connection_has_certainly_not_happened() {
+    // A port that is taken and not listened on stays so for as long as it is held.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let plain = serve(answer_in_plain_text).await;
+    let cases = [
+        (
+            format!("http://{}", held.local_addr().unwrap()),
+            Code::ConnectionRefused,
+        ),
+        (format!("https://127.0.0.1:{plain}"), Code::Tls),
+    ];
+    for (address, code) in cases {
+        let mut scenario = scenario(JourneyKind::Book, 10.0, 0.1, 1);
+        // Long, so that a busy machine turns no refusal into a time-out.
+        scenario.timeouts.request = Duration::from_secs(20);
+        scenario.timeouts.drain = Duration::from_secs(20);
+        let operations = operations_at(address.clone(), scenario, RunClock::start()).await;
+        let [entered] = operations[..] else {
+            panic!("{address}: {operations:?}")
+        };
+        assert_eq!(
+            (entered.kind, entered.settled, entered.code, entered.status),
+            (OpKind::QueueEnter, Settled::Fail, code, 0),
+            "{address}"
+        );
+        assert!(
+            entered.user.some().is_some() && entered.returned >= entered.invoked,
+            "{address}"
+        );
+    }
 }

@@ -73,7 +73,7 @@ async fn check_unconnected(address: String, cause: &str) {
 }
 
 /// A server that does this with every connection, for as long as the test runs.
-async fn serve<F, S>(each: S) -> u16
+pub(crate) async fn serve<F, S>(each: S) -> u16
 where
     S: Fn(TcpStream) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
@@ -89,6 +89,14 @@ where
     port
 }
 
+/// Plain text where a handshake is expected.
+pub(crate) async fn answer_in_plain_text(mut stream: TcpStream) {
+    let mut hello = [0; 5];
+    stream.read_exact(&mut hello).await.unwrap();
+    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    let _end = stream.read_to_end(&mut Vec::new()).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_who_listens_refuses_every_connection() {
     // A port that is taken and not listened on stays so for as long as it is held.
@@ -100,14 +108,7 @@ async fn nobody_who_listens_refuses_every_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secure_connection_is_told_apart_from_none() {
-    // Plain text where a handshake is expected.
-    let plain = serve(|mut stream| async move {
-        let mut hello = [0; 5];
-        stream.read_exact(&mut hello).await.unwrap();
-        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
-        let _end = stream.read_to_end(&mut Vec::new()).await;
-    })
-    .await;
+    let plain = serve(answer_in_plain_text).await;
     check_unconnected(
         format!("https://127.0.0.1:{plain}"),
         "no secure connection (TLS): received corrupt message",

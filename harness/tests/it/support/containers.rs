@@ -51,10 +51,9 @@ const IN_CONTAINERS: &[(&str, &[&str])] = &[
         "it_cleanup",
         &[
             "a_panic_leaves_no_containers",
-            "ctrl_c_in_the_middle_of_a_report_removes_everything_before_the_end",
             "ctrl_c_in_the_middle_of_the_start_removes_everything_before_the_end",
             "ctrl_c_removes_everything_before_the_end",
-            "sigkill_in_the_middle_of_a_report_leaves_no_containers",
+            "measuring",
             "sigkill_in_the_middle_of_the_start_leaves_no_containers",
             "sigkill_leaves_no_containers",
             "the_sweep_takes_what_dead_owners_left_and_nothing_else",
