@@ -23,6 +23,7 @@ pub mod plan_sqlite;
 pub mod quantile;
 pub mod series;
 pub mod signed_rank;
+pub mod started;
 pub mod steady;
 pub mod timeline;
 pub mod trend;

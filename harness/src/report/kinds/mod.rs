@@ -15,6 +15,9 @@ pub mod overview;
 mod run;
 mod ways;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 pub use choose::{KindError, document};
 
 use choose::blank;
