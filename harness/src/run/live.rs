@@ -9,7 +9,6 @@ use serde::{Serialize, Serializer};
 use crate::analysis::cuts::join;
 use crate::analysis::quantile::{Value, quantile};
 use crate::config::ScenarioConfig;
-use crate::format::NO_ANSWER;
 use crate::load::{Gathered, LoadHandle};
 use crate::recording::Clock;
 use crate::scrape::poll::Latest;
@@ -74,12 +73,12 @@ impl From<Value> for Waited {
     }
 }
 
-/// A number of seconds, or the words for none: JSON knows no infinity.
+/// A number of seconds, or a word: JSON knows no infinity.
 impl Serialize for Waited {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Seconds(seconds) => serializer.serialize_f64(*seconds),
-            Self::ForEver => serializer.serialize_str(NO_ANSWER),
+            Self::ForEver => serializer.serialize_str("for-ever"),
         }
     }
 }
@@ -332,7 +331,7 @@ mod tests {
         );
         assert!((next.left - 10.0).abs() < 1e-9);
         let told = serde_json::to_value(&next).unwrap();
-        assert!(told["p50"].is_f64() && told["p99"] == "no answer", "{told}");
+        assert!(told["p50"].is_f64() && told["p99"] == "for-ever", "{told}");
 
         latest.set(Some(lookups(19.0, 6.0)));
         let third = watcher.look(&second(&[]), Nanos(7 * SECOND));
