@@ -13,6 +13,7 @@ pub mod counter;
 pub mod cuts;
 pub mod digest;
 pub mod effect;
+pub mod ended;
 pub mod experiment;
 pub mod hodges_lehmann;
 pub mod incident;

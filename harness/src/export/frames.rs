@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ExportError;
-use crate::analysis::cuts::{self, Cut, Ended};
+use crate::analysis::cuts::{self, Cut};
+use crate::analysis::ended::Ended;
 use crate::config::ScenarioConfig;
 use crate::plan::scenario::KIND as RUN;
 use crate::recording::event::Edge;

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
 
-use crate::analysis::cuts::join;
-use crate::analysis::quantile::{Value, quantile};
+use crate::analysis::ended::Ended;
+use crate::analysis::quantile::Value;
 use crate::config::ScenarioConfig;
 use crate::load::{Gathered, LoadHandle};
 use crate::recording::Clock;
@@ -98,14 +97,6 @@ impl Broken {
     }
 }
 
-/// One second's journeys.
-#[derive(Default)]
-struct Second {
-    answered: Option<Histogram<u64>>,
-    unanswered: u64,
-    lateness: Option<Histogram<u64>>,
-}
-
 /// Makes a snapshot of each second.
 pub(super) struct Watcher {
     scenario: ScenarioConfig,
@@ -115,7 +106,8 @@ pub(super) struct Watcher {
     /// Journeys that were begun until the last second.
     started: u64,
     broken: Broken,
-    window: VecDeque<Second>,
+    /// Journeys that ended in the last seconds, a second each.
+    window: VecDeque<Ended>,
     outcomes: BTreeMap<&'static str, u64>,
     /// Lookups that found something, and all of them, at the last second.
     lookups: Option<(f64, f64)>,
@@ -145,23 +137,16 @@ impl Watcher {
 
     /// The snapshot after what was `gathered`, at `now`.
     pub(super) fn look(&mut self, gathered: &Gathered, now: Nanos) -> Snapshot {
-        let (mut ok, mut failed) = (0, 0);
-        let mut second = Second::default();
-        for cut in gathered.cuts.iter().filter(|cut| cut.tag.endpoint.is_journey()) {
-            let count = cut.histogram.len();
-            let outcome = cut.tag.outcome;
-            if cut.tag.clock.is_lateness() {
-                join(&mut second.lateness, &cut.histogram);
-            } else if cut.tag.clock == Clock::Response {
-                *self.outcomes.entry(outcome.name()).or_default() += count;
-                *if outcome.is_served() { &mut ok } else { &mut failed } += count;
-                if !outcome.is_answered() {
-                    second.unanswered += count;
-                } else {
-                    join(&mut second.answered, &cut.histogram);
-                }
-            }
+        let mut second = Ended::default();
+        let journeys = gathered.cuts.iter().filter(|cut| cut.tag.endpoint.is_journey());
+        // The time from the send is told to nobody here.
+        for cut in journeys.filter(|cut| cut.tag.clock != Clock::Service) {
+            second.add(&cut.tag, &cut.histogram);
         }
+        for (outcome, count) in &second.by_outcome {
+            *self.outcomes.entry(outcome.name()).or_default() += count;
+        }
+        let (ok, failed) = (second.ok(), second.unserved());
         self.window.push_back(second);
         if self.window.len() > WINDOW {
             self.window.pop_front();
@@ -171,13 +156,11 @@ impl Watcher {
         let a_second = |count: u64| count as f64 / gathered.length.as_secs_f64().max(0.001);
         let started = self.load.progress().started;
         let started = started - std::mem::replace(&mut self.started, started);
-        let answered = self.merged(|second| second.answered.as_ref());
-        let unanswered = self.window.iter().map(|second| second.unanswered).sum();
-        let of = |q: f64| match &answered {
-            Some(answered) => quantile(answered, unanswered, Ratio(q)).map(Waited::from),
-            None => (unanswered > 0).then_some(Waited::ForEver),
-        };
-        let lateness = self.merged(|second| second.lateness.as_ref());
+        let mut window = Ended::default();
+        for second in &self.window {
+            window.join(second);
+        }
+        let waited = |q| window.quantile(Clock::Response, Ratio(q)).map(Waited::from);
         Snapshot {
             at,
             stage,
@@ -187,10 +170,11 @@ impl Watcher {
             started: a_second(started),
             achieved: a_second(ok),
             failed: a_second(failed),
-            p50: of(0.5),
-            p99: of(0.99),
-            lag_p99: lateness
-                .and_then(|lateness| quantile(&lateness, 0, Ratio(0.99))?.finite())
+            p50: waited(0.5),
+            p99: waited(0.99),
+            lag_p99: window
+                .lateness_quantile(Ratio(0.99))
+                .and_then(Value::finite)
                 .map(seconds),
             outcomes: self.outcomes.clone(),
             hit_ratio: self.hit_ratio(),
@@ -211,14 +195,6 @@ impl Watcher {
                 ("waiting for the last ones".to_owned(), planned)
             }
         }
-    }
-
-    fn merged(&self, part: impl Fn(&Second) -> Option<&Histogram<u64>>) -> Option<Histogram<u64>> {
-        let mut merged = None;
-        for histogram in self.window.iter().filter_map(part) {
-            join(&mut merged, histogram);
-        }
-        merged
     }
 
     fn hit_ratio(&mut self) -> Option<f64> {

@@ -10,6 +10,8 @@ mod evidence;
 mod incident;
 mod index;
 pub mod judgement;
+#[cfg(test)]
+mod judgement_tests;
 pub mod over_time;
 pub mod overview;
 mod run;

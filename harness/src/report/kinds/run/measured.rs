@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::judgement::Judgement;
-use crate::analysis::cuts::{self, Cut, Ended};
+use crate::analysis::cuts::{self, Cut};
+use crate::analysis::ended::Ended;
 use crate::analysis::quantile::Value;
 use crate::analysis::series::Point;
 use crate::analysis::started;
@@ -34,7 +35,7 @@ impl Second {
             start: cut.start,
             length_s: cut.length.as_secs_f64(),
             ok: journeys.ok(),
-            failed: journeys.count(|outcome| !outcome.is_served()),
+            failed: journeys.unserved(),
             response_p50: seconds(Clock::Response, 0.5),
             response_p99: seconds(Clock::Response, 0.99),
             lag_p99: seconds(Clock::Lag, 0.99),

@@ -2,7 +2,7 @@
 
 use super::document::Run;
 use super::measured::seconds;
-use crate::analysis::cuts::Ended;
+use crate::analysis::ended::Ended;
 use crate::config::Stage;
 use crate::format::{self, Unit};
 use crate::recording::event::{Accounting, What};
@@ -28,7 +28,7 @@ impl Run {
         );
         let journeys = self.measured.whole.iter().filter(|(endpoint, _)| endpoint.is_journey());
         for (endpoint, row) in journeys {
-            let all = row.count(|_| true);
+            let all = row.all();
             for (outcome, count) in &row.by_outcome {
                 table.row([
                     Cell::from(common::words(*endpoint)),
@@ -117,8 +117,8 @@ impl Run {
             };
             table.row([
                 Cell::from(common::words(*endpoint)),
-                count(row.count(|_| true)),
-                count(row.count(|outcome| !outcome.is_served())),
+                count(row.all()),
+                count(row.unserved()),
                 of(Clock::Service, 0.5),
                 of(Clock::Service, 0.99),
                 of(Clock::Response, 0.5),
