@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// What stands where a value is missing.
 pub const MISSING: &str = "n/a";
 
+/// What stands in place of a time whose rank falls on somebody who got no answer: it is known, and longer than any other.
+pub const NO_ANSWER: &str = "no answer";
+
 /// Keeps a number and its unit on one line.
 const NO_BREAK_SPACE: char = '\u{a0}';
 
@@ -194,6 +197,22 @@ impl Scale {
 /// ```
 pub fn quantity(unit: Unit, value: Option<f64>) -> String {
     value.map_or_else(|| MISSING.to_owned(), |value| Scale::of(unit, [value]).text(value))
+}
+
+/// How long users waited, in seconds: [`NO_ANSWER`] where that is for ever, and `n/a` where nobody knows.
+///
+/// ```
+/// use soundcheck::format::waited;
+///
+/// assert_eq!(waited(Some(0.25)), "250 ms");
+/// assert_eq!(waited(Some(f64::INFINITY)), "no answer");
+/// assert_eq!(waited(None), "n/a");
+/// ```
+pub fn waited(seconds: Option<f64>) -> String {
+    match seconds {
+        Some(seconds) if seconds.is_infinite() => NO_ANSWER.to_owned(),
+        seconds => quantity(Unit::Seconds, seconds),
+    }
 }
 
 /// A duration with three significant digits; `n/a` when there is none.

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -99,13 +100,25 @@ impl LivePage {
         })
     }
 
-    /// Tells that the run is over and where its report is, and waits a moment until pages have taken that.
-    pub(super) async fn end(self, report: &str) {
-        self.shared.tell("end", &report);
+    /// Tells that the run is over and what is left of it in `folder`, and waits a moment until pages have taken that.
+    pub(super) async fn end(self, folder: &Path, has_report: bool) {
+        self.shared.tell("end", &last_word(folder, has_report));
         let until = Instant::now() + LAST_WORD;
         while self.shared.news.receiver_count() > 0 && Instant::now() < until {
             tokio::time::sleep(LAST_WORD / 50).await;
         }
+    }
+}
+
+/// Promises no report where there is none.
+fn last_word(folder: &Path, has_report: bool) -> String {
+    let at = folder.display();
+    if has_report {
+        format!("ended; its report is in {at}")
+    } else if folder.exists() {
+        format!("ended without a report; what was measured is kept in {at}")
+    } else {
+        "ended without a report, before anything was measured".to_owned()
     }
 }
 
@@ -181,7 +194,7 @@ mod tests {
         });
         let mut answer = reqwest::get(format!("{}events", page.url())).await.unwrap();
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        let ending = tokio::spawn(page.end("reports/x"));
+        let ending = tokio::spawn(async move { page.end(Path::new("reports/x"), true).await });
         let mut seen = String::new();
         while !seen.contains("reports/x") {
             let chunk = answer.chunk().await.unwrap().unwrap();
@@ -191,7 +204,19 @@ mod tests {
         ending.await.unwrap();
         assert_eq!(
             seen,
-            "event: title\ndata: \"smoke\"\n\nevent: step\ndata: \"warm-up\"\n\nevent: end\ndata: \"reports/x\"\n\n"
+            "event: title\ndata: \"smoke\"\n\nevent: step\ndata: \"warm-up\"\n\nevent: end\ndata: \"ended; its report is in reports/x\"\n\n"
         );
+    }
+
+    #[test]
+    fn no_report_is_promised_where_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = last_word(folder.path(), false);
+        assert!(
+            kept.starts_with("ended without a report; what was measured is kept in "),
+            "{kept}"
+        );
+        let nothing = last_word(&folder.path().join("never-made"), false);
+        assert_eq!(nothing, "ended without a report, before anything was measured");
     }
 }

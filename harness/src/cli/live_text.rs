@@ -1,7 +1,7 @@
 //! A second of a run under way in words: some lines for a terminal, or one where lines stay.
 
 use crate::format::{self, Unit};
-use crate::run::live::Snapshot;
+use crate::run::live::{Snapshot, Waited};
 
 /// No line of a terminal is longer.
 const WIDTH: usize = 78;
@@ -15,17 +15,18 @@ pub(super) fn lines(second: &Snapshot) -> Vec<String> {
         .collect();
     let lines = [
         format!(
-            "{}: offered {}, {} well, {} failed",
+            "{}: planned {}, started {}, {} well, {} failed",
             stage(second),
-            offered(second),
+            planned(second),
+            rate(second.started),
             rate(second.achieved),
             rate(second.failed)
         ),
         format!(
             "response p50 {}, p99 {} (10 s); begun late p99 {}",
-            time(second.p50),
-            time(second.p99),
-            time(second.lag_p99)
+            waited(second.p50),
+            waited(second.p99),
+            format::waited(second.lag_p99)
         ),
         match outcomes.is_empty() {
             true => "nothing has ended yet".to_owned(),
@@ -44,13 +45,14 @@ pub(super) fn lines(second: &Snapshot) -> Vec<String> {
 /// For everywhere else.
 pub(super) fn line(second: &Snapshot) -> String {
     format!(
-        "{}: offered {}, {} well, {} failed, p50 {}, p99 {}, {:.0} s left",
+        "{}: planned {}, started {}, {} well, {} failed, p50 {}, p99 {}, {:.0} s left",
         stage(second),
-        offered(second),
+        planned(second),
+        rate(second.started),
         rate(second.achieved),
         rate(second.failed),
-        time(second.p50),
-        time(second.p99),
+        waited(second.p50),
+        waited(second.p99),
         second.left
     )
 }
@@ -62,16 +64,16 @@ fn stage(second: &Snapshot) -> String {
     }
 }
 
-fn offered(second: &Snapshot) -> String {
-    second.offered.map_or_else(|| "by virtual users".to_owned(), rate)
+fn planned(second: &Snapshot) -> String {
+    second.planned.map_or_else(|| "by virtual users".to_owned(), rate)
 }
 
 fn rate(value: f64) -> String {
     format::quantity(Unit::PerSecond, Some(value))
 }
 
-fn time(value: Option<f64>) -> String {
-    format::quantity(Unit::Seconds, value)
+fn waited(value: Option<Waited>) -> String {
+    format::waited(value.map(Waited::as_secs_f64))
 }
 
 fn count(value: Option<f64>) -> String {
@@ -98,11 +100,12 @@ mod tests {
             stage: "onsale".to_owned(),
             fault: None,
             left: 18.2,
-            offered: Some(120.0),
+            planned: Some(120.0),
+            started: 119.0,
             achieved: 118.0,
             failed: 0.0,
-            p50: Some(0.012),
-            p99: None,
+            p50: Some(Waited::Seconds(0.012)),
+            p99: Some(Waited::ForEver),
             lag_p99: Some(0.000_4),
             outcomes: BTreeMap::from([("sold-out", 22), ("won", 4_100)]),
             hit_ratio: Some(93.0),
@@ -119,16 +122,16 @@ mod tests {
         let crowded = Snapshot {
             stage: "x".repeat(200),
             outcomes: many.collect(),
-            offered: None,
+            planned: None,
             ..second()
         };
         assert!(lines(&crowded).iter().all(|line| line.chars().count() <= WIDTH));
-        assert!(line(&crowded).contains("offered by virtual users"));
+        assert!(line(&crowded).contains("planned by virtual users, started 119/s"));
         let broken = Snapshot {
             fault: Some("MySQL is paused".to_owned()),
             ..second()
         };
-        let said = "onsale, MySQL is paused: offered 120/s";
+        let said = "onsale, MySQL is paused: planned 120/s";
         assert!(
             line(&broken).starts_with(said) && lines(&broken)[0].starts_with(said),
             "{}",

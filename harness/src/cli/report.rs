@@ -108,7 +108,7 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     progress.step("removing the stack", steps::STACK_END);
     let closed = session.close().await;
     if let Some(page) = page {
-        page.end(&args.out.display().to_string()).await;
+        page.end(&args.out, !made.written.is_empty()).await;
     }
     progress.finish();
     let exit = print(args, &made.written, progress.elapsed())?;

@@ -194,7 +194,7 @@ async fn carry_out(
     progress.step("removing the stack", steps::STACK_END);
     let closed = session.close().await;
     if let Some(page) = page {
-        page.end(&dir.display().to_string()).await;
+        page.end(&dir, matches!(written, Some(Ok(_)))).await;
     }
     progress.finish();
     let exit = match written.transpose() {

@@ -28,12 +28,17 @@ impl Span {
     const FORM: &'static str = "a length of time such as `20s`, `250ms` or `1m 30s`";
 
     fn parse(text: &str) -> Result<Self, String> {
+        Self::parse_as(text, Self::FORM)
+    }
+
+    /// Of something that may be said in the words of `form`.
+    fn parse_as(text: &str, form: &str) -> Result<Self, String> {
         if text.trim().parse::<f64>().is_ok() && text.trim() != "0" {
-            return Err(no_unit(text, &format!("`{}s`", text.trim()), Self::FORM));
+            return Err(no_unit(text, &format!("`{}s`", text.trim()), form));
         }
         humantime::parse_duration(text)
             .map(Self)
-            .map_err(|error| format!("`{text}` is not {}: {error}", Self::FORM))
+            .map_err(|error| format!("`{text}` is not {form}: {error}"))
     }
 }
 
@@ -86,7 +91,7 @@ impl Lateness {
         if text == "never" {
             return Ok(Self(None));
         }
-        Span::parse(text).map(|span| Self(Some(span.0)))
+        Span::parse_as(text, Self::FORM).map(|span| Self(Some(span.0)))
     }
 }
 

@@ -285,6 +285,17 @@ impl ScenarioConfig {
         self.locate(at).map(|(stage, _)| stage)
     }
 
+    /// Whether figures hold what ended so many seconds after the beginning. What ended after the last stage came in it.
+    pub fn is_measured_at(&self, at: f64) -> bool {
+        let stage = self.stage_at(at).or(self.stages.last());
+        at >= 0.0 && stage.is_some_and(Stage::is_measured)
+    }
+
+    /// Whether anybody comes by the schedule in any stage; otherwise only virtual users do.
+    pub fn has_arrivals(&self) -> bool {
+        self.stages.iter().any(Stage::has_arrivals)
+    }
+
     /// The rate that is planned so many seconds after the beginning; `None` when the schedule is over.
     pub fn planned_at(&self, at: f64) -> Option<RatePerSec> {
         let (stage, part) = self.locate(at)?;

@@ -200,6 +200,13 @@ fn validate(raw: RawScenario, problems: &mut Problems) -> Option<ScenarioConfig>
             format!("{concerts} concerts are asked for, of {} that there are", data.concerts),
         );
     }
+    if raw.max_late == Some(Lateness(Some(Duration::ZERO))) {
+        problems.add(
+            &key("max-late"),
+            "every arrival is started a moment after it is due, so all would be dropped; write `100ms` for instance, or \
+             `never`",
+        );
+    }
     if raw.connections == Some(0) {
         problems.add(
             &key("connections"),
@@ -376,6 +383,35 @@ mod tests {
                 "`stages`: a scenario needs",
                 "`journeys`: the shares",
             ],
+        );
+    }
+
+    #[test]
+    fn how_late_an_arrival_may_start_is_a_length_of_time_or_never() {
+        let text = |max_late: &str| {
+            format!("name: a\nstages: [{{for: 1s, rate: 9/s}}]\njourneys: {{book: 100%}}\nmax-late: {max_late}\n")
+        };
+        for (written, expected) in [("never", None), ("250ms", Some(250)), ("1s", Some(1_000))] {
+            let read = ScenarioConfig::parse("s.yaml", &text(written)).unwrap();
+            assert_eq!(read.max_late, expected.map(Duration::from_millis));
+            // What a recording holds says the same.
+            let again = ScenarioConfig::parse("s.yaml", &read.to_yaml().unwrap()).unwrap();
+            assert_eq!(again.max_late, read.max_late);
+        }
+        let unsaid = ScenarioConfig::parse("s.yaml", text("never").trim_end_matches("max-late: never\n")).unwrap();
+        assert_eq!(unsaid.max_late, None);
+        check(
+            &text("0s"),
+            &["s.yaml:4: `max-late`: every arrival is started a moment after it is due"],
+        );
+        check(
+            &text("-1s"),
+            &["s.yaml:4: `max-late`: `-1s` is not `never`, or a length of time"],
+        );
+        check(&text("250"), &["s.yaml:4: `max-late`: `250` has no unit; write `250s`"]);
+        check(
+            &text("sometimes"),
+            &["s.yaml:4: `max-late`: `sometimes` is not `never`, or a length of time"],
         );
     }
 }

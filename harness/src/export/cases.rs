@@ -230,7 +230,7 @@ fn told(reason: &str, witness: &[Step]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::fixture::{judged, ms, whole};
+    use crate::report::kinds::fixture::{judged, ms, whole};
     use crate::verdict::ledger::{Finding, Invariant as Promise};
 
     /// A miss that the generator may have made is nobody's failure, and no success.

@@ -10,7 +10,7 @@
 //! | `second` | seconds since the first stage began, to the millisecond; of the load, when the interval began |
 //! | `at` | the same moment, RFC 3339 in UTC |
 //! | `stage` | the stage in which it lies; empty between and around them |
-//! | `source` | `load`, `plan` (the rate that was offered), `books` (what became of every arrival), or what was scraped |
+//! | `source` | `load`, `plan` (the rate of the scenario), `books` (what became of every arrival), or what was scraped |
 //! | `variant`, `endpoint` | whose load, and which requests or journeys; empty where it is nobody's |
 //! | `series` | `ok`, `failed`, `dropped`, `response_p99`, …, or the name on the page that was scraped |
 //! | `labels` | a JSON object, be it of the slice of an experiment; empty without labels |
@@ -109,7 +109,7 @@ impl<W: io::Write> Table<'_, W> {
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), ExportError> {
         let labels = of_slice(frame.slice);
-        if let Some(offered) = frame.offered {
+        if let Some(planned) = frame.planned {
             let of = Of {
                 source: "plan",
                 variant: "",
@@ -119,8 +119,8 @@ impl<W: io::Write> Table<'_, W> {
                 frame.start,
                 frame.stage,
                 of,
-                ("offered", ""),
-                Some(offered.0),
+                ("planned", ""),
+                Some(planned.0),
                 "per_second",
             )?;
         }
@@ -215,9 +215,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::export::fixture::{Fixture, ms};
     use crate::recording::event::{self, Accounting, Edge};
     use crate::recording::{Clock, SeriesKind};
+    use crate::report::kinds::fixture::{Fixture, ms};
 
     fn exported(recording: &Recording) -> String {
         let mut out = Vec::new();
@@ -253,7 +253,7 @@ mod tests {
         fixture.account(ms(6_500), counts);
         insta::assert_snapshot!(exported(&fixture.read()), @r"
         second,at,stage,source,variant,endpoint,series,labels,value,unit
-        0.000,2026-11-27T10:00:02.000Z,steady,plan,,,offered,,10,per_second
+        0.000,2026-11-27T10:00:02.000Z,steady,plan,,,planned,,10,per_second
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,ok,,3,count
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,failed,,1,count
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,dropped,,0,count
@@ -267,7 +267,7 @@ mod tests {
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,lag_p99,,0.001000447,seconds
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,wait_p50,,,seconds
         0.000,2026-11-27T10:00:02.000Z,steady,load,run,journey-book,wait_p99,,,seconds
-        1.000,2026-11-27T10:00:03.000Z,steady,plan,,,offered,,10,per_second
+        1.000,2026-11-27T10:00:03.000Z,steady,plan,,,planned,,10,per_second
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,ok,,0,count
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,failed,,0,count
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,dropped,,0,count
@@ -281,7 +281,7 @@ mod tests {
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,lag_p99,,,seconds
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,wait_p50,,,seconds
         1.000,2026-11-27T10:00:03.000Z,steady,load,run,journey-book,wait_p99,,,seconds
-        2.000,2026-11-27T10:00:04.000Z,steady,plan,,,offered,,10,per_second
+        2.000,2026-11-27T10:00:04.000Z,steady,plan,,,planned,,10,per_second
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,ok,,0,count
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,failed,,0,count
         2.000,2026-11-27T10:00:04.000Z,steady,load,run,journey-book,dropped,,2,count

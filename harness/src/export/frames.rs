@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ExportError;
-use crate::analysis::cuts::{self, Cut, Ended};
+use crate::analysis::cuts::{self, Cut};
+use crate::analysis::ended::Ended;
 use crate::config::ScenarioConfig;
 use crate::plan::scenario::KIND as RUN;
 use crate::recording::event::Edge;
@@ -37,7 +38,7 @@ pub(super) struct Frame<'a> {
     /// The slice of an experiment in which it lies.
     pub(super) slice: Option<u32>,
     /// The rate that the plan has for its middle; `None` where no schedule says so.
-    pub(super) offered: Option<RatePerSec>,
+    pub(super) planned: Option<RatePerSec>,
     /// By variant and endpoint. Of a run every pair that was there before is here again, be it with nothing that ended.
     pub(super) ended: BTreeMap<(String, Endpoint), Ended>,
 }
@@ -103,7 +104,7 @@ impl Surroundings {
         })
     }
 
-    fn offered(&self, at: Nanos) -> Option<RatePerSec> {
+    fn planned(&self, at: Nanos) -> Option<RatePerSec> {
         let schedule = self.schedule.as_ref().filter(|schedule| schedule.zero <= at)?;
         schedule.scenario.planned_at(at.since(schedule.zero).as_secs_f64())
     }
@@ -139,7 +140,7 @@ impl Surroundings {
             end: cut.end(),
             stage: self.stage(cut.middle()),
             slice: self.slice(cut.middle()),
-            offered: self.offered(cut.middle()),
+            planned: self.planned(cut.middle()),
             ended,
         }
     }

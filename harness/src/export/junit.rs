@@ -146,7 +146,7 @@ impl Suites {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::fixture::{judged, whole};
+    use crate::report::kinds::fixture::{judged, whole};
     use crate::verdict::ledger::Invariant as Promise;
 
     const OBJECTIVES: &str = "objectives:\n  \

@@ -20,7 +20,4 @@ pub mod junit;
 pub mod remote_write;
 mod samples;
 
-#[cfg(test)]
-mod fixture;
-
 pub use error::ExportError;

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `soundcheck_ended_total` | `variant`, `endpoint`, `stage`, `outcome`, `result` (ok, failed, dropped, unfinished) | counter |
 //! | `soundcheck_response_seconds`, `…_service_seconds`, `…_lag_seconds`, `…_wait_seconds` | `variant`, `endpoint`, `stage`, `quantile` | of what ended since the cut before; `+Inf` where the rank falls on users without an answer |
-//! | `soundcheck_offered_per_second` | `stage` | the rate that the scenario plans |
+//! | `soundcheck_planned_per_second` | `stage` | the rate that the scenario plans |
 //! | `soundcheck_arrivals` | `variant`, `state`, `slice` | the books at the end |
 //! | everything that was scraped | its own, and `source` | as it was scraped |
 //!
@@ -115,9 +115,9 @@ impl Load {
     fn frame(&mut self, frame: &Frame<'_>, samples: &mut Samples) {
         let stage = frame.stage.unwrap_or_default();
         let mut shown = BTreeSet::new();
-        if let Some(offered) = frame.offered {
-            let series = samples.series("soundcheck_offered_per_second", [("stage", stage)]);
-            samples.push(frame.end, series, offered.0);
+        if let Some(planned) = frame.planned {
+            let series = samples.series("soundcheck_planned_per_second", [("stage", stage)]);
+            samples.push(frame.end, series, planned.0);
             shown.insert(series);
         }
         for ((variant, endpoint), ended) in &frame.ended {
@@ -184,10 +184,10 @@ const fn result(outcome: Outcome) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::fixture::{Fixture, UNIX_S, ms};
     use crate::export::samples::STALE;
     use crate::recording::event::{Accounting, Edge};
     use crate::recording::{Endpoint, SeriesKind};
+    use crate::report::kinds::fixture::{Fixture, UNIX_S, ms};
 
     /// Every series as its labels, with `(second of the recording, value)`; a mark of staleness is `None`.
     fn sent(outgoing: &Outgoing, most: usize) -> BTreeMap<String, Vec<(f64, Option<f64>)>> {
@@ -247,9 +247,9 @@ mod tests {
         assert_eq!(of("dropped", "dropped")[..2], some(&[(5.0, 0.0), (6.0, 2.0)]));
         let scheduled = "__name__=soundcheck_arrivals state=scheduled variant=run";
         assert_eq!(sent[scheduled], some(&[(6.0, 8.0)]));
-        let offered = &sent["__name__=soundcheck_offered_per_second stage=steady"];
+        let planned = &sent["__name__=soundcheck_planned_per_second stage=steady"];
         assert_eq!(
-            offered[..4],
+            planned[..4],
             some(&[(3.0, 10.0), (4.0, 10.0), (5.0, 10.0), (6.0, 10.0)])
         );
     }

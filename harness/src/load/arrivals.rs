@@ -35,8 +35,6 @@ pub struct Arrival {
     pub due: Nanos,
     /// When the user could start, or when the arrival was dropped.
     pub taken: Nanos,
-    /// Index of the stage.
-    pub stage: usize,
     /// Who is to blame if it is late.
     pub blame: Blame,
     /// What its feeders say; what they do not, the journey draws.
@@ -234,7 +232,6 @@ impl Arrivals {
                 number: slot.number,
                 due,
                 taken: now.max(due),
-                stage: slot.stage,
                 blame: Blame::UsersExhausted,
                 row: Row::default(),
             });
@@ -264,7 +261,6 @@ fn arrival(slot: Slot, due: Nanos, asked: Nanos, taken: Nanos) -> Arrival {
         number: slot.number,
         due,
         taken,
-        stage: slot.stage,
         blame,
         row: Row::default(),
     }

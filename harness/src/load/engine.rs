@@ -294,7 +294,6 @@ impl Attack {
                 number,
                 due: due.unwrap_or(now),
                 taken: now,
-                stage: 0,
                 blame: Blame::Visit,
                 row,
             });

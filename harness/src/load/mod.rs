@@ -36,7 +36,7 @@ pub use ground::Target;
 pub use handle::{LoadHandle, Progress};
 pub use limits::{LimitError, make_room};
 pub use outcome::NO_SOCKET;
-pub use recorder::{Cause, Cut, Keep, LeftOut, Recorder};
+pub use recorder::{Cause, Cut, Gathered, Keep, LeftOut, Recorder};
 pub use schedule::Schedule;
 pub use selector::{Selector, Slice};
 pub use settled::{SettledError, read_settled};

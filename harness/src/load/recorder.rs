@@ -65,6 +65,14 @@ pub struct Cut {
     pub histogram: Histogram<u64>,
 }
 
+/// Everything that gathered since the last cut, be it nothing.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    pub start: Nanos,
+    pub length: Duration,
+    pub cuts: Vec<Cut>,
+}
+
 /// A failure that was counted by its cause.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Cause {
@@ -239,6 +247,11 @@ impl Recorder {
     /// In an experiment, cut within the settling time of the next slice: what ends just before the switch and is
     /// recorded just after it is still in time then, and carries the number of its own slice in any case.
     pub fn cut(&self) -> Vec<Cut> {
+        self.gathered().cuts
+    }
+
+    /// As [`Self::cut`], with the time in which it gathered.
+    pub fn gathered(&self) -> Gathered {
         let now = self.clock.now();
         let start = std::mem::replace(&mut *self.last_cut.lock().unwrap_or_else(PoisonError::into_inner), now);
         let mut gathered: BTreeMap<Key, Histogram<u64>> = BTreeMap::new();
@@ -256,7 +269,7 @@ impl Recorder {
                 }
             }
         }
-        gathered
+        let cuts = gathered
             .into_iter()
             .map(|(key, histogram)| Cut {
                 tag: Tag {
@@ -274,7 +287,12 @@ impl Recorder {
                 length: now.since(start),
                 histogram,
             })
-            .collect()
+            .collect();
+        Gathered {
+            start,
+            length: now.since(start),
+            cuts,
+        }
     }
 }
 

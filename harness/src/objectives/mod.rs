@@ -6,15 +6,21 @@
 //! What does *not* belong here: drills, whose promises also say how fast to recover.
 
 mod judge;
+#[cfg(test)]
+mod judge_tests;
+mod ruling;
 mod yaml;
+#[cfg(test)]
+mod yaml_tests;
 
 use std::fmt;
 use std::time::Duration;
 
-pub use judge::{Judge, Ruling, Second, Worst};
+pub use judge::{Judge, Second};
+pub use ruling::{Ruling, Worst};
 
 use crate::config::{ConfigError, ScenarioConfig};
-use crate::recording::Endpoint;
+use crate::recording::{Clock, Endpoint};
 use crate::units::{Percent, Ratio};
 
 /// What a run is held to.
@@ -38,6 +44,25 @@ pub enum Subject {
     Journeys,
     /// One kind of journey or of request.
     Endpoint(Endpoint),
+}
+
+impl Subject {
+    /// Whether an endpoint is meant.
+    pub fn is(self, endpoint: Endpoint) -> bool {
+        match self {
+            Self::Journeys => endpoint.is_journey(),
+            Self::Endpoint(own) => endpoint == own,
+        }
+    }
+
+    /// The clock that times it: journeys from when their users wanted to start, requests from the send.
+    pub const fn clock(self) -> Clock {
+        match self {
+            Self::Journeys => Clock::Response,
+            Self::Endpoint(endpoint) if endpoint.is_journey() => Clock::Response,
+            Self::Endpoint(_) => Clock::Service,
+        }
+    }
 }
 
 /// What may not be exceeded, or must be reached.

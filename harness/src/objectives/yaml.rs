@@ -1,5 +1,7 @@
 //! The YAML of objectives: which keys there are, and the rules between their values.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Limit, Objective, Subject};
@@ -48,24 +50,54 @@ struct RawObjective {
 }
 
 impl RawObjective {
-    fn limits(&self) -> Vec<Limit> {
+    /// Each with its key.
+    fn limits(&self) -> Vec<(&'static str, Limit)> {
         let quantiles = [
-            (0.5, self.p50),
-            (0.9, self.p90),
-            (0.95, self.p95),
-            (0.99, self.p99),
-            (0.999, self.p999),
+            ("p50", 0.5, self.p50),
+            ("p90", 0.9, self.p90),
+            ("p95", 0.95, self.p95),
+            ("p99", 0.99, self.p99),
+            ("p999", 0.999, self.p999),
         ];
-        let quantiles = quantiles.into_iter().filter_map(|(quantile, most)| {
-            Some(Limit::Quantile {
+        let quantiles = quantiles.into_iter().filter_map(|(key, quantile, most)| {
+            let limit = Limit::Quantile {
                 quantile: Ratio(quantile),
                 most: most?.0,
-            })
+            };
+            Some((key, limit))
         });
-        let failed = self.failed.map(|most| Limit::Failed { most: most.0 });
-        let offered = self.offered.map(|least| Limit::Offered { least: least.0 });
+        let failed = self.failed.map(|most| ("failed", Limit::Failed { most: most.0 }));
+        let offered = self.offered.map(|least| ("offered", Limit::Offered { least: least.0 }));
         quantiles.chain(failed).chain(offered).collect()
     }
+}
+
+/// Why no run could miss, or keep, a limit; `None` for one that says something.
+fn pointless(limit: Limit) -> Option<&'static str> {
+    match limit {
+        Limit::Quantile { most, .. } if most.is_zero() => {
+            Some("nobody is answered in no time, so every run would miss it; write `250ms` for instance")
+        }
+        Limit::Failed { most } if most.0 >= 100.0 => {
+            Some("more than all cannot fail, so no run could miss it; write `1%` for instance")
+        }
+        Limit::Offered { least } if least.0 <= 0.0 => {
+            Some("less than nothing cannot be offered, so no run could miss it; write `99%` for instance")
+        }
+        _ => None,
+    }
+}
+
+/// The longest time without a break in which an objective is held: of its stage, or of measured stages in a row.
+fn longest_held(stage: Option<&str>, scenario: &ScenarioConfig) -> Duration {
+    let mut longest = Duration::ZERO;
+    let mut held = Duration::ZERO;
+    for known in &scenario.stages {
+        let is_held = stage.map_or_else(|| known.is_measured(), |name| known.name == name);
+        held = if is_held { held + known.length } else { Duration::ZERO };
+        longest = longest.max(held);
+    }
+    longest
 }
 
 pub(super) fn parse(file: &str, text: &str, scenario: &ScenarioConfig) -> Result<Vec<Objective>, ConfigError> {
@@ -73,7 +105,10 @@ pub(super) fn parse(file: &str, text: &str, scenario: &ScenarioConfig) -> Result
     let read = raw.map(|raw| {
         let list = raw.objectives.unwrap_or_default();
         if list.is_empty() {
-            problems.add(&["objectives".into()], "there must be one at least");
+            problems.add(
+                &["objectives".into()],
+                "there must be one at least, or a run would be held to nothing and pass; see the README for their form",
+            );
         }
         let mut objectives: Vec<Objective> = Vec::with_capacity(list.len());
         for (n, raw) in list.into_iter().enumerate() {
@@ -108,9 +143,11 @@ fn validate(n: usize, raw: RawObjective, scenario: &ScenarioConfig, problems: &m
             }
         },
     };
-    if let Some(stage) = &raw.stage
-        && !scenario.stages.iter().any(|known| known.name == *stage)
-    {
+    let is_stage_known = raw
+        .stage
+        .as_ref()
+        .is_none_or(|stage| scenario.stages.iter().any(|known| known.name == *stage));
+    if let Some(stage) = raw.stage.as_ref().filter(|_| !is_stage_known) {
         let known: Vec<String> = scenario.stages.iter().map(|stage| stage.name.clone()).collect();
         problems.add(&path(n, "stage"), strict::unknown_message(stage, &known));
     }
@@ -119,13 +156,34 @@ fn validate(n: usize, raw: RawObjective, scenario: &ScenarioConfig, problems: &m
             problems.add(&path(n, key), "what ended is counted by the second; write `1s` or more");
         }
     }
+    let longest = longest_held(raw.stage.as_deref(), scenario);
+    if is_stage_known && longest.is_zero() && raw.offered.is_none() {
+        let message = "every stage of the scenario is a warm-up or a cool-down, which no objective is held in unless it \
+                       names one: add `stage`";
+        problems.add(&path(n, "stage"), message);
+    } else if let Some(over) = raw.over.filter(|over| is_stage_known && over.0 > longest) {
+        let message = format!(
+            "no window of {over} fits into {}, so nothing would ever be judged; write `{}` or less",
+            match &raw.stage {
+                Some(stage) => format!("the stage `{stage}`, which lasts {}", Span(longest)),
+                None => format!("the measured stages, which last {} in a row", Span(longest)),
+            },
+            Span(longest)
+        );
+        problems.add(&path(n, "over"), message);
+    }
     if raw.abort_after.is_some() && raw.over.is_none() {
         let message = "a run is ended by what windows say: it needs `over: 10s` for instance";
         problems.add(&path(n, "abort-after"), message);
     }
     let limits = raw.limits();
     let limit = match limits.as_slice() {
-        [limit] => *limit,
+        [(key, limit)] => {
+            if let Some(why) = pointless(*limit) {
+                problems.add(&path(n, key), why);
+            }
+            *limit
+        }
         [] => {
             problems.add(&path(n, "name"), format!("an objective needs a limit: one of {LIMITS}"));
             return None;
@@ -139,6 +197,11 @@ fn validate(n: usize, raw: RawObjective, scenario: &ScenarioConfig, problems: &m
         }
     };
     if matches!(limit, Limit::Offered { .. }) {
+        if !scenario.has_arrivals() {
+            let message = "virtual users alone come in this scenario, when they are done: no arrival is planned that could \
+                           be missing; take this out";
+            problems.add(&path(n, "offered"), message);
+        }
         let others = [
             ("of", raw.of.is_some()),
             ("stage", raw.stage.is_some()),
@@ -197,68 +260,5 @@ impl From<&Objective> for RawObjective {
             Limit::Offered { least } => raw.offered = Some(Share(least)),
         }
         raw
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::shipped;
-
-    fn read(text: &str) -> Result<Vec<Objective>, ConfigError> {
-        parse("o.yaml", text, &shipped::scenario("smoke").unwrap())
-    }
-
-    #[test]
-    fn what_is_read_can_be_written_and_read_again() {
-        let text = "objectives:\n  \
-            - {name: a, of: seats, p99: 250ms, over: 5s, abort-after: 20s}\n  \
-            - {p50: 10ms}\n  - {p90: 10ms}\n  - {p95: 10ms}\n  - {p999: 1s, of: journey-book}\n  \
-            - {failed: 1%, over: 10s}\n  - {offered: 99%}\n";
-        let objectives = read(text).unwrap();
-        let names: Vec<&str> = objectives.iter().map(|objective| objective.name.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                "a",
-                "journeys p50 ≤ 10ms",
-                "journeys p90 ≤ 10ms",
-                "journeys p95 ≤ 10ms",
-                "journey-book p99.9 ≤ 1s",
-                "journeys failed ≤ 1%",
-                "journeys offered ≥ 99%"
-            ]
-        );
-        assert_eq!(read(&write(&objectives).unwrap()).unwrap(), objectives);
-    }
-
-    #[test]
-    fn every_fault_is_named_at_once_with_what_is_near() {
-        let text = "objectives:\n\
-            - {name: a, of: seat, p99: 250ms}\n\
-            - {name: b, stage: pek, p99: 250ms}\n\
-            - {name: c}\n\
-            - {name: d, p99: 1s, failed: 1%}\n\
-            - {name: e, p99: 1s, over: 200ms}\n\
-            - {name: f, p99: 1s, abort-after: 5s}\n\
-            - {name: g, offered: 99%, over: 5s}\n\
-            - {name: a, p99: 1s}\n\
-            - {name: a, p99: 2s}\n";
-        let error = read(text).unwrap_err().to_string();
-        let lines: Vec<&str> = error.lines().collect();
-        let expected = [
-            "o.yaml:2: `objectives[0].of`: unknown name `seat`; did you mean `seats`?",
-            "o.yaml:3: `objectives[1].stage`: unknown name `pek`",
-            "o.yaml:4: `objectives[2].name`: an objective needs a limit",
-            "o.yaml:5: `objectives[3].name`: an objective has one limit",
-            "o.yaml:6: `objectives[4].over`: what ended is counted by the second",
-            "o.yaml:7: `objectives[5].abort-after`: a run is ended by what windows say",
-            "o.yaml:8: `objectives[6].over`: what was offered is told by the books",
-            "o.yaml:10: `objectives[8].name`: two objectives are called `a`",
-        ];
-        assert_eq!(lines.len(), expected.len(), "{error}");
-        for (line, expected) in lines.iter().zip(expected) {
-            assert!(line.contains(expected), "`{expected}` is not in `{line}`");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sample::{Endpoint, Outcome};
 use crate::units::{Bytes, Nanos, RatePerSec};
 
 /// One line of the file. The kind stands inside `what`, so that each kind has exactly its own fields.
@@ -52,6 +53,15 @@ pub enum What {
     },
     /// So many requests were never sent, since the generator's machine had no descriptor or port left.
     OutOfSockets { requests: u64, reason: String },
+    /// So many requests failed in the same way and for the same reason.
+    Failed {
+        variant: u16,
+        endpoint: Endpoint,
+        outcome: Outcome,
+        /// The code of the problem, or what happened to the connection.
+        cause: String,
+        count: u64,
+    },
     /// Something that a reader of the report must know.
     Note { level: NoteLevel, text: String },
     /// One step of the search for what this machine can bear.

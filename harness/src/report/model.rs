@@ -220,6 +220,15 @@ impl Section {
         self.blocks.push(block.into());
         self
     }
+
+    /// Adds a block where there is one.
+    #[must_use]
+    pub fn with_some(self, block: Option<impl Into<Block>>) -> Self {
+        match block {
+            Some(block) => self.with(block),
+            None => self,
+        }
+    }
 }
 
 /// One piece of a section.

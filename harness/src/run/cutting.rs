@@ -7,29 +7,29 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RunError;
-use crate::load::{Cut, Recorder};
+use crate::load::{Gathered, Recorder};
 use crate::recording::{RecordingWriter, RunClock};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Writes what has gathered since the last cut, and returns it.
-pub(super) fn write_cut(recording: &RecordingWriter, recorder: &Recorder) -> Result<Vec<Cut>, RunError> {
-    let cuts = recorder.cut();
-    for cut in &cuts {
+pub(super) fn write_cut(recording: &RecordingWriter, recorder: &Recorder) -> Result<Gathered, RunError> {
+    let gathered = recorder.gathered();
+    for cut in &gathered.cuts {
         recording.interval(cut.start, cut.length, &cut.tag, &cut.histogram)?;
     }
     recording.flush()?;
-    Ok(cuts)
+    Ok(gathered)
 }
 
-/// Writes what ended in each second and shows it to `look`, until it is stopped. What cannot be written ends the run as
+/// Writes what ended in each second, be it nothing, and shows it to `look`, until it is stopped. What cannot be written ends the run as
 /// well: the rest of it would be lost.
 pub(super) async fn cut_every_second(
     recording: RecordingWriter,
     recorder: Arc<Recorder>,
     clock: RunClock,
     run: CancellationToken,
-    mut look: impl FnMut(&[Cut]),
+    mut look: impl FnMut(&Gathered),
 ) -> Result<(), RunError> {
     let mut due = clock.instant(clock.now());
     loop {
@@ -37,7 +37,7 @@ pub(super) async fn cut_every_second(
         due = (due + SECOND).max(clock.instant(clock.now()));
         tokio::time::sleep_until(due.into()).await;
         match write_cut(&recording, &recorder) {
-            Ok(cuts) => look(&cuts),
+            Ok(gathered) => look(&gathered),
             Err(error) => {
                 run.cancel();
                 return Err(error);

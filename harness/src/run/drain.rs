@@ -9,7 +9,7 @@ use super::error::RunError;
 use crate::recording::event::What;
 use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::service::ServiceSource;
-use crate::scrape::{Sample, Source as _};
+use crate::scrape::{Sample, Source as _, sum};
 use crate::units::Nanos;
 
 /// How long the outbox and the consumer may take after the last payment.
@@ -54,18 +54,9 @@ pub(super) async fn drain(
 /// Events committed and not yet handled. The consumer's own lag would not do: until it has joined its group it knows of
 /// none. `None` while a counter is missing, which is not "nothing".
 fn still_under_way(samples: &[Sample]) -> Option<f64> {
-    let sum = |name: &str, labels: &[(&str, &str)]| {
-        let matching = samples.iter().filter(|sample| {
-            sample.name == name
-                && labels
-                    .iter()
-                    .all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value))
-        });
-        matching.map(|sample| sample.value).reduce(|a, b| a + b)
-    };
-    let pending = sum("booking_outbox_pending", &[])?;
-    let published = sum("booking_outbox_published_total", &[])?;
+    let pending = sum(samples, "booking_outbox_pending", &[])?;
+    let published = sum(samples, "booking_outbox_published_total", &[])?;
     // A counter with labels appears with its first event.
-    let handled = sum("booking_consumer_messages_total", &[("topic", "main")]).unwrap_or(0.0);
+    let handled = sum(samples, "booking_consumer_messages_total", &[("topic", "main")]).unwrap_or(0.0);
     Some(pending + (published - handled).max(0.0))
 }

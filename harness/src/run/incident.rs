@@ -253,7 +253,7 @@ impl Drill<'_> {
         // Seconds are counted from here on.
         write_cut(self.recording, &recorder)?;
         let broken_now = Broken::default();
-        let mut watcher = Watcher::new(scenario, zero, service).of_drill(broken_now.clone());
+        let mut watcher = Watcher::new(scenario, zero, service, handle.clone()).of_drill(broken_now.clone());
         let (observer, clock) = (self.bench.observer.clone(), self.clock);
         // What the probe left in the recorder is not of the drill.
         let cutter = tokio::spawn(cut_every_second(
@@ -261,7 +261,7 @@ impl Drill<'_> {
             Arc::clone(&recorder),
             self.clock,
             self.stop.clone(),
-            move |cuts| observer.second(watcher.look(cuts, clock.now())),
+            move |gathered| observer.second(watcher.look(gathered, clock.now())),
         ));
         let broken = self.phases(arm, edges, zero, &broken_now).await;
         if broken.is_err() {

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::analysis::cuts::join;
-use crate::analysis::quantile::quantile;
-use crate::config::{ScenarioConfig, Stage};
-use crate::load::Cut;
+use crate::analysis::ended::Ended;
+use crate::analysis::quantile::Value;
+use crate::config::ScenarioConfig;
+use crate::load::{Gathered, LoadHandle};
 use crate::recording::Clock;
 use crate::scrape::poll::Latest;
 use crate::units::{Nanos, Ratio};
@@ -30,15 +28,16 @@ pub struct Snapshot {
     /// Seconds until the last stage is over.
     pub left: f64,
     /// Arrivals a second that the scenario plans now; absent where only virtual users come.
-    pub offered: Option<f64>,
+    pub planned: Option<f64>,
+    /// Journeys that were begun, a second: by the schedule and by virtual users.
+    pub started: f64,
     /// Journeys that ended well, a second.
     pub achieved: f64,
     /// Journeys that failed, a second.
     pub failed: f64,
-    /// Seconds, from when users wanted to start, over the last ten seconds; absent also where the rank falls on
-    /// somebody without an answer.
-    pub p50: Option<f64>,
-    pub p99: Option<f64>,
+    /// From when users wanted to start, over the last ten seconds.
+    pub p50: Option<Waited>,
+    pub p99: Option<Waited>,
     /// Seconds that journeys began late.
     pub lag_p99: Option<f64>,
     /// Journeys since the beginning, by how they ended.
@@ -47,6 +46,40 @@ pub struct Snapshot {
     pub hit_ratio: Option<f64>,
     pub waiting: Option<f64>,
     pub outbox: Option<f64>,
+}
+
+/// How long users waited.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Waited {
+    Seconds(f64),
+    /// The rank falls on somebody who got no answer.
+    ForEver,
+}
+
+impl Waited {
+    /// In seconds; without an answer it is infinite.
+    pub const fn as_secs_f64(self) -> f64 {
+        match self {
+            Self::Seconds(seconds) => seconds,
+            Self::ForEver => f64::INFINITY,
+        }
+    }
+}
+
+impl From<Value> for Waited {
+    fn from(value: Value) -> Self {
+        value.finite().map_or(Self::ForEver, |ns| Self::Seconds(seconds(ns)))
+    }
+}
+
+/// A number of seconds, or a word: JSON knows no infinity.
+impl Serialize for Waited {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Seconds(seconds) => serializer.serialize_f64(*seconds),
+            Self::ForEver => serializer.serialize_str("for-ever"),
+        }
+    }
 }
 
 /// What is broken on purpose, told by whoever breaks it. Copies tell of the same.
@@ -64,33 +97,32 @@ impl Broken {
     }
 }
 
-/// One second's journeys.
-#[derive(Default)]
-struct Second {
-    answered: Option<Histogram<u64>>,
-    unanswered: u64,
-    lateness: Option<Histogram<u64>>,
-}
-
 /// Makes a snapshot of each second.
 pub(super) struct Watcher {
     scenario: ScenarioConfig,
     zero: Nanos,
     service: Latest,
+    load: LoadHandle,
+    /// Journeys that were begun until the last second.
+    started: u64,
     broken: Broken,
-    window: VecDeque<Second>,
+    /// Journeys that ended in the last seconds, a second each.
+    window: VecDeque<Ended>,
     outcomes: BTreeMap<&'static str, u64>,
     /// Lookups that found something, and all of them, at the last second.
     lookups: Option<(f64, f64)>,
 }
 
 impl Watcher {
-    /// Of a run whose first stage began at `zero`; `service` is what the service last said of itself.
-    pub(super) fn new(scenario: ScenarioConfig, zero: Nanos, service: Latest) -> Self {
+    /// Of a run whose first stage began at `zero`; `service` is what the service last said of itself, and `load` what is
+    /// sent to it.
+    pub(super) fn new(scenario: ScenarioConfig, zero: Nanos, service: Latest, load: LoadHandle) -> Self {
         Self {
             scenario,
             zero,
             service,
+            load,
+            started: 0,
             broken: Broken::default(),
             window: VecDeque::new(),
             outcomes: BTreeMap::new(),
@@ -103,53 +135,46 @@ impl Watcher {
         Self { broken, ..self }
     }
 
-    /// The snapshot after `cuts`, at `now`.
-    pub(super) fn look(&mut self, cuts: &[Cut], now: Nanos) -> Snapshot {
-        let length = cuts.first().map_or(Duration::from_secs(1), |cut| cut.length);
-        let (mut ok, mut failed) = (0, 0);
-        let mut second = Second::default();
-        for cut in cuts.iter().filter(|cut| cut.tag.endpoint.is_journey()) {
-            let count = cut.histogram.len();
-            let outcome = cut.tag.outcome;
-            if cut.tag.clock.is_lateness() {
-                join(&mut second.lateness, &cut.histogram);
-            } else if cut.tag.clock == Clock::Response {
-                *self.outcomes.entry(outcome.name()).or_default() += count;
-                *if outcome.is_served() { &mut ok } else { &mut failed } += count;
-                if !outcome.is_answered() {
-                    second.unanswered += count;
-                } else {
-                    join(&mut second.answered, &cut.histogram);
-                }
-            }
+    /// The snapshot after what was `gathered`, at `now`.
+    pub(super) fn look(&mut self, gathered: &Gathered, now: Nanos) -> Snapshot {
+        let mut second = Ended::default();
+        let journeys = gathered.cuts.iter().filter(|cut| cut.tag.endpoint.is_journey());
+        // The time from the send is told to nobody here.
+        for cut in journeys.filter(|cut| cut.tag.clock != Clock::Service) {
+            second.add(&cut.tag, &cut.histogram);
         }
+        for (outcome, count) in &second.by_outcome {
+            *self.outcomes.entry(outcome.name()).or_default() += count;
+        }
+        let (ok, failed) = (second.ok(), second.unserved());
         self.window.push_back(second);
         if self.window.len() > WINDOW {
             self.window.pop_front();
         }
         let at = now.since(self.zero).as_secs_f64();
-        let (stage, offered) = self.planned(at);
-        let a_second = |count: u64| count as f64 / length.as_secs_f64().max(0.001);
-        let answered = self.merged(|second| second.answered.as_ref());
-        let unanswered = self.window.iter().map(|second| second.unanswered).sum();
-        let of = |q: f64| {
-            quantile(answered.as_ref()?, unanswered, Ratio(q))?
-                .finite()
-                .map(seconds)
-        };
-        let lateness = self.merged(|second| second.lateness.as_ref());
+        let (stage, planned) = self.planned(at);
+        let a_second = |count: u64| count as f64 / gathered.length.as_secs_f64().max(0.001);
+        let started = self.load.progress().started;
+        let started = started - std::mem::replace(&mut self.started, started);
+        let mut window = Ended::default();
+        for second in &self.window {
+            window.join(second);
+        }
+        let waited = |q| window.quantile(Clock::Response, Ratio(q)).map(Waited::from);
         Snapshot {
             at,
             stage,
             fault: self.broken.now(),
             left: (self.scenario.length().as_secs_f64() - at).max(0.0),
-            offered,
+            planned,
+            started: a_second(started),
             achieved: a_second(ok),
             failed: a_second(failed),
-            p50: of(0.5),
-            p99: of(0.99),
-            lag_p99: lateness
-                .and_then(|lateness| quantile(&lateness, 0, Ratio(0.99))?.finite())
+            p50: waited(0.5),
+            p99: waited(0.99),
+            lag_p99: window
+                .lateness_quantile(Ratio(0.99))
+                .and_then(Value::finite)
                 .map(seconds),
             outcomes: self.outcomes.clone(),
             hit_ratio: self.hit_ratio(),
@@ -166,18 +191,10 @@ impl Watcher {
                 (stage.name.clone(), rate.map(|rate| rate.0))
             }
             None => {
-                let offered = self.scenario.stages.iter().any(Stage::has_arrivals);
-                ("waiting for the last ones".to_owned(), offered.then_some(0.0))
+                let planned = self.scenario.has_arrivals().then_some(0.0);
+                ("waiting for the last ones".to_owned(), planned)
             }
         }
-    }
-
-    fn merged(&self, part: impl Fn(&Second) -> Option<&Histogram<u64>>) -> Option<Histogram<u64>> {
-        let mut merged = None;
-        for histogram in self.window.iter().filter_map(part) {
-            join(&mut merged, histogram);
-        }
-        merged
     }
 
     fn hit_ratio(&mut self) -> Option<f64> {
@@ -200,8 +217,11 @@ fn seconds(ns: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::shipped;
+    use crate::load::Cut;
     use crate::load::recorder::empty_histogram;
     use crate::recording::{Endpoint, Outcome, SeriesKind, Tag};
     use crate::scrape::Sample;
@@ -225,6 +245,14 @@ mod tests {
         }
     }
 
+    fn second(cuts: &[Cut]) -> Gathered {
+        Gathered {
+            start: Nanos(SECOND),
+            length: Duration::from_secs(1),
+            cuts: cuts.to_vec(),
+        }
+    }
+
     fn lookups(hits: f64, misses: f64) -> Vec<Sample> {
         let of = |result: &str, value| {
             Sample::new(
@@ -242,9 +270,15 @@ mod tests {
     fn a_second_is_told_as_far_as_it_is_known() {
         let latest = Latest::default();
         // 3 s at 20/s, then 12 s at 40/s.
-        let mut watcher = Watcher::new(shipped::scenario("smoke").unwrap(), Nanos(SECOND), latest.clone());
-        let first = watcher.look(&[], Nanos(2 * SECOND));
-        assert_eq!((first.offered, first.achieved, first.p50), (Some(20.0), 0.0, None));
+        let (scenario, load) = (shipped::scenario("smoke").unwrap(), LoadHandle::new());
+        let mut watcher = Watcher::new(scenario, Nanos(SECOND), latest.clone(), load.clone());
+        load.counted((21, 19));
+        let first = watcher.look(&second(&[]), Nanos(2 * SECOND));
+        // What is planned, what was begun of it, and what has come of that are three numbers.
+        assert_eq!(
+            (first.planned, first.started, first.achieved, first.p50),
+            (Some(20.0), 19.0, 0.0, None)
+        );
         assert_eq!((first.hit_ratio, first.waiting, first.outbox), (None, None, None));
 
         latest.set(Some(lookups(10.0, 5.0)));
@@ -253,29 +287,48 @@ mod tests {
             cut(Outcome::Won, Clock::Lag, 1, 38),
             cut(Outcome::TimeOut, Clock::Response, 5_000, 2),
         ];
-        let second = watcher.look(&cuts, Nanos(6 * SECOND));
+        load.counted((65, 60));
+        let next = watcher.look(&second(&cuts), Nanos(6 * SECOND));
         assert_eq!(
-            (second.offered, second.achieved, second.failed),
-            (Some(40.0), 38.0, 2.0)
+            (next.planned, next.started, next.achieved, next.failed),
+            (Some(40.0), 41.0, 38.0, 2.0)
         );
-        assert!((second.p50.unwrap() - 0.02).abs() < 0.001, "{second:?}");
-        assert_eq!(second.p99, None, "one in twenty waits for ever");
-        assert!((second.lag_p99.unwrap() - 0.001).abs() < 0.0001, "{second:?}");
-        assert_eq!(second.outcomes, BTreeMap::from([("time-out", 2), ("won", 38)]));
+        assert!(
+            matches!(next.p50, Some(Waited::Seconds(p50)) if (p50 - 0.02).abs() < 0.001),
+            "{next:?}"
+        );
+        assert_eq!(next.p99, Some(Waited::ForEver), "one in twenty waits for ever");
+        assert!((next.lag_p99.unwrap() - 0.001).abs() < 0.0001, "{next:?}");
+        assert_eq!(next.outcomes, BTreeMap::from([("time-out", 2), ("won", 38)]));
         assert_eq!(
-            (second.hit_ratio, second.waiting),
+            (next.hit_ratio, next.waiting),
             (None, Some(7.0)),
             "a counter alone is no rate"
         );
-        assert!((second.left - 10.0).abs() < 1e-9);
+        assert!((next.left - 10.0).abs() < 1e-9);
+        let told = serde_json::to_value(&next).unwrap();
+        assert!(told["p50"].is_f64() && told["p99"] == "for-ever", "{told}");
 
         latest.set(Some(lookups(19.0, 6.0)));
-        let third = watcher.look(&[], Nanos(7 * SECOND));
+        let third = watcher.look(&second(&[]), Nanos(7 * SECOND));
         assert_eq!(third.hit_ratio, Some(90.0));
-        assert_eq!(third.p99, None, "the time-outs are of the last ten seconds");
+        assert_eq!(
+            (third.started, third.p99),
+            (0.0, Some(Waited::ForEver)),
+            "the time-outs are of the last ten seconds"
+        );
         latest.set(None);
-        let gone = watcher.look(&[], Nanos(40 * SECOND));
-        assert_eq!((gone.hit_ratio, gone.waiting, gone.offered), (None, None, Some(0.0)));
+        let gone = watcher.look(&second(&[]), Nanos(40 * SECOND));
+        assert_eq!((gone.hit_ratio, gone.waiting, gone.planned), (None, None, Some(0.0)));
         assert_eq!(gone.left, 0.0);
+    }
+
+    #[test]
+    fn where_nobody_got_an_answer_that_is_what_is_told() {
+        let scenario = shipped::scenario("smoke").unwrap();
+        let mut watcher = Watcher::new(scenario, Nanos(SECOND), Latest::default(), LoadHandle::new());
+        let cuts = [cut(Outcome::TimeOut, Clock::Response, 5_000, 2)];
+        let told = watcher.look(&second(&cuts), Nanos(6 * SECOND));
+        assert_eq!((told.p50, told.p99), (Some(Waited::ForEver), Some(Waited::ForEver)));
     }
 }

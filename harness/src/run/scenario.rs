@@ -1,5 +1,6 @@
 //! Runs one scenario against one service: data, load as the scenario says, and then the books.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +16,12 @@ use super::drain;
 use super::error::RunError;
 use super::live::Watcher;
 use super::watching;
+use crate::analysis::started;
 use crate::config::{ScenarioConfig, Stage};
 use crate::load::recorder::Keep;
 use crate::load::{
-    Cut, LoadHandle, LoadOutcome, LoadPlan, NO_SOCKET, RanDry, Recorder, Selector, drive, read_settled, shortages,
+    Cause, Gathered, LoadHandle, LoadOutcome, LoadPlan, NO_SOCKET, Progress, RanDry, Recorder, Selector, drive,
+    read_settled, shortages,
 };
 use crate::objectives::{Judge, Objective, Second};
 use crate::plan::ScenarioPlan;
@@ -27,8 +30,9 @@ use crate::plan::spec::FINAL_STATE;
 use crate::recording::event::{Edge, NoteLevel, What};
 use crate::recording::model::{Rules, Variant};
 use crate::recording::store::PLAN_FILE;
-use crate::recording::{RecordingWriter, RunClock};
+use crate::recording::{RecordingWriter, RunClock, SeriesKind};
 use crate::scrape::poll::Latest;
+use crate::scrape::{Sample, ScrapeError, Source};
 use crate::units::Nanos;
 
 /// The only variant.
@@ -120,7 +124,9 @@ impl Run<'_> {
         arm.launch(self.bench, self.recording, self.clock, 0).await?;
         clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
         let (mut poller, service) = watching::poller(self.bench, self.recording, self.clock, &arm)?;
-        let loaded = self.load(&arm, service).await;
+        let handle = LoadHandle::new();
+        poller.watch(started::SOURCE, Started(handle.clone()));
+        let loaded = self.load(&arm, service, handle).await;
         let drained = match &loaded {
             Ok(()) => self.settle(&arm).await,
             Err(_) => Ok(()),
@@ -150,7 +156,7 @@ impl Run<'_> {
         Ok(self.recording.event(self.clock.now(), what)?)
     }
 
-    async fn load(&self, arm: &LiveArm, service: Latest) -> Result<(), RunError> {
+    async fn load(&self, arm: &LiveArm, service: Latest, handle: LoadHandle) -> Result<(), RunError> {
         for shortage in shortages(self.scenario) {
             self.recording
                 .note(self.clock.now(), NoteLevel::Warning, shortage.to_string())?;
@@ -162,7 +168,6 @@ impl Run<'_> {
             Keep::Everything,
             self.clock,
         ));
-        let handle = LoadHandle::new();
         let attack = {
             let plan = LoadPlan {
                 scenario: self.scenario.clone(),
@@ -187,7 +192,7 @@ impl Run<'_> {
             self.clock,
             self.stop.clone(),
             self.look(
-                Watcher::new(self.scenario.clone(), zero, service),
+                Watcher::new(self.scenario.clone(), zero, service, handle.clone()),
                 hopeless.look(self.judges(zero)),
             ),
         ));
@@ -209,39 +214,19 @@ impl Run<'_> {
             self.recording.event(at, What::RanDry { feeder, rows })?;
         }
         self.account(&outcome)?;
-        let mut unsent = 0;
-        let mut reason = None;
-        for (cause, count) in recorder.causes() {
-            if let Some(why) = cause.text.strip_prefix(NO_SOCKET) {
-                unsent += count;
-                reason.get_or_insert(why.trim_start_matches(": ").to_owned());
-            }
-            if !cause.outcome.is_served() {
-                let text = format!(
-                    "{} ended with {} ({}), {count} times",
-                    cause.endpoint, cause.outcome, cause.text
-                );
-                self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
-            }
-        }
-        if let Some(reason) = reason {
-            self.event(What::OutOfSockets {
-                requests: unsent,
-                reason,
-            })?;
-        }
+        self.failures(recorder.causes())?;
         staged
     }
 
     /// Shows what ended in each second to those who watch, and to `judge`.
-    fn look<J>(&self, mut watcher: Watcher, mut judge: J) -> impl FnMut(&[Cut]) + Send + use<J>
+    fn look<J>(&self, mut watcher: Watcher, mut judge: J) -> impl FnMut(&Gathered) + Send + use<J>
     where
-        J: FnMut(&[Cut]) + Send,
+        J: FnMut(&Gathered) + Send,
     {
         let (observer, clock) = (self.bench.observer.clone(), self.clock);
-        move |cuts| {
-            judge(cuts);
-            observer.second(watcher.look(cuts, clock.now()));
+        move |gathered| {
+            judge(gathered);
+            observer.second(watcher.look(gathered, clock.now()));
         }
     }
 
@@ -253,6 +238,34 @@ impl Run<'_> {
         may_end_it
             .map(|objective| Judge::new(objective, self.scenario, zero))
             .collect()
+    }
+
+    /// Writes down why requests failed, and apart from that what this machine could not send.
+    fn failures(&self, causes: BTreeMap<Cause, u64>) -> Result<(), RunError> {
+        let mut unsent = 0;
+        let mut reason = None;
+        for (cause, count) in causes {
+            if let Some(why) = cause.text.strip_prefix(NO_SOCKET) {
+                unsent += count;
+                reason.get_or_insert(why.trim_start_matches(": ").to_owned());
+            }
+            if !cause.outcome.is_served() {
+                self.event(What::Failed {
+                    variant: cause.variant,
+                    endpoint: cause.endpoint,
+                    outcome: cause.outcome,
+                    cause: cause.text,
+                    count,
+                })?;
+            }
+        }
+        match reason {
+            Some(reason) => self.event(What::OutOfSockets {
+                requests: unsent,
+                reason,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Also of what was cut short: whoever ends a run early still has its books.
@@ -304,20 +317,33 @@ impl Run<'_> {
     }
 }
 
+/// How many journeys the load has begun, by its own count.
+struct Started(LoadHandle);
+
+impl Source for Started {
+    async fn scrape(&mut self) -> Result<Vec<Sample>, ScrapeError> {
+        let Progress { scheduled, started, .. } = self.0.progress();
+        let counter = |name: &str, count: u64| Sample::new(name, &[], SeriesKind::Counter, count as f64);
+        Ok(vec![
+            counter(started::SCHEDULED, scheduled),
+            counter(started::STARTED, started),
+        ])
+    }
+}
+
 /// Whether there is any point in going on.
 #[derive(Clone, Default)]
 struct Hopeless(Arc<tokio::sync::watch::Sender<Option<String>>>);
 
 impl Hopeless {
-    /// Shows `judges` what ended in each second.
-    fn look(&self, mut judges: Vec<Judge>) -> impl FnMut(&[Cut]) + Send + use<> {
+    /// Shows `judges` what ended in each second, also where that is nothing: silence moves windows on as well.
+    fn look(&self, mut judges: Vec<Judge>) -> impl FnMut(&Gathered) + Send + use<> {
         let sender = Arc::clone(&self.0);
-        move |cuts| {
-            let Some(first) = cuts.first() else { return };
-            let ended: Vec<_> = cuts.iter().map(|cut| (&cut.tag, &cut.histogram)).collect();
+        move |gathered| {
+            let ended: Vec<_> = gathered.cuts.iter().map(|cut| (&cut.tag, &cut.histogram)).collect();
             let second = Second {
-                begin: first.start,
-                length: first.length,
+                begin: gathered.start,
+                length: gathered.length,
                 ended: &ended,
             };
             for judge in &mut judges {

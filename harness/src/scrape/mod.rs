@@ -45,3 +45,15 @@ impl Sample {
         }
     }
 }
+
+/// The sum of all values of `name` that have these labels; `None` when there is none, which is not zero.
+pub fn sum(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let has_labels = |sample: &&Sample| {
+        labels
+            .iter()
+            .all(|(label, value)| sample.labels.get(*label).is_some_and(|found| found == value))
+    };
+    let of_name = samples.iter().filter(|sample| sample.name == name);
+    let values = of_name.filter(has_labels).map(|sample| sample.value);
+    values.reduce(|sum, value| sum + value)
+}

@@ -28,14 +28,7 @@ impl Latest {
     /// The sum of all values of `name` that have these labels; `None` when there is none, and after a scrape that failed.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_labels = |sample: &&Sample| {
-            labels
-                .iter()
-                .all(|(key, value)| sample.labels.get(*key).is_some_and(|known| known == value))
-        };
-        let of_name = samples.as_ref()?.iter().filter(|sample| sample.name == name);
-        let values: Vec<f64> = of_name.filter(has_labels).map(|sample| sample.value).collect();
-        (!values.is_empty()).then(|| values.iter().sum())
+        super::sum(samples.as_deref()?, name, labels)
     }
 
     pub(crate) fn set(&self, samples: Option<Vec<Sample>>) {

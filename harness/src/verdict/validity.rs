@@ -35,6 +35,10 @@ pub struct Validity {
     pub doubts: Vec<String>,
     /// Whether any of the doubts is the generator's own fault, rather than that of a service that kept all users busy.
     pub is_generators_fault: bool,
+    /// Of the doubts and of `lag`, those that say no more than that the service kept all users busy: a load that rises until
+    /// something breaks ends with them.
+    #[serde(default)]
+    pub overload: Vec<String>,
     /// Each one makes response times unknown: the generator was not small against what it measured. A comparison of
     /// service times, which begin with the send, does not rest on it.
     pub lag: Vec<String>,
@@ -49,6 +53,12 @@ impl Validity {
     /// Whether the numbers may be used.
     pub fn is_valid(&self) -> bool {
         self.doubts.is_empty() && self.lag.is_empty()
+    }
+
+    /// The first doubt that is no mere overload.
+    pub fn beside_overload(&self) -> Option<&str> {
+        let mut doubts = self.doubts.iter().chain(&self.lag);
+        doubts.find(|doubt| !self.overload.contains(doubt)).map(String::as_str)
     }
 }
 
@@ -223,12 +233,16 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
         } else {
             ("since every user was busy", String::new())
         };
-        found.lag.push(format!(
+        let said = format!(
             "{name}: the lag of what was sent has a p99 of {:.3} ms, {cause}; that is more than 5 % of the response time's \
              {:.3} ms{suspects}",
             lag as f64 / 1e6,
             response as f64 / 1e6
-        ));
+        );
+        if !is_own_fault {
+            found.overload.push(said.clone());
+        }
+        found.lag.push(said);
     }
 }
 
@@ -271,6 +285,9 @@ impl Lost {
                 said.push_str(&suspects.to_string());
             }
             found.is_generators_fault |= is_own_fault;
+            if !is_own_fault {
+                found.overload.push(said.clone());
+            }
             // In a drill, users are busy because the service stands still; that the generator sleeps is no drill.
             let is_subject = has_faults && !is_own_fault;
             if is_subject {
@@ -293,6 +310,8 @@ impl Lost {
             );
             if is_own_fault {
                 said.push_str(&suspects.to_string());
+            } else {
+                found.overload.push(said.clone());
             }
             found.doubts.push(said);
         }

@@ -147,7 +147,14 @@ impl Judgement {
         if self.scenario.until_broken
             && let Some(found) = self.broken_at(missed.clone())
         {
-            return (Verdict::Pass, found);
+            // Users who are all busy are what the end of such a run is like; nothing else may have had a part in it.
+            return match self.validity.beside_overload() {
+                None => (Verdict::Pass, found),
+                Some(doubt) => {
+                    let text = format!("Something broke, but the run cannot carry a claim about the load: {doubt}.");
+                    (Verdict::Unknown, Text::plain(text))
+                }
+            };
         }
         if !self.scenario.until_broken
             && let Some((objective, ruling)) = missed.next()
@@ -160,7 +167,7 @@ impl Judgement {
         }
         if self.scenario.until_broken {
             let text = format!(
-                "No objective was broken for good up to {}: more must be offered to find what breaks one.",
+                "No objective was broken for good up to {}: a higher rate must be planned to find what breaks one.",
                 format::quantity(Unit::PerSecond, Some(self.scenario.peak().0))
             );
             return (Verdict::Unknown, Text::plain(text));
@@ -217,7 +224,7 @@ impl Judgement {
         let broken = broken.filter_map(|(objective, ruling)| Some((ruling.worst()?.broken_for_good?, objective)));
         let (since, objective) = broken.min_by_key(|(since, _)| *since)?;
         Some(Text::marked(&format!(
-            "Up to **{}** offered, no objective was missed for good; from there on “{}” was: {} {}.",
+            "Up to **{}** planned, no objective was missed for good; from there on “{}” was: {} {}.",
             format::quantity(
                 Unit::PerSecond,
                 self.scenario.planned_at(self.at(since)).map(|rate| rate.0)
@@ -261,8 +268,7 @@ impl Judgement {
 /// A value of an objective as people read it.
 pub fn value_of(limit: Limit, value: Option<f64>) -> String {
     match (limit, value) {
-        (Limit::Quantile { .. }, Some(value)) if value.is_infinite() => "no answer".to_owned(),
-        (Limit::Quantile { .. }, value) => format::quantity(Unit::Seconds, value),
+        (Limit::Quantile { .. }, value) => format::waited(value),
         (Limit::Failed { .. } | Limit::Offered { .. }, value) => format::quantity(Unit::Percent, value),
     }
 }

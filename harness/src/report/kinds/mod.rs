@@ -10,10 +10,15 @@ mod evidence;
 mod incident;
 mod index;
 pub mod judgement;
+#[cfg(test)]
+mod judgement_tests;
 pub mod over_time;
 pub mod overview;
 mod run;
 mod ways;
+
+#[cfg(test)]
+pub(crate) mod fixture;
 
 pub use choose::{KindError, document};
 

@@ -38,7 +38,7 @@ fn on_a_terminal_each_second_is_drawn_over_the_one_before() {
     // Four seconds, one of which may come too late to be drawn before the next step.
     assert!(n(UP) >= 3 && n(CLEAR) >= 15, "{shown:?}");
     for words in [
-        "only: offered 20.0/s, ",
+        "only: planned 20.0/s, ",
         " well, ",
         " failed",
         "response p50 ",
@@ -54,6 +54,6 @@ fn on_a_terminal_each_second_is_drawn_over_the_one_before() {
     );
     // What stays in the end is the summary.
     let (_, end) = shown.rsplit_once(CLEAR).unwrap();
-    assert!(end.contains("Run: watched") && !end.contains("offered"), "{end:?}");
+    assert!(end.contains("Run: watched") && !end.contains("planned"), "{end:?}");
     assert_eq!(std::fs::read_dir(path("temporary")).unwrap().count(), 0);
 }

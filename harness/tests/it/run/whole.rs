@@ -45,13 +45,13 @@ fn a_run_is_recorded_judged_and_reported() {
     let seconds = watched.matches("event: second\n").count();
     assert!((10..=25).contains(&seconds), "{seconds} of 15 seconds: {watched}");
     assert!(
-        watched.contains("\"offered\":40.0") && watched.contains("\"outcomes\":{"),
+        watched.contains("\"planned\":40.0") && watched.contains("\"outcomes\":{"),
         "{watched}"
     );
     assert!(watched.contains("event: end\n"), "{watched}");
     // Where nothing is redrawn, some of them are told on lines of their own.
     assert!(
-        ran.ended.said.iter().any(|line| line.contains("offered 40.0/s")),
+        ran.ended.said.iter().any(|line| line.contains("planned 40.0/s")),
         "{:#?}",
         ran.ended
     );
@@ -96,13 +96,13 @@ fn the_exports_agree_with_the_books(folder: &Path, books: &Accounting) {
             sum(series)
         );
     }
-    let offered: Vec<f64> = rows
+    let planned: Vec<f64> = rows
         .iter()
-        .filter(|row| row["series"] == "offered")
+        .filter(|row| row["series"] == "planned")
         .map(|row| row["value"].parse().unwrap())
         .collect();
-    assert!((10..=20).contains(&offered.len()), "{offered:?}");
-    assert!(offered.contains(&40.0), "{offered:?}");
+    assert!((10..=20).contains(&planned.len()), "{planned:?}");
+    assert!(planned.contains(&40.0), "{planned:?}");
     // What the service says about itself stands beside what its users saw.
     let scraped = rows
         .iter()

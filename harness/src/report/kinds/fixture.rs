@@ -1,4 +1,4 @@
-//! Recordings for the tests of exports, written as a run writes them.
+//! Recordings for the tests of reports and exports, written as a run writes them.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use crate::recording::store::PLAN_FILE;
 use crate::recording::{Clock, Endpoint, Manifest, Outcome, Recording, RecordingWriter, Tag, Variant, What};
 use crate::report::kinds::judgement::Judgement;
 use crate::units::{Nanos, Percent, RatePerSec};
+use crate::verdict::ledger::{Finding, Invariant, LedgerReport, VariantLedger, Verdict};
 
 /// Unix time of the recordings' zero: 2026-11-27T10:00:00Z.
-pub(super) const UNIX_S: i64 = 1_795_773_600;
-pub(super) const VARIANT: &str = "run";
+pub(crate) const UNIX_S: i64 = 1_795_773_600;
+pub(crate) const VARIANT: &str = "run";
 const MS: u64 = 1_000_000;
 
 /// A recording under way.
-pub(super) struct Fixture {
+pub(crate) struct Fixture {
     folder: TempDir,
-    pub(super) writer: RecordingWriter,
+    pub(crate) writer: RecordingWriter,
 }
 
-pub(super) const fn ms(ms: u64) -> Nanos {
+pub(crate) const fn ms(ms: u64) -> Nanos {
     Nanos(ms * MS)
 }
 
 impl Fixture {
     /// A run of a scenario with one stage of ten arrivals a second, `steady`, held to `objectives`.
-    pub(super) fn run(objectives: Option<&str>) -> Self {
-        let fixture = Self::of_kind("run");
+    pub(crate) fn run(objectives: Option<&str>) -> Self {
         let mut scenario = ScenarioConfig::constant(
             "smoke",
             RatePerSec(10.0),
@@ -40,13 +40,19 @@ impl Fixture {
             &[(JourneyKind::Book, Percent(100.0))],
         );
         "steady".clone_into(&mut scenario.stages[0].name);
-        let plan = ScenarioPlan::new(&scenario, objectives, 7).unwrap();
+        Self::of(&scenario, objectives)
+    }
+
+    /// A run of `scenario`, held to `objectives`.
+    pub(crate) fn of(scenario: &ScenarioConfig, objectives: Option<&str>) -> Self {
+        let fixture = Self::of_kind("run");
+        let plan = ScenarioPlan::new(scenario, objectives, 7).unwrap();
         let plan = serde_yaml::to_string(&plan).unwrap();
         fixture.writer.put(PLAN_FILE, plan.as_bytes()).unwrap();
         fixture
     }
 
-    pub(super) fn of_kind(kind: &str) -> Self {
+    pub(crate) fn of_kind(kind: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tool = Tool {
             version: "0.1.0".to_owned(),
@@ -63,12 +69,16 @@ impl Fixture {
         Self { folder, writer }
     }
 
-    pub(super) fn stage(&self, at: Nanos, edge: Edge) {
-        let name = "steady".to_owned();
+    pub(crate) fn stage(&self, at: Nanos, edge: Edge) {
+        self.phase("steady", at, edge);
+    }
+
+    pub(crate) fn phase(&self, name: &str, at: Nanos, edge: Edge) {
+        let name = name.to_owned();
         self.writer.event(at, What::Phase { name, edge }).unwrap();
     }
 
-    pub(super) fn account(&self, at: Nanos, counts: Accounting) {
+    pub(crate) fn account(&self, at: Nanos, counts: Accounting) {
         let what = What::Accounting {
             variant: 0,
             slice: None,
@@ -78,7 +88,7 @@ impl Fixture {
     }
 
     /// A second from `start` on in which so many ended so, each after as many milliseconds by this clock.
-    pub(super) fn second(
+    pub(crate) fn second(
         &self,
         start: Nanos,
         endpoint: Endpoint,
@@ -100,14 +110,14 @@ impl Fixture {
     }
 
     /// Closes it and reads it back.
-    pub(super) fn read(&self) -> Recording {
+    pub(crate) fn read(&self) -> Recording {
         self.writer.close().unwrap();
         Recording::open(&self.folder.path().join("run")).unwrap()
     }
 }
 
 /// 160 of 160 arrivals ended well in 20 ms, or as many as started.
-pub(super) fn judged(counts: Accounting, objectives: &str) -> (Fixture, Judgement) {
+pub(crate) fn judged(counts: Accounting, objectives: &str) -> (Fixture, Judgement) {
     let fixture = Fixture::run(Some(objectives));
     fixture.stage(ms(1_000), Edge::Begin);
     for second in 1..=4 {
@@ -128,11 +138,31 @@ pub(super) fn judged(counts: Accounting, objectives: &str) -> (Fixture, Judgemen
     (fixture, judgement)
 }
 
-pub(super) fn whole() -> Accounting {
+pub(crate) fn whole() -> Accounting {
     Accounting {
         scheduled: 160,
         started: 160,
         ok: 160,
         ..Accounting::default()
+    }
+}
+
+/// Of a service that kept its promises.
+pub(crate) fn valid_ledger() -> LedgerReport {
+    let finding = Finding {
+        invariant: Invariant::SeatSoldOnce,
+        verdict: Verdict::Valid,
+        basis: "160 holds of 120 seats".to_owned(),
+    };
+    let variant = VariantLedger {
+        variant: 0,
+        name: VARIANT.to_owned(),
+        operations: 160,
+        unsettled: 0,
+        findings: vec![finding],
+        doubts: Vec::new(),
+    };
+    LedgerReport {
+        variants: vec![variant],
     }
 }

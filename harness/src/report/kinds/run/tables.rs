@@ -1,0 +1,191 @@
+//! The tables of a run: its books, how journeys ended, why, and how long users waited.
+
+use super::document::Run;
+use super::measured::seconds;
+use crate::analysis::ended::Ended;
+use crate::config::Stage;
+use crate::format::{self, Unit};
+use crate::recording::event::{Accounting, What};
+use crate::recording::{Clock, Endpoint, Outcome};
+use crate::report::kinds::common;
+use crate::report::{Cell, Column, Table};
+use crate::units::Ratio;
+
+/// More reasons than this are summed up: the full list is in the events of the recording.
+const MOST_CAUSES: usize = 20;
+
+impl Run {
+    /// How often each journey ended how.
+    pub(super) fn outcomes(&self) -> Table {
+        let mut table = Table::new(
+            "How journeys ended in the whole run, warm-up and cool-down included",
+            [
+                Column::text("Journey"),
+                Column::text("Outcome"),
+                Column::number("Count", Unit::Count),
+                Column::number("Of its journeys", Unit::Percent),
+            ],
+        );
+        let journeys = self.measured.whole.iter().filter(|(endpoint, _)| endpoint.is_journey());
+        for (endpoint, row) in journeys {
+            let all = row.all();
+            for (outcome, count) in &row.by_outcome {
+                table.row([
+                    Cell::from(common::words(*endpoint)),
+                    Cell::from(outcome.name()),
+                    Cell::count(Some(*count)),
+                    Cell::Number((all > 0).then(|| *count as f64 / all as f64 * 100.0)),
+                ]);
+            }
+        }
+        table
+    }
+
+    /// Why requests failed: the causes that the recording counts, the most frequent first. `None` where nothing did.
+    pub(super) fn failures(&self) -> Option<Table> {
+        let mut causes: Vec<(u64, &Endpoint, &Outcome, &str)> = Vec::new();
+        for event in &self.judgement.events {
+            if let What::Failed {
+                endpoint,
+                outcome,
+                cause,
+                count,
+                ..
+            } = &event.what
+            {
+                causes.push((*count, endpoint, outcome, cause));
+            }
+        }
+        causes.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, a.2, a.3).cmp(&(b.1, b.2, b.3))));
+        let mut table = Table::new(
+            "Why requests failed, warm-up and cool-down included: a journey fails with its request",
+            [
+                Column::text("Request"),
+                Column::text("Outcome"),
+                Column::text("Reason"),
+                Column::number("Count", Unit::Count),
+            ],
+        );
+        let rest: u64 = causes.iter().skip(MOST_CAUSES).map(|(count, ..)| count).sum();
+        for (count, endpoint, outcome, cause) in causes.iter().take(MOST_CAUSES) {
+            table.row([
+                Cell::from(common::words(**endpoint)),
+                Cell::from(outcome.name()),
+                Cell::from(*cause),
+                Cell::count(Some(*count)),
+            ]);
+        }
+        if rest > 0 {
+            table.row([
+                Cell::from("the others"),
+                Cell::from(""),
+                Cell::from(format!("{} further reasons", causes.len() - MOST_CAUSES)),
+                Cell::count(Some(rest)),
+            ]);
+        }
+        (!causes.is_empty()).then_some(table)
+    }
+
+    pub(super) fn times(&self) -> Table {
+        let mut table = Table::new(
+            self.times_are_of(),
+            [
+                Column::text("What"),
+                Column::number("Ended", Unit::Count),
+                Column::number("Failed", Unit::Count),
+                Column::number("Service p50", Unit::Seconds),
+                Column::number("Service p99", Unit::Seconds),
+                Column::number("Response p50", Unit::Seconds),
+                Column::number("Response p99", Unit::Seconds),
+                Column::text("p50 asked for"),
+                Column::text("p99 asked for"),
+            ],
+        );
+        let is_any_measured = self.judgement.scenario.stages.iter().any(Stage::is_measured);
+        let nothing = Ended::default();
+        for endpoint in self.measured.whole.keys() {
+            let row = self.measured.figures.get(endpoint).unwrap_or(&nothing);
+            let count = |count: u64| Cell::count(is_any_measured.then_some(count));
+            let of = |clock, q| match (row.answered_quantile(clock, Ratio(q)), row.quantile(clock, Ratio(q))) {
+                (None, Some(_)) => Cell::from(format::NO_ANSWER),
+                (answered, _) => Cell::Number(seconds(answered)),
+            };
+            let asked = |q| {
+                let asked = row.quantile(Clock::Response, Ratio(q));
+                let asked = asked.or_else(|| row.quantile(Clock::Service, Ratio(q)));
+                Cell::from(format::waited(asked.map(|value| value.as_f64() / 1e9)))
+            };
+            table.row([
+                Cell::from(common::words(*endpoint)),
+                count(row.all()),
+                count(row.unserved()),
+                of(Clock::Service, 0.5),
+                of(Clock::Service, 0.99),
+                of(Clock::Response, 0.5),
+                of(Clock::Response, 0.99),
+                asked(0.5),
+                asked(0.99),
+            ]);
+        }
+        table
+    }
+
+    /// Over which stages the times are.
+    fn times_are_of(&self) -> String {
+        const WHAT: &str = "Requests and journeys";
+        let stages = &self.judgement.scenario.stages;
+        let left_out: Vec<String> = stages
+            .iter()
+            .filter(|stage| !stage.is_measured())
+            .map(|stage| {
+                let why = if stage.is_warm_up { "warm-up" } else { "cool-down" };
+                match stage.name == why {
+                    true => format!("the {why}"),
+                    false => format!("“{}” (a {why})", stage.name),
+                }
+            })
+            .collect();
+        if left_out.is_empty() {
+            format!("{WHAT} over the whole run: each of its stages is measured")
+        } else if left_out.len() == stages.len() {
+            format!("{WHAT}: no stage is measured, so there are no figures")
+        } else {
+            format!("{WHAT} in the measured stages, without {}", left_out.join(" and "))
+        }
+    }
+}
+
+/// The two identities of the books, with their numbers.
+pub(super) fn accounts(books: &Accounting) -> Table {
+    let mut table = Table::new(
+        "What became of every arrival",
+        [
+            Column::text("Identity"),
+            Column::text("In numbers"),
+            Column::text("Holds"),
+        ],
+    );
+    let holds = |is_so: bool| Cell::from(if is_so { "yes" } else { "no" });
+    table.row([
+        Cell::from("scheduled = started + dropped"),
+        Cell::from(format!("{} = {} + {}", books.scheduled, books.started, books.dropped)),
+        holds(books.scheduled == books.started + books.dropped),
+    ]);
+    table.row([
+        Cell::from("started = ok + failed + unfinished"),
+        Cell::from(format!(
+            "{} = {} + {} + {}",
+            books.started, books.ok, books.failed, books.unfinished
+        )),
+        holds(books.started == books.ok + books.failed + books.unfinished),
+    ]);
+    table.row([
+        Cell::from("late = generator late + users exhausted"),
+        Cell::from(format!(
+            "{} = {} + {}",
+            books.late, books.late_by_generator, books.late_by_busy_users
+        )),
+        holds(books.late == books.late_by_generator + books.late_by_busy_users),
+    ]);
+    table
+}
