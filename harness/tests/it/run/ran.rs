@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use soundcheck::analysis::cuts::{self, Ended as Row};
+use soundcheck::analysis::cuts;
+use soundcheck::analysis::ended::Ended as Row;
 use soundcheck::recording::event::{Accounting, Edge};
 use soundcheck::recording::{Endpoint, Operation, RecordError, Recording, What};
 use soundcheck::units::Nanos;
