@@ -5,14 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{Dataset, FINAL_STATE, Profile};
+use super::spec::{Dataset, FINAL_STATE, GRACE, HOLD_TTL, Profile};
 use crate::config::JourneyKind;
 use crate::units::{Nanos, Percent, Ratio};
-
-/// Short enough that a hold left behind by the fault is back on sale before the end of the drill.
-pub const HOLD_TTL: Duration = Duration::from_secs(8);
-/// How long after its expiry the sweeper may leave it.
-pub const GRACE: Duration = Duration::from_secs(3);
 
 /// What is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

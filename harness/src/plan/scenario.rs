@@ -4,13 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{Dataset, FINAL_STATE};
+use super::spec::{Dataset, FINAL_STATE, GRACE, HOLD_TTL};
 use crate::config::{ConfigError, ScenarioConfig};
-
-/// Short enough that a hold which its owner left is back on sale soon after the last arrival.
-pub const HOLD_TTL: Duration = Duration::from_secs(8);
-/// How long after its expiry the sweeper may leave it.
-pub const GRACE: Duration = Duration::from_secs(3);
 
 /// The name of this kind of recording.
 pub const KIND: &str = "run";

@@ -162,6 +162,11 @@ impl ExperimentPlan {
     }
 }
 
+/// How long a hold lasts where one service is under load alone: short enough that one which its owner left, or a fault left
+/// behind, is back on sale soon after the last arrival.
+pub const HOLD_TTL: Duration = Duration::from_secs(8);
+/// How long after its expiry the sweeper may leave it.
+pub const GRACE: Duration = Duration::from_secs(3);
 /// About how long it takes to read the final state of a group, or of a drill.
 pub const FINAL_STATE: Duration = Duration::from_secs(2);
 

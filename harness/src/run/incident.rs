@@ -4,37 +4,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::arm::{LiveArm, STALENESS};
+use super::alone::{self, Alone, NAME};
+use super::arm::LiveArm;
 use super::bench::{self, Bench};
-use super::clocks;
 use super::cutting::{cut_every_second, finish_cutting, write_cut};
-use super::data::data_facts;
-use super::drain;
 use super::error::RunError;
 use super::live::{Broken, Watcher};
-use super::watching;
 use super::ways::{self, WaySource};
 use crate::causes;
 use crate::config::{JourneyKind, ScenarioConfig};
 use crate::fault::{self, Edges};
-use crate::load::recorder::Keep;
-use crate::load::{LoadHandle, LoadPlan, Recorder, Selector, drive, read_settled};
-use crate::plan::incident::{GRACE, HOLD_TTL};
-use crate::plan::spec::FINAL_STATE;
+use crate::load::{LoadHandle, LoadPlan, drive};
 use crate::plan::{IncidentPlan, offered_fact};
+use crate::recording::RunClock;
 use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
-use crate::recording::model::{Rules, Variant};
-use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::poll::Latest;
 use crate::units::{Nanos, Percent, RatePerSec};
 
-/// The only variant.
-const NAME: &str = "service";
-const CAPACITY: u32 = 2_000;
-/// Short enough that a journey cut off by the fault gives its place back within the drill.
-const ACTIVE_TTL: Duration = Duration::from_secs(20);
 const PROBE_USERS: u32 = 16;
 
 /// Runs `plan` into a new recording at `dir`. The service reaches its servers through `edges` as far as proxies can stand
@@ -49,30 +35,16 @@ pub async fn incident(
     dir: &Path,
 ) -> Result<PathBuf, RunError> {
     let clock = RunClock::start();
-    let mut manifest = bench.manifest(&plan.kind, plan.seed, clock);
-    manifest.variants = vec![Variant {
-        rules: Rules {
-            queue_capacity: Some(CAPACITY),
-            hold_ttl_ms: Some(u64::try_from(HOLD_TTL.as_millis()).unwrap_or(u64::MAX)),
-            active_ttl_ms: Some(u64::try_from(ACTIVE_TTL.as_millis()).unwrap_or(u64::MAX)),
-            grace_ms: Some(u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX)),
-            drain_ms: Some(u64::try_from(drain::WITHIN.as_millis()).unwrap_or(u64::MAX)),
-            staleness_ms: u64::try_from(STALENESS.as_millis()).ok(),
-            outbox: Some(true),
-        },
-        ..Variant::named(NAME)
-    }];
-    let recording = RecordingWriter::create(dir, &manifest)?;
-    recording.put(
-        crate::recording::store::PLAN_FILE,
-        serde_yaml::to_string(plan)?.as_bytes(),
-    )?;
+    let recording = alone::record(bench, &plan.kind, plan.seed, plan, clock, dir)?;
     let drill = Drill {
-        bench,
+        alone: Alone {
+            bench,
+            title: "incident",
+            recording: &recording,
+            clock,
+            stop: bench.stop.child_token(),
+        },
         plan,
-        recording: &recording,
-        clock,
-        stop: bench.stop.child_token(),
     };
     let outcome = drill.run(edges).await;
     bench::close(&recording, clock, outcome)?;
@@ -81,78 +53,29 @@ pub async fn incident(
 
 /// A drill under way.
 struct Drill<'a> {
-    bench: &'a Bench<'a>,
+    alone: Alone<'a>,
     plan: &'a IncidentPlan,
-    recording: &'a RecordingWriter,
-    clock: RunClock,
-    /// Ends the drill early: somebody asked for that, or nothing can be recorded any more.
-    stop: CancellationToken,
 }
 
 impl Drill<'_> {
-    fn event(&self, what: What) -> Result<(), RunError> {
-        Ok(self.recording.event(self.clock.now(), what)?)
-    }
-
     fn phase(&self, name: &str, edge: Edge) -> Result<(), RunError> {
-        self.event(What::Phase {
+        self.alone.event(What::Phase {
             name: name.to_owned(),
             edge,
         })
     }
 
     async fn run(&self, edges: &mut Edges) -> Result<(), RunError> {
-        let observer = &self.bench.observer;
-        observer.step("incident: creating data", self.plan.seeding_estimate());
-        let capacity = CAPACITY.to_string();
-        let (active, hold) = (seconds(ACTIVE_TTL), seconds(HOLD_TTL));
-        let settings = [
-            ("queue.capacity", capacity.as_str()),
-            ("queue.active_ttl", active.as_str()),
-            ("hold.ttl", hold.as_str()),
-        ];
-        let namespace = self.bench.namespace(self.clock, 0);
-        let joined = edges.join(self.bench.stack, &namespace).await;
+        let (alone, plan) = (&self.alone, self.plan);
+        alone.step("creating data", plan.seeding_estimate());
+        let namespace = alone.bench.namespace(alone.clock, 0);
+        let joined = edges.join(alone.bench.stack, &namespace).await;
         let endpoints = joined.map_err(|source| self.failed(source))?;
-        ways::note_past(self.bench, edges, self.recording, self.clock)?;
-        let mut arm = LiveArm::prepare(
-            self.bench,
-            self.clock,
-            (NAME, 0),
-            settings,
-            Some(&endpoints),
-            None,
-            &self.plan.dataset,
-        )
-        .await?;
-        let facts = data_facts(&self.plan.dataset, vec![arm.place], &arm.catalogue().data_hash);
-        self.recording
-            .update_manifest(|manifest| manifest.datasets.push(facts))?;
-        arm.launch(self.bench, self.recording, self.clock, 0).await?;
-        clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
-        let (mut poller, service) = watching::poller(self.bench, self.recording, self.clock, &arm)?;
-        poller.watch(crate::analysis::ways::SOURCE, WaySource::new(self.bench, edges));
+        ways::note_past(alone.bench, edges, alone.recording, alone.clock)?;
+        let (arm, mut poller, service) = alone.start(&endpoints, &plan.dataset).await?;
+        poller.watch(crate::analysis::ways::SOURCE, WaySource::new(alone.bench, edges));
         let drilled = self.drill(&arm, edges, service).await;
-        let drained = match &drilled {
-            Ok(()) => match self.look_once_more(&arm).await {
-                Ok(()) => self.drain(&arm).await,
-                Err(error) => Err(error),
-            },
-            Err(_) => Ok(()),
-        };
-        let scraped = match poller.scrape_now().await {
-            Ok(()) => poller.stop().await,
-            failed => failed,
-        };
-        let stopped = arm.stop().await;
-        drilled?;
-        drained?;
-        scraped?;
-        stopped?;
-        observer.step("incident: reading the final state", FINAL_STATE);
-        arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
-        arm.audit(self.bench, self.recording, self.clock).await?;
-        arm.remove(self.bench).await
+        alone.end(arm, poller, plan.drain_estimate(), drilled).await
     }
 
     fn mix(&self) -> Vec<(JourneyKind, Percent)> {
@@ -175,18 +98,10 @@ impl Drill<'_> {
 
     async fn probe(&self, arm: &LiveArm) -> Result<RatePerSec, RunError> {
         let length = Duration::from_millis(self.plan.probe_ms);
-        self.bench
-            .observer
-            .step("incident: finding what this machine bears", length);
+        self.alone.step("finding what this machine bears", length);
         let scenario = ScenarioConfig::saturating("probe", PROBE_USERS, length, &self.mix());
-        let selector = Arc::new(Selector::new(0));
-        let recorder = Arc::new(Recorder::new(
-            vec![NAME.to_owned()],
-            Arc::clone(&selector),
-            Keep::Everything,
-            self.clock,
-        ));
-        let history = Some(self.recording.history());
+        let (selector, recorder) = alone::recorder(self.alone.clock);
+        let history = Some(self.alone.recording.history());
         let outcome = drive(
             self.load_plan(scenario, 1),
             &[arm.target()],
@@ -203,7 +118,7 @@ impl Drill<'_> {
             });
         }
         let achieved = outcome.total.ok as f64 / length.as_secs_f64();
-        self.event(What::Probe {
+        self.alone.event(What::Probe {
             variant: 0,
             offered: RatePerSec(outcome.total.scheduled as f64 / length.as_secs_f64()),
             achieved: Some(RatePerSec(achieved)),
@@ -217,14 +132,14 @@ impl Drill<'_> {
 
     async fn drill(&self, arm: &LiveArm, edges: &Edges, service: Latest) -> Result<(), RunError> {
         let rate = self.probe(arm).await?;
-        self.event(What::Fact {
+        self.alone.event(What::Fact {
             variant: None,
             name: offered_fact(""),
             value: rate.0,
             unit: "per second".to_owned(),
         })?;
-        self.bench.observer.step(
-            "incident: steady state",
+        self.alone.step(
+            "steady state",
             Duration::from_millis(self.plan.warm_up_ms + self.plan.before_ms),
         );
         let mut scenario = ScenarioConfig::constant("drill", rate, self.plan.load_time(), &self.mix());
@@ -232,18 +147,12 @@ impl Drill<'_> {
         // service's.
         let stuck = rate.0 * (Duration::from_millis(self.plan.fault_ms) + Duration::from_secs(20)).as_secs_f64();
         scenario.users = (stuck.ceil() as u32).clamp(100, 4_000);
-        let selector = Arc::new(Selector::new(0));
-        let recorder = Arc::new(Recorder::new(
-            vec![NAME.to_owned()],
-            Arc::clone(&selector),
-            Keep::Everything,
-            self.clock,
-        ));
+        let (selector, recorder) = alone::recorder(self.alone.clock);
         let handle = LoadHandle::new();
         let attack = {
             let (plan, target) = (self.load_plan(scenario.clone(), 2), arm.target());
             let (recorder, handle) = (Arc::clone(&recorder), handle.clone());
-            let history = Some(self.recording.history());
+            let history = Some(self.alone.recording.history());
             tokio::spawn(async move { drive(plan, &[target], selector, recorder, history, handle).await })
         };
         let Some(zero) = handle.begun().await else {
@@ -251,16 +160,16 @@ impl Drill<'_> {
             return Ok(());
         };
         // Seconds are counted from here on.
-        write_cut(self.recording, &recorder)?;
+        write_cut(self.alone.recording, &recorder)?;
         let broken_now = Broken::default();
         let mut watcher = Watcher::new(scenario, zero, service, handle.clone()).of_drill(broken_now.clone());
-        let (observer, clock) = (self.bench.observer.clone(), self.clock);
+        let (observer, clock) = (self.alone.bench.observer.clone(), self.alone.clock);
         // What the probe left in the recorder is not of the drill.
         let cutter = tokio::spawn(cut_every_second(
-            self.recording.clone(),
+            self.alone.recording.clone(),
             Arc::clone(&recorder),
-            self.clock,
-            self.stop.clone(),
+            self.alone.clock,
+            self.alone.stop.clone(),
             move |gathered| observer.second(watcher.look(gathered, clock.now())),
         ));
         let broken = self.phases(arm, edges, zero, &broken_now).await;
@@ -269,27 +178,22 @@ impl Drill<'_> {
         }
         let outcome = attack.await?;
         finish_cutting(cutter).await?;
-        write_cut(self.recording, &recorder)?;
+        write_cut(self.alone.recording, &recorder)?;
         let outcome = match outcome {
             Ok(outcome) => outcome,
             // What broke the drill broke its load as well.
             Err(error) => return Err(broken.err().unwrap_or_else(|| error.into())),
         };
-        // Also of what was cut short: whoever ends a drill early still has its books.
-        for (account, counts) in &outcome.books {
-            self.event(What::Accounting {
-                variant: account.variant,
-                slice: None,
-                counts: *counts,
-            })?;
-        }
+        self.alone.account(&outcome)?;
         for (cause, count) in recorder.causes() {
             if !cause.outcome.is_served() {
                 let text = format!(
                     "{} ended with {} ({}), {count} times",
                     cause.endpoint, cause.outcome, cause.text
                 );
-                self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
+                self.alone
+                    .recording
+                    .note(self.alone.clock.now(), NoteLevel::Info, text)?;
             }
         }
         broken
@@ -304,14 +208,12 @@ impl Drill<'_> {
         self.phase("warm-up", Edge::End)?;
         due = due.plus(Duration::from_millis(plan.before_ms));
         self.wait(due).await?;
-        self.bench.observer.step(
-            format!("incident: {}", plan.fault.words()),
-            Duration::from_millis(plan.fault_ms),
-        );
-        let fault = fault::drill::of(plan.fault, self.bench.stack, edges, arm.namespace())
+        self.alone
+            .step(plan.fault.words(), Duration::from_millis(plan.fault_ms));
+        let fault = fault::drill::of(plan.fault, self.alone.bench.stack, edges, arm.namespace())
             .map_err(|source| self.failed(source))?;
         let step = |step: FaultStep, detail: Option<String>| {
-            self.event(What::Fault {
+            self.alone.event(What::Fault {
                 name: plan.fault.name().to_owned(),
                 target: fault.target(),
                 step,
@@ -320,7 +222,7 @@ impl Drill<'_> {
         };
         step(FaultStep::Injecting, None)?;
         let injected = fault
-            .inject(self.bench.watchdog)
+            .inject(self.alone.bench.watchdog)
             .await
             .map_err(|source| self.failed(source))?;
         broken.set(Some(plan.fault.words().to_owned()));
@@ -341,36 +243,15 @@ impl Drill<'_> {
         fault.verify().await.map_err(|source| self.failed(source))?;
         step(FaultStep::Verified, None)?;
         waited?;
-        self.bench
-            .observer
-            .step("incident: recovery", Duration::from_millis(plan.after_ms));
+        self.alone.step("recovery", Duration::from_millis(plan.after_ms));
         self.wait(due.plus(Duration::from_millis(plan.after_ms))).await
     }
 
     async fn wait(&self, until: Nanos) -> Result<(), RunError> {
         tokio::select! {
-            () = tokio::time::sleep_until(self.clock.instant(until).into()) => Ok(()),
-            () = self.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
+            () = tokio::time::sleep_until(self.alone.clock.instant(until).into()) => Ok(()),
+            () = self.alone.stop.cancelled() => Err(RunError::Interrupted(self.alone.recording.dir().to_owned())),
         }
-    }
-
-    /// Reads the seat maps when nobody changes anything any more. A reader who is refused leaves less evidence, and no
-    /// broken run.
-    async fn look_once_more(&self, arm: &LiveArm) -> Result<(), RunError> {
-        let history = self.recording.history();
-        if let Err(error) = read_settled(&arm.target(), 0, &history, self.clock).await {
-            let text = format!("{:#}", anyhow::Error::from(error));
-            self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
-        }
-        Ok(())
-    }
-
-    async fn drain(&self, arm: &LiveArm) -> Result<(), RunError> {
-        self.bench.observer.step(
-            "incident: waiting for outbox and holds to end",
-            self.plan.drain_estimate(),
-        );
-        drain::drain(arm, self.recording, self.clock, HOLD_TTL + GRACE, &self.stop).await
     }
 
     fn failed(&self, source: crate::fault::FaultError) -> RunError {
@@ -379,8 +260,4 @@ impl Drill<'_> {
             source: Box::new(source),
         }
     }
-}
-
-fn seconds(length: Duration) -> String {
-    format!("{}s", length.as_secs())
 }

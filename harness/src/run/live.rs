@@ -152,8 +152,12 @@ impl Watcher {
             self.window.pop_front();
         }
         let at = now.since(self.zero).as_secs_f64();
-        let (stage, planned) = self.planned(at);
-        let a_second = |count: u64| count as f64 / gathered.length.as_secs_f64().max(0.001);
+        let length = gathered.length.as_secs_f64();
+        let stage = self.scenario.stage_at(at);
+        let stage = stage.map_or_else(|| "waiting for the last ones".to_owned(), |stage| stage.name.clone());
+        // Of the time in which the journeys were begun and ended that it is held against.
+        let planned = self.planned(at - length / 2.0);
+        let a_second = |count: u64| count as f64 / length.max(0.001);
         let started = self.load.progress().started;
         let started = started - std::mem::replace(&mut self.started, started);
         let mut window = Ended::default();
@@ -183,17 +187,12 @@ impl Watcher {
         }
     }
 
-    /// The stage of this moment, and the rate that it plans.
-    fn planned(&self, at: f64) -> (String, Option<f64>) {
+    /// The rate that is planned so many seconds after the beginning; `None` where only virtual users come.
+    fn planned(&self, at: f64) -> Option<f64> {
         match self.scenario.stage_at(at) {
-            Some(stage) => {
-                let rate = self.scenario.planned_at(at).filter(|_| stage.has_arrivals());
-                (stage.name.clone(), rate.map(|rate| rate.0))
-            }
-            None => {
-                let planned = self.scenario.has_arrivals().then_some(0.0);
-                ("waiting for the last ones".to_owned(), planned)
-            }
+            Some(stage) if !stage.has_arrivals() => None,
+            Some(_) => self.scenario.planned_at(at).map(|rate| rate.0),
+            None => self.scenario.has_arrivals().then_some(0.0),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! What the recording says is the business of `analysis` and `verdict`; nothing here judges.
 
+mod alone;
 pub mod arm;
 pub mod bench;
 mod clocks;
@@ -11,6 +12,7 @@ mod drain;
 mod edges;
 pub mod error;
 pub mod experiment;
+mod hopeless;
 pub mod incident;
 pub mod live;
 mod plans;

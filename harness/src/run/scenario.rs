@@ -3,43 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::arm::{LiveArm, STALENESS};
+use super::alone::{self, Alone};
+use super::arm::LiveArm;
 use super::bench::{self, Bench};
-use super::clocks;
 use super::cutting::{cut_every_second, finish_cutting, write_cut};
-use super::data::data_facts;
-use super::drain;
 use super::error::RunError;
+use super::hopeless::Hopeless;
 use super::live::Watcher;
-use super::watching;
 use crate::analysis::started;
 use crate::config::{ScenarioConfig, Stage};
-use crate::load::recorder::Keep;
-use crate::load::{
-    Cause, Gathered, LoadHandle, LoadOutcome, LoadPlan, NO_SOCKET, Progress, RanDry, Recorder, Selector, drive,
-    read_settled, shortages,
-};
-use crate::objectives::{Judge, Objective, Second};
+use crate::load::{Cause, Gathered, LoadHandle, LoadPlan, NO_SOCKET, Progress, RanDry, drive, shortages};
+use crate::objectives::{Judge, Objective};
 use crate::plan::ScenarioPlan;
-use crate::plan::scenario::{GRACE, HOLD_TTL};
-use crate::plan::spec::FINAL_STATE;
 use crate::recording::event::{Edge, NoteLevel, What};
-use crate::recording::model::{Rules, Variant};
-use crate::recording::store::PLAN_FILE;
-use crate::recording::{RecordingWriter, RunClock, SeriesKind};
+use crate::recording::{RunClock, SeriesKind};
 use crate::scrape::poll::Latest;
 use crate::scrape::{Sample, ScrapeError, Source};
 use crate::units::Nanos;
-
-/// The only variant.
-const NAME: &str = "service";
-const CAPACITY: u32 = 2_000;
-/// Short enough that whoever is cut off at the end gives its place back before the books are read.
-const ACTIVE_TTL: Duration = Duration::from_secs(20);
 
 /// Runs `scenario`, held to `objectives`, into a new recording at `dir`; both are those of `plan`.
 ///
@@ -53,30 +34,18 @@ pub async fn scenario(
     dir: &Path,
 ) -> Result<PathBuf, RunError> {
     let clock = RunClock::start();
-    let ms = |length: Duration| u64::try_from(length.as_millis()).ok();
-    let mut manifest = bench.manifest(&plan.kind, plan.seed, clock);
-    manifest.variants = vec![Variant {
-        rules: Rules {
-            queue_capacity: Some(CAPACITY),
-            hold_ttl_ms: ms(HOLD_TTL),
-            active_ttl_ms: ms(ACTIVE_TTL),
-            grace_ms: ms(GRACE),
-            drain_ms: ms(drain::WITHIN),
-            staleness_ms: ms(STALENESS),
-            outbox: Some(true),
-        },
-        ..Variant::named(NAME)
-    }];
-    let recording = RecordingWriter::create(dir, &manifest)?;
-    recording.put(PLAN_FILE, serde_yaml::to_string(plan)?.as_bytes())?;
+    let recording = alone::record(bench, &plan.kind, plan.seed, plan, clock, dir)?;
     let run = Run {
-        bench,
+        alone: Alone {
+            bench,
+            title: &scenario.name,
+            recording: &recording,
+            clock,
+            stop: bench.stop.child_token(),
+        },
         plan,
         scenario,
         objectives,
-        recording: &recording,
-        clock,
-        stop: bench.stop.child_token(),
     };
     let outcome = Box::pin(run.run()).await;
     bench::close(&recording, clock, outcome)?;
@@ -85,89 +54,32 @@ pub async fn scenario(
 
 /// A run under way.
 struct Run<'a> {
-    bench: &'a Bench<'a>,
+    alone: Alone<'a>,
     plan: &'a ScenarioPlan,
     scenario: &'a ScenarioConfig,
     objectives: &'a [Objective],
-    recording: &'a RecordingWriter,
-    clock: RunClock,
-    /// Ends the run early: somebody asked for that, or nothing can be recorded any more.
-    stop: CancellationToken,
 }
 
 impl Run<'_> {
     async fn run(&self) -> Result<(), RunError> {
-        self.step("creating data", self.plan.seeding_estimate());
-        let capacity = CAPACITY.to_string();
-        let seconds = |length: Duration| format!("{}s", length.as_secs());
-        let (active, hold) = (seconds(ACTIVE_TTL), seconds(HOLD_TTL));
-        let settings = [
-            ("queue.capacity", capacity.as_str()),
-            ("queue.active_ttl", active.as_str()),
-            ("hold.ttl", hold.as_str()),
-        ];
-        let endpoints = self.bench.stack.service_endpoints(&self.bench.namespace(self.clock, 0));
-        let data = &self.plan.dataset;
-        let mut arm = LiveArm::prepare(
-            self.bench,
-            self.clock,
-            (NAME, 0),
-            settings,
-            Some(&endpoints),
-            None,
-            data,
-        )
-        .await?;
-        let facts = data_facts(data, vec![arm.place], &arm.catalogue().data_hash);
-        self.recording
-            .update_manifest(|manifest| manifest.datasets.push(facts))?;
-        arm.launch(self.bench, self.recording, self.clock, 0).await?;
-        clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
-        let (mut poller, service) = watching::poller(self.bench, self.recording, self.clock, &arm)?;
+        let (alone, plan) = (&self.alone, self.plan);
+        alone.step("creating data", plan.seeding_estimate());
+        let namespace = alone.bench.namespace(alone.clock, 0);
+        let endpoints = alone.bench.stack.service_endpoints(&namespace);
+        let (arm, mut poller, service) = alone.start(&endpoints, &plan.dataset).await?;
         let handle = LoadHandle::new();
         poller.watch(started::SOURCE, Started(handle.clone()));
         let loaded = self.load(&arm, service, handle).await;
-        let drained = match &loaded {
-            Ok(()) => self.settle(&arm).await,
-            Err(_) => Ok(()),
-        };
-        let scraped = match poller.scrape_now().await {
-            Ok(()) => poller.stop().await,
-            failed => failed,
-        };
-        let stopped = arm.stop().await;
-        loaded?;
-        drained?;
-        scraped?;
-        stopped?;
-        self.step("reading the final state", FINAL_STATE);
-        arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
-        arm.audit(self.bench, self.recording, self.clock).await?;
-        arm.remove(self.bench).await
-    }
-
-    fn step(&self, what: &str, estimate: Duration) {
-        self.bench
-            .observer
-            .step(format!("{}: {what}", self.scenario.name), estimate);
-    }
-
-    fn event(&self, what: What) -> Result<(), RunError> {
-        Ok(self.recording.event(self.clock.now(), what)?)
+        alone.end(arm, poller, plan.drain_estimate(), loaded).await
     }
 
     async fn load(&self, arm: &LiveArm, service: Latest, handle: LoadHandle) -> Result<(), RunError> {
         for shortage in shortages(self.scenario) {
-            self.recording
-                .note(self.clock.now(), NoteLevel::Warning, shortage.to_string())?;
+            self.alone
+                .recording
+                .note(self.alone.clock.now(), NoteLevel::Warning, shortage.to_string())?;
         }
-        let selector = Arc::new(Selector::new(0));
-        let recorder = Arc::new(Recorder::new(
-            vec![NAME.to_owned()],
-            Arc::clone(&selector),
-            Keep::Everything,
-            self.clock,
-        ));
+        let (selector, recorder) = alone::recorder(self.alone.clock);
         let attack = {
             let plan = LoadPlan {
                 scenario: self.scenario.clone(),
@@ -176,7 +88,7 @@ impl Run<'_> {
                 first_variant: 0,
             };
             let (target, recorder, handle) = (arm.target(), Arc::clone(&recorder), handle.clone());
-            let history = Some(self.recording.history());
+            let history = Some(self.alone.recording.history());
             tokio::spawn(async move { drive(plan, &[target], selector, recorder, history, handle).await })
         };
         let Some(zero) = handle.begun().await else {
@@ -184,13 +96,13 @@ impl Run<'_> {
             return Ok(());
         };
         // Seconds are counted from here on.
-        write_cut(self.recording, &recorder)?;
+        write_cut(self.alone.recording, &recorder)?;
         let hopeless = Hopeless::default();
         let cutter = tokio::spawn(cut_every_second(
-            self.recording.clone(),
+            self.alone.recording.clone(),
             Arc::clone(&recorder),
-            self.clock,
-            self.stop.clone(),
+            self.alone.clock,
+            self.alone.stop.clone(),
             self.look(
                 Watcher::new(self.scenario.clone(), zero, service, handle.clone()),
                 hopeless.look(self.judges(zero)),
@@ -201,19 +113,19 @@ impl Run<'_> {
             staged = self.stages(zero) => staged.inspect_err(|_| handle.stop()),
             reason = hopeless.reason() => {
                 handle.stop();
-                self.event(What::EndedEarly { reason })
+                self.alone.event(What::EndedEarly { reason })
             }
             () = handle.ran_dry() => Ok(()),
         };
         let outcome = attack.await?;
         finish_cutting(cutter).await?;
-        write_cut(self.recording, &recorder)?;
+        write_cut(self.alone.recording, &recorder)?;
         let outcome = outcome?;
         if let Some(dry) = handle.dry() {
             let RanDry { feeder, rows, at } = dry;
-            self.recording.event(at, What::RanDry { feeder, rows })?;
+            self.alone.recording.event(at, What::RanDry { feeder, rows })?;
         }
-        self.account(&outcome)?;
+        self.alone.account(&outcome)?;
         self.failures(recorder.causes())?;
         staged
     }
@@ -223,7 +135,7 @@ impl Run<'_> {
     where
         J: FnMut(&Gathered) + Send,
     {
-        let (observer, clock) = (self.bench.observer.clone(), self.clock);
+        let (observer, clock) = (self.alone.bench.observer.clone(), self.alone.clock);
         move |gathered| {
             judge(gathered);
             observer.second(watcher.look(gathered, clock.now()));
@@ -250,7 +162,7 @@ impl Run<'_> {
                 reason.get_or_insert(why.trim_start_matches(": ").to_owned());
             }
             if !cause.outcome.is_served() {
-                self.event(What::Failed {
+                self.alone.event(What::Failed {
                     variant: cause.variant,
                     endpoint: cause.endpoint,
                     outcome: cause.outcome,
@@ -260,24 +172,12 @@ impl Run<'_> {
             }
         }
         match reason {
-            Some(reason) => self.event(What::OutOfSockets {
+            Some(reason) => self.alone.event(What::OutOfSockets {
                 requests: unsent,
                 reason,
             }),
             None => Ok(()),
         }
-    }
-
-    /// Also of what was cut short: whoever ends a run early still has its books.
-    fn account(&self, outcome: &LoadOutcome) -> Result<(), RunError> {
-        for (account, counts) in &outcome.books {
-            self.event(What::Accounting {
-                variant: account.variant,
-                slice: None,
-                counts: *counts,
-            })?;
-        }
-        Ok(())
     }
 
     /// Marks each stage at its moment of the schedule.
@@ -286,13 +186,15 @@ impl Run<'_> {
         for stage in &self.scenario.stages {
             let begin = end;
             end = end.plus(stage.length);
-            self.step(&stage.name, stage.length);
-            self.recording.event(begin.max(zero), self.edge(stage, Edge::Begin))?;
+            self.alone.step(&stage.name, stage.length);
+            self.alone
+                .recording
+                .event(begin.max(zero), self.edge(stage, Edge::Begin))?;
             tokio::select! {
-                () = tokio::time::sleep_until(self.clock.instant(end).into()) => {}
-                () = self.stop.cancelled() => return Err(RunError::Interrupted(self.recording.dir().to_owned())),
+                () = tokio::time::sleep_until(self.alone.clock.instant(end).into()) => {}
+                () = self.alone.stop.cancelled() => return Err(RunError::Interrupted(self.alone.recording.dir().to_owned())),
             }
-            self.recording.event(end, self.edge(stage, Edge::End))?;
+            self.alone.recording.event(end, self.edge(stage, Edge::End))?;
         }
         Ok(())
     }
@@ -302,18 +204,6 @@ impl Run<'_> {
             name: stage.name.clone(),
             edge,
         }
-    }
-
-    /// Reads the seat maps when nobody changes anything any more, and waits for what is still under way. A reader who is
-    /// refused leaves less evidence, and no broken run.
-    async fn settle(&self, arm: &LiveArm) -> Result<(), RunError> {
-        self.step("waiting for outbox and holds to end", self.plan.drain_estimate());
-        let history = self.recording.history();
-        if let Err(error) = read_settled(&arm.target(), 0, &history, self.clock).await {
-            let text = format!("{:#}", anyhow::Error::from(error));
-            self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
-        }
-        drain::drain(arm, self.recording, self.clock, HOLD_TTL + GRACE, &self.stop).await
     }
 }
 
@@ -329,50 +219,4 @@ impl Source for Started {
             counter(started::STARTED, started),
         ])
     }
-}
-
-/// Whether there is any point in going on.
-#[derive(Clone, Default)]
-struct Hopeless(Arc<tokio::sync::watch::Sender<Option<String>>>);
-
-impl Hopeless {
-    /// Shows `judges` what ended in each second, also where that is nothing: silence moves windows on as well.
-    fn look(&self, mut judges: Vec<Judge>) -> impl FnMut(&Gathered) + Send + use<> {
-        let sender = Arc::clone(&self.0);
-        move |gathered| {
-            let ended: Vec<_> = gathered.cuts.iter().map(|cut| (&cut.tag, &cut.histogram)).collect();
-            let second = Second {
-                begin: gathered.start,
-                length: gathered.length,
-                ended: &ended,
-            };
-            for judge in &mut judges {
-                judge.take(&second);
-                if judge.is_hopeless() && sender.borrow().is_none() {
-                    sender.send_replace(Some(reason(judge.objective())));
-                }
-            }
-        }
-    }
-
-    /// Ends when there is none.
-    async fn reason(&self) -> String {
-        let mut watched = self.0.subscribe();
-        match watched.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
-            Ok(Some(reason)) => reason,
-            // The sender lives as long as this.
-            _ => std::future::pending().await,
-        }
-    }
-}
-
-fn reason(objective: &Objective) -> String {
-    let after = objective.abort_after.unwrap_or_default();
-    format!(
-        "the objective `{}` ({} {}) was missed for {} without a break",
-        objective.name,
-        objective.of,
-        objective.limit,
-        humantime::format_duration(after)
-    )
 }

@@ -37,7 +37,12 @@ impl Settled<'_> {
     /// The end of settling, where the stage settled and did not do so at once.
     pub(super) fn settled_at(&self) -> Option<f64> {
         let is_steady = matches!(self.steadiness, Some(Steadiness::Steady { .. }));
-        self.cut.filter(|cut| is_steady && *cut > self.begin)
+        self.cut.filter(|_| is_steady && self.cut_after() > Some(0.0))
+    }
+
+    /// How many seconds after the beginning the cut lies; seconds begin a little beside the stage.
+    fn cut_after(&self) -> Option<f64> {
+        self.cut.map(|cut| (cut - self.begin).round())
     }
 
     const fn verdict(&self) -> &'static str {
@@ -130,7 +135,7 @@ impl Run {
         for settled in stages {
             table.row([
                 Cell::from(settled.stage.name.clone()),
-                Cell::Number(settled.cut.map(|cut| cut - settled.begin)),
+                Cell::Number(settled.cut_after()),
                 Cell::Number(settled.drift().map(|drift| drift * 100.0)),
                 Cell::from(settled.verdict()),
             ]);

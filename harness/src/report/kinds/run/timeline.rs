@@ -121,6 +121,8 @@ impl Run {
 
     /// What the generator began, each between the two moments at which it was asked.
     fn started(&self) -> Curve {
+        let last = self.measured.seconds.last();
+        let end = last.map_or(0.0, |last| self.judgement.at(last.start) + last.length_s);
         let points = self.measured.started.windows(2).map(|pair| {
             let [before, now] = [0, 1].map(|n| self.judgement.at(pair[n].at));
             ((before + now) / 2.0, pair[1].reading.value())
@@ -128,7 +130,7 @@ impl Run {
         Curve {
             key: Key::new("started", 7),
             style: CurveStyle::Line,
-            points: points.filter(|(at, _)| *at >= 0.0).collect(),
+            points: points.filter(|(at, _)| (0.0..end).contains(at)).collect(),
         }
     }
 

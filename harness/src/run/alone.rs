@@ -1,0 +1,184 @@
+//! One service alone under load: what a run of a scenario and a drill share, from its data to its books.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::arm::{LiveArm, STALENESS};
+use super::bench::Bench;
+use super::clocks;
+use super::data::data_facts;
+use super::drain;
+use super::error::RunError;
+use super::watching;
+use crate::load::recorder::Keep;
+use crate::load::{LoadOutcome, Recorder, Selector, read_settled};
+use crate::plan::Dataset;
+use crate::plan::spec::{FINAL_STATE, GRACE, HOLD_TTL};
+use crate::recording::event::{NoteLevel, What};
+use crate::recording::model::{Rules, Variant};
+use crate::recording::store::PLAN_FILE;
+use crate::recording::{RecordingWriter, RunClock};
+use crate::scrape::Poller;
+use crate::scrape::poll::Latest;
+use crate::stack::Endpoints;
+
+/// The only variant.
+pub(super) const NAME: &str = "service";
+const CAPACITY: u32 = 2_000;
+/// Short enough that whoever is cut off, by the end or by a fault, gives its place back before the books are read.
+const ACTIVE_TTL: Duration = Duration::from_secs(20);
+
+/// A service that is the only one of its recording.
+pub(super) struct Alone<'a> {
+    pub(super) bench: &'a Bench<'a>,
+    /// For people who wait.
+    pub(super) title: &'a str,
+    pub(super) recording: &'a RecordingWriter,
+    pub(super) clock: RunClock,
+    /// Ends the run early: somebody asked for that, or nothing can be recorded any more.
+    pub(super) stop: CancellationToken,
+}
+
+/// Begins the recording of `plan` at `dir`.
+///
+/// # Errors
+/// When nothing can be written there.
+pub(super) fn record(
+    bench: &Bench<'_>,
+    kind: &str,
+    seed: u64,
+    plan: &impl Serialize,
+    clock: RunClock,
+    dir: &Path,
+) -> Result<RecordingWriter, RunError> {
+    let ms = |length: Duration| u64::try_from(length.as_millis()).ok();
+    let mut manifest = bench.manifest(kind, seed, clock);
+    manifest.variants = vec![Variant {
+        rules: Rules {
+            queue_capacity: Some(CAPACITY),
+            hold_ttl_ms: ms(HOLD_TTL),
+            active_ttl_ms: ms(ACTIVE_TTL),
+            grace_ms: ms(GRACE),
+            drain_ms: ms(drain::WITHIN),
+            staleness_ms: ms(STALENESS),
+            outbox: Some(true),
+        },
+        ..Variant::named(NAME)
+    }];
+    let recording = RecordingWriter::create(dir, &manifest)?;
+    recording.put(PLAN_FILE, serde_yaml::to_string(plan)?.as_bytes())?;
+    Ok(recording)
+}
+
+/// One that takes everything that this service is asked.
+pub(super) fn recorder(clock: RunClock) -> (Arc<Selector>, Arc<Recorder>) {
+    let selector = Arc::new(Selector::new(0));
+    let recorder = Recorder::new(vec![NAME.to_owned()], Arc::clone(&selector), Keep::Everything, clock);
+    (selector, Arc::new(recorder))
+}
+
+impl Alone<'_> {
+    pub(super) fn step(&self, what: &str, estimate: Duration) {
+        self.bench.observer.step(format!("{}: {what}", self.title), estimate);
+    }
+
+    pub(super) fn event(&self, what: What) -> Result<(), RunError> {
+        Ok(self.recording.event(self.clock.now(), what)?)
+    }
+
+    /// Creates the data and starts the service, which reaches its servers at `endpoints`; also begins to scrape all of
+    /// them.
+    ///
+    /// # Errors
+    /// When one of them does not answer, or nothing can be recorded.
+    pub(super) async fn start(
+        &self,
+        endpoints: &Endpoints,
+        dataset: &Dataset,
+    ) -> Result<(LiveArm, Poller, Latest), RunError> {
+        let capacity = CAPACITY.to_string();
+        let seconds = |length: Duration| format!("{}s", length.as_secs());
+        let (active, hold) = (seconds(ACTIVE_TTL), seconds(HOLD_TTL));
+        let settings = [
+            ("queue.capacity", capacity.as_str()),
+            ("queue.active_ttl", active.as_str()),
+            ("hold.ttl", hold.as_str()),
+        ];
+        let variant = (NAME, 0);
+        let mut arm = LiveArm::prepare(
+            self.bench,
+            self.clock,
+            variant,
+            settings,
+            Some(endpoints),
+            None,
+            dataset,
+        )
+        .await?;
+        let facts = data_facts(dataset, vec![arm.place], &arm.catalogue().data_hash);
+        self.recording
+            .update_manifest(|manifest| manifest.datasets.push(facts))?;
+        arm.launch(self.bench, self.recording, self.clock, 0).await?;
+        clocks::compare(self.bench, &arm, self.recording, self.clock).await?;
+        let (poller, service) = watching::poller(self.bench, self.recording, self.clock, &arm)?;
+        Ok((arm, poller, service))
+    }
+
+    /// Ends what [`Self::start`] began once the load is over, which came to `loaded`, and reads the final state.
+    ///
+    /// # Errors
+    /// With what went wrong first.
+    pub(super) async fn end(
+        &self,
+        mut arm: LiveArm,
+        mut poller: Poller,
+        settling: Duration,
+        loaded: Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let drained = match &loaded {
+            Ok(()) => self.settle(&arm, settling).await,
+            Err(_) => Ok(()),
+        };
+        let scraped = match poller.scrape_now().await {
+            Ok(()) => poller.stop().await,
+            failed => failed,
+        };
+        let stopped = arm.stop().await;
+        loaded?;
+        drained?;
+        scraped?;
+        stopped?;
+        self.step("reading the final state", FINAL_STATE);
+        arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
+        arm.audit(self.bench, self.recording, self.clock).await?;
+        arm.remove(self.bench).await
+    }
+
+    /// Also of what was cut short: whoever ends a run early still has its books.
+    pub(super) fn account(&self, outcome: &LoadOutcome) -> Result<(), RunError> {
+        for (account, counts) in &outcome.books {
+            self.event(What::Accounting {
+                variant: account.variant,
+                slice: None,
+                counts: *counts,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads the seat maps when nobody changes anything any more, and waits for what is still under way. A reader who is
+    /// refused leaves less evidence, and no broken run.
+    async fn settle(&self, arm: &LiveArm, estimate: Duration) -> Result<(), RunError> {
+        self.step("waiting for outbox and holds to end", estimate);
+        let history = self.recording.history();
+        if let Err(error) = read_settled(&arm.target(), 0, &history, self.clock).await {
+            let text = format!("{:#}", anyhow::Error::from(error));
+            self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
+        }
+        drain::drain(arm, self.recording, self.clock, HOLD_TTL + GRACE, &self.stop).await
+    }
+}
