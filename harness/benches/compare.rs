@@ -20,6 +20,8 @@ mod figures;
 #[path = "support/offered.rs"]
 #[allow(dead_code, reason = "each bench uses what it needs")]
 mod offered;
+#[path = "support/spent.rs"]
+mod spent;
 #[path = "support/stub.rs"]
 #[allow(dead_code, reason = "each bench uses what it needs")]
 mod stub;
@@ -37,7 +39,8 @@ use soundcheck::config::{ArrivalKind, ScenarioConfig};
 use soundcheck::recording::model::Environment;
 use soundcheck::recording::{Manifest, RecordingWriter, RunClock, environment};
 use soundcheck::units::RatePerSec;
-use stub::{Stub, monotonic};
+use spent::{Poll, between};
+use stub::Stub;
 
 const CONNECTIONS: u32 = 64;
 const RATES: [u32; 3] = [1_000, 5_000, 10_000];
@@ -74,15 +77,6 @@ struct Measured {
     /// Of a core.
     servers_share: f64,
     peak_mib: f64,
-}
-
-/// What two processes had cost at a moment.
-#[derive(Clone, Copy)]
-struct Spent {
-    at: Duration,
-    /// Seconds.
-    generator: f64,
-    server: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -200,7 +194,11 @@ fn measure(generator: Generator, pace: Pace) -> Measured {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let (spent, peak_mib) = cost(child, server.pid(), generator);
+    let Cost {
+        generators,
+        servers,
+        peak_mib,
+    } = cost(child, server.pid(), generator);
     let rate = match pace {
         Pace::Full => None,
         Pace::Rate(rate) => Some(f64::from(rate)),
@@ -209,41 +207,37 @@ fn measure(generator: Generator, pace: Pace) -> Measured {
     let within = (arrived.last - arrived.first).as_secs_f64();
     let a_second = arrived.rate();
     let micros = |length: Duration| length.as_secs_f64() * 1e6;
-    let meanwhile =
-        |of: &dyn Fn(&Spent) -> f64| spent_at(&spent, arrived.last, of) - spent_at(&spent, arrived.first, of);
+    let meanwhile = |polls: &[Poll]| between(polls, arrived.first, arrived.last);
     Measured {
         a_second,
         error: rate.map(|rate| (a_second / rate - 1.0).abs() * 100.0),
         late: arrived.late.map(|(p50, p99)| (micros(p50), micros(p99))),
-        cpu: meanwhile(&|spent| spent.generator) / arrived.requests as f64 * 1_000.0,
-        servers_share: meanwhile(&|spent| spent.server) / within,
+        cpu: meanwhile(&generators) / arrived.requests as f64 * 1_000.0,
+        servers_share: meanwhile(&servers) / within,
         peak_mib,
     }
 }
 
-/// Between the two polls beside the moment, as if it had been spent evenly.
-fn spent_at(polls: &[Spent], at: Duration, of: &dyn Fn(&Spent) -> f64) -> f64 {
-    let after = polls.partition_point(|poll| poll.at <= at).clamp(1, polls.len() - 1);
-    let (from, to) = (&polls[after - 1], &polls[after]);
-    let part = (at.as_secs_f64() - from.at.as_secs_f64()) / (to.at - from.at).as_secs_f64();
-    of(from) + (of(to) - of(from)) * part.clamp(0.0, 1.0)
+/// What a run of a generator cost.
+struct Cost {
+    generators: Vec<Poll>,
+    servers: Vec<Poll>,
+    /// The most memory that the generator took at once.
+    peak_mib: f64,
 }
 
-/// Waits for the end; what both had cost every now and then, and the most memory that the generator took at once.
-fn cost(mut child: Child, server: u32, generator: Generator) -> (Vec<Spent>, f64) {
+/// Waits for the end.
+fn cost(mut child: Child, server: u32, generator: Generator) -> Cost {
     let pid = child.id();
-    let (mut polls, mut peak_kib) = (Vec::new(), 0);
+    let (mut generators, mut servers, mut peak_kib) = (Vec::new(), Vec::new(), 0);
     loop {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         if let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()) {
             peak_kib = peak_kib.max(kib);
         }
-        polls.push(Spent {
-            at: monotonic(),
-            generator: cpu_of(pid),
-            server: cpu_of(server),
-        });
+        generators.push(Poll::now(cpu_of(pid)));
+        servers.push(Poll::now(cpu_of(server)));
         // Left to be waited for, so that its times can still be read.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let id = WaitId::Pid(Pid::from_child(&child));
@@ -254,7 +248,11 @@ fn cost(mut child: Child, server: u32, generator: Generator) -> (Vec<Spent>, f64
     }
     let status = child.wait().unwrap();
     assert!(status.success(), "{generator:?}: {status}");
-    (polls, peak_kib as f64 / 1024.0)
+    Cost {
+        generators,
+        servers,
+        peak_mib: peak_kib as f64 / 1024.0,
+    }
 }
 
 /// The processor seconds of a process so far.

@@ -7,8 +7,9 @@
 //! shown is how late requests were sent, by the engine's own account, and how the rate at which the server was asked
 //! differs from what was planned.
 //!
-//! **Speed.** The same requests over the same pooled connections as fast as they are answered, by the closed model with
-//! every sample recorded, against Goose alone with its own metrics, in turns.
+//! **Speed.** The same requests as fast as they are answered, by the closed model with every sample recorded, against Goose
+//! alone with its own clients and metrics, in turns. The server counts what it was asked from the first second on, and
+//! what that cost is measured meanwhile, so that nobody's start and end are in it.
 //!
 //! **Memory.** What a process takes at its peak, each time another one: with few users and with 50,000, all of whom have
 //! come once, on pooled connections; and the recorder through a day of 10,000 samples a second, by simulation.
@@ -21,13 +22,15 @@
 mod figures;
 #[path = "support/offered.rs"]
 mod offered;
+#[path = "support/spent.rs"]
+mod spent;
 #[path = "support/stub.rs"]
 #[allow(dead_code, reason = "each bench uses what it needs")]
 mod stub;
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use figures::{Goal, Rounds};
@@ -40,14 +43,14 @@ use rand_chacha::ChaCha8Rng;
 use soundcheck::config::{ArrivalKind, ScenarioConfig};
 use soundcheck::load::{Keep, Recorder, Selector};
 use soundcheck::recording::model::Environment;
-use soundcheck::recording::{
-    Clock, Endpoint, Lateness, Manifest, Outcome, RecordingWriter, RunClock, Sample, environment,
-};
+use soundcheck::recording::{Endpoint, Lateness, Manifest, Outcome, RecordingWriter, RunClock, Sample, environment};
 use soundcheck::units::{Nanos, RatePerSec};
+use spent::{Poll, between};
 use stub::Stub;
 
 const RATES: [f64; 3] = [1_000.0, 5_000.0, 10_000.0];
 const PACED: Duration = Duration::from_secs(10);
+const POLL_EVERY: Duration = Duration::from_millis(50);
 const N_ROUNDS: usize = 5;
 /// Goose runs for whole seconds.
 const FAST: Duration = Duration::from_secs(5);
@@ -106,10 +109,10 @@ async fn measure(is_wanted: impl Fn(&str) -> bool) {
             pace(&mut server, rate);
         }
     }
-    let server = Stub::start(None);
+    let mut server = Stub::start(None);
     if is_wanted("speed") {
         println!("speed: {USERS} users as fast as they are answered, {FAST:?} each, in turns");
-        speed(&server).await;
+        speed(&mut server).await;
     }
     if is_wanted("memory") {
         println!("memory: resident at the peak, of a process of its own each");
@@ -163,16 +166,17 @@ fn keep_pace(rate: f64, address: &str) {
     });
 }
 
-async fn speed(server: &Stub) {
+async fn speed(server: &mut Stub) {
+    let address = server.address.clone();
     let (mut ours, mut bare) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..N_ROUNDS {
         // Whoever comes first in one round comes second in the next.
         let is_ours_first = round % 2 == 0;
         for turn in [is_ours_first, !is_ours_first] {
             let (fast, side) = if turn {
-                (with_recording(server).await, &mut ours)
+                (fast(server, with_recording(&address)).await, &mut ours)
             } else {
-                (goose_alone(server).await, &mut bare)
+                (fast(server, goose_alone(&address)).await, &mut bare)
             };
             side[0].push(fast.a_second);
             side[1].push(fast.a_core_second);
@@ -200,41 +204,57 @@ async fn speed(server: &Stub) {
     }
 }
 
-/// How fast one side was.
+/// How fast one side was, by the server's count.
 struct Fast {
     a_second: f64,
     /// Of this process's own time on a core; the server's does not count.
     a_core_second: f64,
 }
 
-/// The time that this process has spent on its cores.
-fn cpu() -> Duration {
+/// The seconds that this process has spent on its cores.
+fn cpu() -> f64 {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(spent.tv_sec.try_into().unwrap(), spent.tv_nsec.try_into().unwrap())
+    spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9
+}
+
+/// Lets one side load the server.
+async fn fast(server: &mut Stub, side: impl Future<Output = ()>) -> Fast {
+    let over = Arc::new(AtomicBool::new(false));
+    let polls = std::thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            let mut polls = vec![Poll::now(cpu())];
+            while !over.load(Ordering::Relaxed) {
+                std::thread::sleep(POLL_EVERY);
+                polls.push(Poll::now(cpu()));
+            }
+            polls
+        }
+    });
+    side.await;
+    over.store(true, Ordering::Relaxed);
+    let (polls, arrived) = (polls.join().unwrap(), server.arrived(None));
+    Fast {
+        a_second: arrived.rate(),
+        a_core_second: arrived.requests as f64 / between(&polls, arrived.first, arrived.last),
+    }
 }
 
 /// By virtual users who never think.
-async fn with_recording(server: &Stub) -> Fast {
+async fn with_recording(address: &str) {
     let mut scenario = seat_maps(RatePerSec(0.0), FAST);
     scenario.users = 1;
     scenario.admitted = 1;
     for stage in &mut scenario.stages {
         stage.virtual_users = (USERS, USERS);
     }
-    let before = cpu();
-    let (_, cuts, took) = attack(&server.address, scenario, None).await;
-    let spent = cpu() - before;
-    let answered = merged(&cuts, |clock| clock == Clock::Service).len() as f64;
-    Fast {
-        a_second: answered / took.as_secs_f64(),
-        a_core_second: answered / spent.as_secs_f64(),
-    }
+    attack(address, scenario, None).await;
 }
 
 /// Goose with its own clients and metrics, each answer read to its end.
-async fn goose_alone(server: &Stub) -> Fast {
+async fn goose_alone(address: &str) {
     let mut configuration = GooseConfiguration::default();
-    configuration.host = Some(format!("http://{}", server.address));
+    configuration.host = Some(format!("http://{address}"));
     configuration.users = Some(USERS as usize);
     configuration.increase_rate = Some("1000000000".to_owned());
     configuration.run_time = Some(FAST.as_secs().to_string());
@@ -243,32 +263,24 @@ async fn goose_alone(server: &Stub) -> Fast {
     configuration.no_reset_metrics = true;
     configuration.no_threshold_abort = true;
     configuration.quiet = 2;
-    let answered = Arc::new(AtomicU64::new(0));
     let path = Arc::new(stub::path());
-    let ask = {
-        let answered = Arc::clone(&answered);
-        Transaction::new(Arc::new(move |user| {
-            let (answered, path) = (Arc::clone(&answered), Arc::clone(&path));
-            Box::pin(async move {
-                let mut made = user.get_named(&path, "seats").await?;
-                let body = made.response.as_mut().unwrap().chunk().await.unwrap();
-                assert!(body.is_some());
-                answered.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            })
-        }))
-    };
-    let (began, before) = (Instant::now(), cpu());
+    let ask = Transaction::new(Arc::new(move |user| {
+        let path = Arc::clone(&path);
+        Box::pin(async move {
+            let mut made = user.get_named(&path, "seats").await?;
+            let answer = made.response.as_mut().unwrap();
+            let mut length = 0;
+            while let Some(part) = answer.chunk().await.unwrap() {
+                length += part.len();
+            }
+            assert!(length > 0);
+            Ok(())
+        })
+    }));
     let attack = GooseAttack::initialize_with_config(configuration)
         .unwrap()
         .register_scenario(Scenario::new("seats").register_transaction(ask));
     Box::pin(attack.execute()).await.unwrap();
-    let (took, spent) = (began.elapsed(), cpu() - before);
-    let answered = answered.load(Ordering::Relaxed) as f64;
-    Fast {
-        a_second: answered / took.as_secs_f64(),
-        a_core_second: answered / spent.as_secs_f64(),
-    }
 }
 
 fn memory(server: &Stub) {

@@ -79,8 +79,8 @@ impl Tally {
             *tally.by_outcome.entry(*outcome).or_default() += histogram.len();
             match outcome {
                 Outcome::Ok | Outcome::Won => tally.successes.add(histogram).ok()?,
-                Outcome::Error | Outcome::TimeOut | Outcome::Dropped | Outcome::Unfinished => {
-                    tally.failures += histogram.len()
+                Outcome::Error | Outcome::Lost | Outcome::TimeOut | Outcome::Dropped | Outcome::Unfinished => {
+                    tally.failures += histogram.len();
                 }
                 Outcome::SoldOut | Outcome::Conflict | Outcome::NotAdmitted | Outcome::Refused => {
                     tally.refusals += histogram.len();

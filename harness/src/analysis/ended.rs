@@ -3,6 +3,7 @@
 //! Of which second or stage it is, and whether it is good, is not asked here.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
@@ -123,6 +124,21 @@ impl Ended {
     /// The same among those that were answered alone.
     pub fn answered_quantile(&self, clock: Clock, q: Ratio) -> Option<Value> {
         quantile::quantile(self.timed(clock).known.as_ref()?, 0, q)
+    }
+
+    /// How many took longer than `most` by one clock; who got no answer did.
+    pub fn beyond(&self, clock: Clock, most: Duration) -> u64 {
+        let timed = self.timed(clock);
+        let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+        let slow = timed.known.as_ref().map_or(0, |known| {
+            let up_to = known.highest_equivalent(most);
+            known
+                .iter_recorded()
+                .filter(|value| value.value_iterated_to() > up_to)
+                .map(|value| value.count_at_value())
+                .sum()
+        });
+        slow + timed.endless
     }
 
     /// A quantile of how late they began, whoever is to blame.

@@ -134,7 +134,8 @@ pub struct ScenarioConfig {
     /// How many journeys can be under way at once.
     pub users: u32,
     /// How many connections the users share at most; `None` is one for each who has a request under way. Whoever finds
-    /// all of them taken waits, which counts as waiting for a free user does.
+    /// all of them taken waits: with its first request that counts as waiting for a free user does, and shows in the
+    /// response of the journey with the later ones.
     pub connections: Option<u32>,
     /// How many users are admitted before the run, for journeys that need them.
     pub admitted: u32,

@@ -405,7 +405,7 @@ mod tests {
                     fixture.second(ms(start * 1_000), endpoint, outcome, Clock::Response, n, 30);
                     match outcome {
                         Outcome::Dropped => books.dropped += n,
-                        Outcome::Error | Outcome::TimeOut => books.failed += n,
+                        Outcome::Error | Outcome::Lost | Outcome::TimeOut => books.failed += n,
                         Outcome::Unfinished => books.unfinished += n,
                         _ => books.ok += n,
                     }

@@ -50,6 +50,11 @@ impl Arrival {
         }
     }
 
+    /// Whether what began at `at` began too long after it was meant to.
+    pub const fn is_late(&self, at: Nanos) -> bool {
+        at.0 > self.intended().0 + LATE.as_nanos() as u64
+    }
+
     /// Whose lateness it is, where it is anybody's.
     pub const fn lateness(&self) -> Lateness {
         match self.blame {

@@ -397,6 +397,9 @@ impl Attack {
             outcome = journeys::run(kind, &mut session) => Some(outcome),
             () = cut_off => None,
         };
+        if session.is_held_up {
+            self.tally.held_up(worker, slice, &arrival);
+        }
         self.tally.ended(worker, slice, outcome);
         if let Some(outcome) = outcome {
             self.handle.ended(outcome);

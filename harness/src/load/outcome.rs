@@ -104,7 +104,7 @@ impl Ending {
         };
         let outcome = match failure {
             Failure::TimeOut => Outcome::TimeOut,
-            _ => Outcome::Error,
+            _ => Outcome::Lost,
         };
         Self {
             outcome,
@@ -190,7 +190,7 @@ mod tests {
         let unreachable = ending(Failure::Unreachable("connection refused".to_owned()));
         assert_eq!(
             (unreachable.outcome, unreachable.settled),
-            (Outcome::Error, Settled::Fail)
+            (Outcome::Lost, Settled::Fail)
         );
         for never in [Failure::Refused, Failure::Tls("no trust".to_owned())] {
             assert_eq!(ending(never.clone()).settled, Settled::Fail, "{never:?}");
@@ -199,9 +199,9 @@ mod tests {
             assert_eq!(ending(perhaps.clone()).settled, Settled::Info, "{perhaps:?}");
         }
         let broken = ending(Failure::Broken("reset".to_owned()));
-        assert_eq!((broken.outcome, broken.settled), (Outcome::Error, Settled::Info));
+        assert_eq!((broken.outcome, broken.settled), (Outcome::Lost, Settled::Info));
         let time_out = ending(Failure::TimeOut);
         assert_eq!((time_out.outcome, time_out.settled), (Outcome::TimeOut, Settled::Info));
-        assert_eq!(ending(Failure::TooLong).outcome, Outcome::Error);
+        assert_eq!(ending(Failure::TooLong).outcome, Outcome::Lost);
     }
 }

@@ -22,6 +22,7 @@ const HIGHEST_NS: u64 = 120_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 /// More causes of failure than this are noise: one that puts an id into its text for instance.
 const MAX_CAUSES: usize = 500;
+const MAX_CAUSE_CHARS: usize = 200;
 
 /// A histogram of durations in nanoseconds, 1 µs to 120 s with three significant digits.
 pub fn empty_histogram() -> Histogram<u64> {
@@ -210,22 +211,19 @@ impl Recorder {
         }
     }
 
-    /// Counts a failure by its cause.
+    /// Counts a failure by its cause, of which no more is kept than fits into a line: a server may say what it likes.
     pub(crate) fn count_cause(&self, variant: u16, endpoint: Endpoint, outcome: Outcome, text: &str) {
-        let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = if causes.len() < MAX_CAUSES {
-            text
-        } else {
-            "further causes"
+        let mut cause = Cause {
+            variant,
+            endpoint,
+            outcome,
+            text: text.chars().take(MAX_CAUSE_CHARS).collect(),
         };
-        *causes
-            .entry(Cause {
-                variant,
-                endpoint,
-                outcome,
-                text: text.to_owned(),
-            })
-            .or_default() += 1;
+        let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
+        if causes.len() >= MAX_CAUSES && !causes.contains_key(&cause) {
+            cause.text = "further causes".to_owned();
+        }
+        *causes.entry(cause).or_default() += 1;
     }
 
     /// Every failure by its cause, since the recorder was made. In an experiment these are not kept apart by slice.
@@ -402,8 +400,20 @@ mod tests {
         for n in 0..(MAX_CAUSES + 10) {
             recorder.count_cause(0, Endpoint::Pay, Outcome::Error, &format!("cause {n}"));
         }
+        // One that is known keeps its name, however many others there are.
+        recorder.count_cause(0, Endpoint::Pay, Outcome::Error, "cause 7");
         let causes = recorder.causes();
         assert_eq!(causes.len(), MAX_CAUSES + 1);
-        assert_eq!(causes.values().sum::<u64>(), MAX_CAUSES as u64 + 10);
+        assert_eq!(causes.values().sum::<u64>(), MAX_CAUSES as u64 + 11);
+        let known = causes.iter().find(|(cause, _)| cause.text == "cause 7");
+        assert_eq!(known.map(|(_, count)| *count), Some(2));
+    }
+
+    #[test]
+    fn no_server_says_more_of_a_cause_than_a_line() {
+        let (recorder, _) = recorder(Keep::Everything);
+        recorder.count_cause(0, Endpoint::Pay, Outcome::Error, &"é".repeat(1 << 20));
+        let causes = recorder.causes();
+        assert!(causes.keys().all(|cause| cause.text == "é".repeat(MAX_CAUSE_CHARS)));
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Session<'a> {
     trace: u128,
     /// Requests sent so far; the first one alone has an intended start.
     n_steps: u32,
+    /// Whether the first request came late because every connection was taken, though the user was there in time.
+    pub(super) is_held_up: bool,
     /// When the last request was sent.
     asked: Nanos,
     /// When the last answer was complete.
@@ -128,6 +130,7 @@ impl<'a> Session<'a> {
             process: context.recorder.next_process(),
             trace,
             n_steps: 0,
+            is_held_up: false,
             asked: arrival.taken,
             answered: arrival.taken,
             ended: None,
@@ -211,6 +214,10 @@ impl<'a> Session<'a> {
         self.asked = exchange.sent;
         self.answered = exchange.done;
         let intended = (self.n_steps == 1).then_some(self.arrival.intended());
+        if intended.is_some() && exchange.waited {
+            let is_in_time = !self.arrival.is_late(self.arrival.taken);
+            self.is_held_up = is_in_time && self.arrival.is_late(exchange.sent);
+        }
         let lateness = match self.arrival.lateness() {
             Lateness::Generator if exchange.waited => Lateness::BusyUsers,
             lateness => lateness,

@@ -69,6 +69,16 @@ impl Tally {
         });
     }
 
+    /// One that had started in time waited for a connection, all of which were taken.
+    pub(crate) fn held_up(&self, user: usize, slice: Slice, arrival: &Arrival) {
+        if arrival.blame != Blame::Visit {
+            self.with(user, slice, |book| {
+                book.late += 1;
+                book.late_by_busy_users += 1;
+            });
+        }
+    }
+
     /// `None` is a journey that was cut off.
     pub(crate) fn ended(&self, user: usize, slice: Slice, outcome: Option<Outcome>) {
         self.with(user, slice, |book| match outcome {

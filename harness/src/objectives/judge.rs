@@ -162,7 +162,7 @@ impl Judge {
     fn value(&self) -> Option<Worst> {
         let count = |of: fn(&Ended) -> u64| self.window.iter().map(|counted| of(&counted.ended)).sum::<u64>();
         let all = count(Ended::all);
-        if all < self.objective.limit.least_ended().max(1) {
+        if all < self.objective.limit.least_ended().max(1) && !self.is_missed_for_certain() {
             return None;
         }
         let share = |part: u64| part as f64 / all as f64 * 100.0;
@@ -189,6 +189,17 @@ impl Judge {
             without_own: value - own,
             broken_for_good: None,
         })
+    }
+
+    /// Whether so few have ended beyond the limit already that all others which the window lacks could not mend it.
+    fn is_missed_for_certain(&self) -> bool {
+        let beyond = match self.objective.limit {
+            Limit::Failed { .. } => self.window.iter().map(|counted| counted.ended.unserved()).sum(),
+            Limit::Quantile { most, .. } => self.merged().beyond(self.objective.of.clock(), most),
+            Limit::Offered { .. } => 0,
+        };
+        let share = self.objective.limit.share_beyond();
+        beyond as f64 > share * self.objective.limit.least_ended() as f64
     }
 
     /// The whole window as one.

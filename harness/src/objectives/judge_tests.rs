@@ -93,6 +93,7 @@ fn ruling(objective: &Objective, seconds: &[(u64, u64, Outcome)]) -> Ruling {
 const GOOD: (u64, u64, Outcome) = (20, 0, Outcome::Error);
 const SLOW: (u64, u64, Outcome) = (300, 0, Outcome::Error);
 const FAILING: (u64, u64, Outcome) = (20, 10, Outcome::Error);
+const LOST: (u64, u64, Outcome) = (20, 10, Outcome::Lost);
 const SILENT: (u64, u64, Outcome) = (20, 10, Outcome::TimeOut);
 
 #[test]
@@ -145,11 +146,13 @@ fn of_the_window_that_decides_it_is_known_how_late_the_generator_was_at_the_same
 #[test]
 fn who_gets_no_answer_waits_for_ever_and_who_gets_an_error_does_not() {
     let p99 = objective(P99, Some(1));
-    let seconds = [GOOD, GOOD, GOOD, GOOD, SILENT];
-    assert!(matches!(ruling(&p99, &seconds), Ruling::Missed(worst) if worst.value.is_infinite()));
+    for unanswered in [SILENT, LOST] {
+        let seconds = [GOOD, GOOD, GOOD, GOOD, unanswered];
+        assert!(matches!(ruling(&p99, &seconds), Ruling::Missed(worst) if worst.value.is_infinite()));
+    }
     assert!(matches!(ruling(&p99, &[GOOD, GOOD, GOOD, FAILING]), Ruling::Met(_)));
     let failed = objective(FAILED, Some(1));
-    for bad in [SILENT, FAILING] {
+    for bad in [SILENT, LOST, FAILING] {
         let ruling = ruling(&failed, &[GOOD, GOOD, GOOD, GOOD, bad]);
         assert!(
             matches!(ruling, Ruling::Missed(worst) if (worst.value - 10.0).abs() < 1e-9),
@@ -189,6 +192,32 @@ fn too_little_is_unknown() {
     };
     let unknown = ruling(&of_seats, &[GOOD; 13]);
     assert_eq!(unknown, Ruling::Unknown("less than 100 of seats ended".to_owned()));
+}
+
+#[test]
+fn a_miss_that_no_number_of_good_ones_could_mend_waits_for_none() {
+    let p999 = Limit::Quantile {
+        quantile: Ratio(0.999),
+        most: Duration::from_secs(1),
+    };
+    let never = Limit::Failed { most: Percent(0.0) };
+    for (limit, bad) in [(p999, LOST), (p999, SILENT), (never, FAILING), (never, LOST)] {
+        let objective = objective(limit, Some(2));
+        let unknown = ruling(&objective, &[GOOD; 13]);
+        assert!(matches!(unknown, Ruling::Unknown(_)), "200 say nothing: {unknown:?}");
+        let mut seconds = vec![GOOD; 5];
+        seconds.push(bad);
+        let missed = ruling(&objective, &seconds);
+        assert!(
+            matches!(missed, Ruling::Missed(_)),
+            "ten of 1000 are too many: {missed:?}"
+        );
+    }
+    // One among a thousand is what the limit allows.
+    let mut seconds = vec![GOOD; 5];
+    seconds.push((20, 1, Outcome::Lost));
+    let unknown = ruling(&objective(p999, Some(2)), &seconds);
+    assert!(matches!(unknown, Ruling::Unknown(_)), "{unknown:?}");
 }
 
 #[test]

@@ -95,15 +95,19 @@ impl Limit {
         }
     }
 
-    /// So many must have ended before a window says anything: as many as one beyond the limit stands for.
-    pub fn least_ended(self) -> u64 {
-        let share = match self {
+    /// Which share may lie beyond the limit.
+    pub fn share_beyond(self) -> f64 {
+        match self {
             Self::Quantile { quantile, .. } => 1.0 - quantile.0,
             Self::Failed { most } => most.0 / 100.0,
             Self::Offered { .. } => 1.0,
-        };
+        }
+    }
+
+    /// So many must have ended before a window says that it is kept: as many as one beyond the limit stands for.
+    pub fn least_ended(self) -> u64 {
         // Rounded before it is rounded up: 1 - 0.99 is a hair more than 0.01.
-        (1.0 / share.max(0.001) - 1e-6).ceil() as u64
+        (1.0 / self.share_beyond().max(0.001) - 1e-6).ceil() as u64
     }
 }
 

@@ -186,7 +186,7 @@ pub struct Accounting {
     pub late: u64,
     /// Of the late: the load generator itself overslept.
     pub late_by_generator: u64,
-    /// Of the late: every user was busy, which is the service's doing or a shortage of users.
+    /// Of the late: every user was busy, or every connection, which is the service's doing or a shortage of users.
     pub late_by_busy_users: u64,
     /// Of the scheduled: visits of virtual users, which are due when these come back. None of them is among the late.
     #[serde(default)]

@@ -61,8 +61,10 @@ pub enum Outcome {
     NotAdmitted,
     /// The service said no for a reason of the user's own: balance, expiry, a wrong body.
     Refused,
-    /// The service or the way to it failed: a 5xx, a reset, an unreadable answer.
+    /// The service answered that it failed, or what nobody can read.
     Error,
+    /// No answer, or no whole one, and no hope of any: no connection came about, or it broke.
+    Lost,
     /// No answer within the client's deadline.
     TimeOut,
     /// Never sent: no user was free before the arrival was too late.
@@ -74,12 +76,16 @@ pub enum Outcome {
 impl Outcome {
     /// Whether the service did what it is there for. Contention and refusals are its proper answers.
     pub const fn is_served(self) -> bool {
-        !matches!(self, Self::Error | Self::TimeOut | Self::Dropped | Self::Unfinished)
+        !matches!(
+            self,
+            Self::Error | Self::Lost | Self::TimeOut | Self::Dropped | Self::Unfinished
+        )
     }
 
-    /// Whether anybody answered. Who got no answer waited for longer than was measured.
+    /// Whether anybody answered. Who got no answer waited for longer than was measured: a refused connection is no fast
+    /// service.
     pub const fn is_answered(self) -> bool {
-        !matches!(self, Self::TimeOut | Self::Dropped | Self::Unfinished)
+        !matches!(self, Self::Lost | Self::TimeOut | Self::Dropped | Self::Unfinished)
     }
 }
 
@@ -150,7 +156,7 @@ names!(Endpoint,
 );
 names!(Outcome,
     Ok => "ok", Won => "won", SoldOut => "sold-out", Conflict => "conflict", NotAdmitted => "not-admitted",
-    Refused => "refused", Error => "error", TimeOut => "time-out", Dropped => "dropped",
+    Refused => "refused", Error => "error", Lost => "lost", TimeOut => "time-out", Dropped => "dropped",
     Unfinished => "unfinished",
 );
 names!(Clock, Response => "response", Service => "service", Lag => "lag", Wait => "wait");

@@ -72,6 +72,12 @@ async fn users_share_the_connections_and_wait_for_one_as_they_would_for_a_free_u
     // Six connections carry 60 a second: the last one waits for as long again as the run lasts.
     let waited = run.merged(Endpoint::Seats, Clock::Wait);
     assert!(waited.max() > 700_000_000 && waited.len() > 100, "{waited:?}");
+    // There were users enough, and still they came late: the books say so.
+    let total = run.outcome.total;
+    assert!(
+        total.late_by_busy_users > 100 && total.late == total.late_by_busy_users + total.late_by_generator,
+        "{total:?}"
+    );
     assert!(run.merged(Endpoint::Seats, Clock::Service).max() < 500_000_000);
 }
 

@@ -41,10 +41,10 @@ async fn check(manner: Manner, outcome: Outcome, cause: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_no_answers() {
     check(Manner::Nonsense, Outcome::Error, "200 with an unreadable body").await;
-    check(Manner::Garbage, Outcome::Error, "no HTTP: ").await;
-    check(Manner::Long(10 << 20), Outcome::Error, "longer than 8 MiB").await;
-    check(Manner::Reset, Outcome::Error, "connection reset").await;
-    check(Manner::Hang, Outcome::Error, "broken off: ").await;
+    check(Manner::Garbage, Outcome::Lost, "no HTTP: ").await;
+    check(Manner::Long(10 << 20), Outcome::Lost, "longer than 8 MiB").await;
+    check(Manner::Reset, Outcome::Lost, "connection reset").await;
+    check(Manner::Hang, Outcome::Lost, "broken off: ").await;
     check(Manner::Stall, Outcome::TimeOut, "no answer in time").await;
 }
 
@@ -61,7 +61,7 @@ async fn check_unconnected(address: String, cause: &str) {
         .unwrap();
     let causes = run.recorder.causes();
     assert_eq!(
-        run.count(Endpoint::QueueEnter, Outcome::Error),
+        run.count(Endpoint::QueueEnter, Outcome::Lost),
         10,
         "{cause}: {causes:?}"
     );
