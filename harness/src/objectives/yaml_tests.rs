@@ -97,7 +97,8 @@ fn a_window_that_no_stage_has_room_for_is_refused() {
     // A stage that is not measured parts its neighbours.
     let mut parted = smoke.clone();
     let (mut pause, mut again) = (smoke.stages[0].clone(), smoke.stages[1].clone());
-    ("pause".clone_into(&mut pause.name), "again".clone_into(&mut again.name));
+    "pause".clone_into(&mut pause.name);
+    "again".clone_into(&mut again.name);
     parted.stages.extend([pause, again.clone()]);
     refused(
         &parted,
