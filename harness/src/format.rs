@@ -204,7 +204,7 @@ pub fn quantity(unit: Unit, value: Option<f64>) -> String {
 /// ```
 /// use soundcheck::format::waited;
 ///
-/// assert_eq!(waited(Some(0.25)), "250 ms");
+/// assert_eq!(waited(Some(0.25)), "250\u{a0}ms");
 /// assert_eq!(waited(Some(f64::INFINITY)), "no answer");
 /// assert_eq!(waited(None), "n/a");
 /// ```

@@ -104,12 +104,24 @@ impl ExportFile {
 
     /// Writes the export, in the place of an earlier one.
     pub(super) fn write(&self, recording: &Recording) -> Result<(), ExportError> {
+        self.put(|file| self.format.write(recording, file))
+    }
+
+    /// Writes what was exported already.
+    pub(super) fn write_text(&self, text: &str) -> Result<(), ExportError> {
+        self.put(|file| file.write_all(text.as_bytes()).map_err(ExportError::Write))
+    }
+
+    fn put(
+        &self,
+        write: impl FnOnce(&mut BufWriter<tempfile::NamedTempFile>) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
         let unwritable = |source: io::Error| {
             let path = self.path.clone();
             ExportError::Write(io::Error::new(source.kind(), FileError::Unwritable { path, source }))
         };
         let mut file = BufWriter::new(partial(&self.path).map_err(unwritable)?);
-        self.format.write(recording, &mut file)?;
+        write(&mut file)?;
         file.flush().map_err(unwritable)?;
         let file = file.into_inner().map_err(|error| unwritable(error.into_error()))?;
         file.persist(&self.path).map_err(|error| unwritable(error.error))?;

@@ -171,6 +171,14 @@ pub(super) fn engine_of(stack: &dyn Stack) -> Engine {
 pub(super) fn render(dir: &Path) -> Result<Written, Failure> {
     let recording = Recording::open(dir).or_exit(Exit::Usage)?;
     let document = report::kinds::document(&recording).or_exit(Exit::Usage)?;
+    write(dir, &recording, document)
+}
+
+/// The same of a recording and its report.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write(dir: &Path, recording: &Recording, document: report::Document) -> Result<Written, Failure> {
     let files = report::write(&document, dir).map_err(Failure::of_report)?;
     note_derived(dir, &files).map_err(Failure::of_record)?;
     // The same for machines, with the numbers in their base units.

@@ -16,10 +16,12 @@ use super::stack_args::StackArgs;
 use super::{command_line, gone, report, stdout, steps};
 use crate::config::feeder::MAX_FILE_BYTES;
 use crate::config::{ScenarioConfig, shipped};
+use crate::export::junit::xml_of_run;
 use crate::load::{make_room, shortages};
 use crate::objectives::{self, Objective};
 use crate::plan::{ScenarioPlan, scenario};
 use crate::recording::Recording;
+use crate::report::kinds::{self, judgement::Judgement};
 use crate::run;
 
 /// Arguments of `soundcheck run`.
@@ -179,14 +181,7 @@ async fn carry_out(
     // What was measured is reported, whatever ended it.
     let written = if ended.is_none() || making::has_load(&dir) {
         progress.step("writing the report", steps::REPORT);
-        let written = making::render(&dir);
-        Some(written.and_then(|written| {
-            if let Some(junit) = &junit {
-                let recording = Recording::open(&dir).or_exit(Exit::Usage)?;
-                junit.write(&recording).map_err(export::failure)?;
-            }
-            Ok(written)
-        }))
+        Some(report_on(&dir, junit.as_ref()))
     } else {
         None
     };
@@ -206,6 +201,19 @@ async fn carry_out(
         Some(failure) => Err(failure),
         None => closed.map(|()| exit),
     }
+}
+
+/// Judges the recording once, for its report and for CI.
+fn report_on(dir: &Path, junit: Option<&ExportFile>) -> Result<Written, Failure> {
+    let recording = Recording::open(dir).or_exit(Exit::Usage)?;
+    let judgement = Judgement::of(&recording).or_exit(Exit::Usage)?;
+    let document = kinds::of_run(&recording, &judgement).or_exit(Exit::Usage)?;
+    let written = making::write(dir, &recording, document)?;
+    if let Some(junit) = junit {
+        let xml = xml_of_run(recording.manifest(), &judgement).map_err(export::failure)?;
+        junit.write_text(&xml).map_err(export::failure)?;
+    }
+    Ok(written)
 }
 
 fn print(args: &Args, written: &Written) -> Result<Exit, Failure> {

@@ -33,11 +33,20 @@ pub const NAME: &str = "soundcheck";
 /// When the recording cannot be read or judged.
 pub fn xml(recording: &Recording) -> Result<String, ExportError> {
     let report = match recording.manifest().kind.as_str() {
-        RUN => of_run(recording.manifest(), &Judgement::of(recording)?),
+        RUN => return xml_of_run(recording.manifest(), &Judgement::of(recording)?),
         "overview" => return Err(ExportError::Overview(recording.dir().to_owned())),
         _ => of_other(recording)?,
     };
     report.to_string().map_err(|error| ExportError::Format(error.into()))
+}
+
+/// The same of a run that was judged already.
+///
+/// # Errors
+/// Never in practice: every case has a text.
+pub fn xml_of_run(manifest: &Manifest, judgement: &Judgement) -> Result<String, ExportError> {
+    let report = of_run(manifest, judgement).to_string();
+    report.map_err(|error| ExportError::Format(error.into()))
 }
 
 fn of_run(manifest: &Manifest, judgement: &Judgement) -> Report {

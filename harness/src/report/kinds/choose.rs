@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::Context;
+use super::judgement::Judgement;
 use super::{cache, common, incident, index, overview, run};
 
 use crate::analysis::experiment::Experiment;
@@ -64,17 +65,31 @@ pub fn document(recording: &Recording) -> Result<Document, KindError> {
     let mut document = match recording.manifest().kind.as_str() {
         "cache" | "index" => experiment(recording),
         "incident" => incident::document(recording),
-        "run" => run::document(recording),
+        "run" => return of_run(recording, &Judgement::of(recording)?),
         "overview" => overview::document(recording),
         other => Err(KindError::UnknownKind {
             dir: recording.dir().to_owned(),
             kind: other.to_owned(),
         }),
     }?;
-    // However little is left of a recording, its report says that it is not all.
+    note_state(recording, &mut document);
+    Ok(document)
+}
+
+/// The report of a run that was judged already: the ledger of a long one takes its time.
+///
+/// # Errors
+/// When the recording cannot be read.
+pub fn of_run(recording: &Recording, judgement: &Judgement) -> Result<Document, KindError> {
+    let mut document = run::document(recording, judgement)?;
+    note_state(recording, &mut document);
+    Ok(document)
+}
+
+/// However little is left of a recording, its report says that it is not all.
+fn note_state(recording: &Recording, document: &mut Document) {
     let state = recording.notes().iter();
     document.notes.extend(state.map(|note| Text::plain(note.clone())));
-    Ok(document)
 }
 
 fn experiment(recording: &Recording) -> Result<Document, KindError> {

@@ -20,6 +20,6 @@ mod ways;
 #[cfg(test)]
 pub(crate) mod fixture;
 
-pub use choose::{KindError, document};
+pub use choose::{KindError, document, of_run};
 
 use choose::blank;

@@ -10,26 +10,25 @@ use crate::report::kinds::judgement::{Judgement, value_of, window_of};
 use crate::report::kinds::{KindError, blank, common};
 use crate::report::{Badges, Cell, Column, Document, GotWorse, Section, Table, Text};
 
-/// Builds the report.
-pub(in crate::report::kinds) fn document(recording: &Recording) -> Result<Document, KindError> {
-    let judgement = Judgement::of(recording)?;
+/// Builds the report of a run that was judged.
+pub(in crate::report::kinds) fn document(recording: &Recording, judgement: &Judgement) -> Result<Document, KindError> {
     let validity = &judgement.validity;
     let badges = common::badges(&judgement.ledger, &judgement.events, &validity.doubts, validity.lag_p99);
     let run = Run {
-        measured: Measured::of(recording, &judgement)?,
+        measured: Measured::of(recording, judgement)?,
         judgement,
     };
     Ok(run.document(recording, badges))
 }
 
 /// A run, judged and measured.
-pub(super) struct Run {
-    pub(super) judgement: Judgement,
+pub(super) struct Run<'a> {
+    pub(super) judgement: &'a Judgement,
     pub(super) measured: Measured,
 }
 
-impl Run {
-    pub(super) fn document(&self, recording: &Recording, badges: Badges) -> Document {
+impl Run<'_> {
+    fn document(&self, recording: &Recording, badges: Badges) -> Document {
         let mut document = blank(recording, &format!("Run: {}", self.judgement.scenario.name), badges);
         (document.verdict, document.sentence) = self.judgement.verdict();
         document.sections = vec![

@@ -55,7 +55,7 @@ impl Settled<'_> {
     }
 }
 
-impl Run {
+impl Run<'_> {
     /// Each measured stage at a constant load, by the median response time of each of its seconds.
     pub(super) fn settled(&self) -> Vec<Settled<'_>> {
         let mut begin = 0.0;

@@ -14,7 +14,7 @@ use crate::units::Ratio;
 /// More reasons than this are summed up: the full list is in the events of the recording.
 const MOST_CAUSES: usize = 20;
 
-impl Run {
+impl Run<'_> {
     /// How often each journey ended how.
     pub(super) fn outcomes(&self) -> Table {
         let mut table = Table::new(

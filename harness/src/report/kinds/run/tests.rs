@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use super::document::Run;
-use super::measured::Measured;
+use super::document;
 use crate::chart::Labels;
 use crate::config::{JourneyKind, ScenarioConfig, Stage};
 use crate::recording::event::{Accounting, Edge};
 use crate::recording::{Clock, Endpoint, Outcome, SeriesKind, What};
-use crate::report::kinds::common;
 use crate::report::kinds::fixture::{Fixture, ms, valid_ledger};
 use crate::report::kinds::judgement::Judgement;
 use crate::report::{Block, Document, markdown};
@@ -73,13 +71,7 @@ fn report(fixture: &Fixture) -> Document {
     let recording = fixture.read();
     let mut judgement = Judgement::of(&recording).unwrap();
     judgement.ledger = valid_ledger();
-    let validity = &judgement.validity;
-    let badges = common::badges(&judgement.ledger, &judgement.events, &validity.doubts, validity.lag_p99);
-    let run = Run {
-        measured: Measured::of(&recording, &judgement).unwrap(),
-        judgement,
-    };
-    run.document(&recording, badges)
+    document(&recording, &judgement).unwrap()
 }
 
 fn chart(document: &Document) -> String {

@@ -7,7 +7,7 @@ use crate::format::Unit;
 use crate::objectives::{Limit, Subject};
 use crate::report::ChartBlock;
 
-impl Run {
+impl Run<'_> {
     pub(super) fn timeline(&self) -> ChartBlock {
         let seconds: Vec<(f64, &Second)> = self
             .measured
