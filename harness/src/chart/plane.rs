@@ -28,29 +28,29 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) const FULL: Self = Self { x_axis: true };
+
+    /// What is left of the height for the plane itself.
+    fn height(self, outer: Rect) -> f64 {
+        let below = if self.x_axis { BELOW } else { BELOW_INNER };
+        (outer.h - ABOVE - below).max(20.0)
+    }
 }
 
 impl Plane {
     /// Lays out a plane within `outer`: room for the labels on the left, `right` pixels on the right, titles above and below.
     pub(super) fn fit(outer: Rect, x: AxisScale, y: AxisScale, right: f64, frame: Frame) -> Self {
-        let y_ticks = y.ticks((outer.h / 32.0) as usize);
-        let left = y_ticks
-            .iter()
-            .map(|tick| measure::width(&tick.label, size::LABEL))
-            .fold(24.0, f64::max)
-            + 8.0;
+        // By the ticks that will be drawn: fewer or more of them may have other labels.
+        let left = Self::label_room(&y, frame.height(outer));
         Self::with_margins(outer, x, y, left, right, frame)
     }
 
     /// As [`Plane::fit`], with a left margin that several panels share.
     pub(super) fn with_margins(outer: Rect, x: AxisScale, y: AxisScale, left: f64, right: f64, frame: Frame) -> Self {
-        let top = ABOVE;
-        let below = if frame.x_axis { BELOW } else { BELOW_INNER };
         let area = Rect::new(
             outer.x + left,
-            outer.y + top,
+            outer.y + ABOVE,
             (outer.w - left - right.max(14.0)).max(40.0),
-            (outer.h - top - below).max(20.0),
+            frame.height(outer),
         );
         let y_ticks = thin_out(y.ticks((area.h / 26.0) as usize), area.h, |_, _| size::LABEL + 2.0);
         Self { area, x, y, y_ticks }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::arm::{LiveArm, STALENESS};
@@ -15,7 +16,7 @@ use super::drain;
 use super::error::RunError;
 use super::watching;
 use crate::load::recorder::Keep;
-use crate::load::{LoadOutcome, Recorder, Selector, read_settled};
+use crate::load::{LoadError, LoadOutcome, Recorder, Selector, read_settled};
 use crate::plan::Dataset;
 use crate::plan::spec::{FINAL_STATE, GRACE, HOLD_TTL};
 use crate::recording::event::{NoteLevel, What};
@@ -79,6 +80,41 @@ pub(super) fn recorder(clock: RunClock) -> (Arc<Selector>, Arc<Recorder>) {
     let selector = Arc::new(Selector::new(0));
     let recorder = Recorder::new(vec![NAME.to_owned()], Arc::clone(&selector), Keep::Everything, clock);
     (selector, Arc::new(recorder))
+}
+
+/// A load under way.
+pub(super) struct Attack {
+    task: JoinHandle<Result<LoadOutcome, LoadError>>,
+    broke: CancellationToken,
+}
+
+impl Attack {
+    pub(super) fn begin(load: impl Future<Output = Result<LoadOutcome, LoadError>> + Send + 'static) -> Self {
+        let broke = CancellationToken::new();
+        // Also when it panics.
+        let breaks = broke.clone().drop_guard();
+        let task = tokio::spawn(async move {
+            let outcome = load.await;
+            if outcome.is_ok() {
+                breaks.disarm();
+            }
+            outcome
+        });
+        Self { task, broke }
+    }
+
+    /// Ends when the load has failed, so that nobody waits for the end of its schedule. Then [`Self::outcome`] says how.
+    pub(super) async fn broke(&self) {
+        self.broke.cancelled().await;
+    }
+
+    /// What it came to, once it is over.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub(super) async fn outcome(self) -> Result<LoadOutcome, RunError> {
+        Ok(self.task.await??)
+    }
 }
 
 impl Alone<'_> {
@@ -180,5 +216,20 @@ impl Alone<'_> {
             self.recording.note(self.clock.now(), NoteLevel::Info, text)?;
         }
         drain::drain(arm, self.recording, self.clock, HOLD_TTL + GRACE, &self.stop).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_load_that_fails_keeps_nobody_waiting() {
+        let failed = Attack::begin(async { Err(LoadError::Timer(std::io::Error::other("no timer"))) });
+        failed.broke().await;
+        assert!(failed.outcome().await.is_err());
+        let panicked = Attack::begin(async { panic!("a bug") });
+        panicked.broke().await;
+        assert!(panicked.outcome().await.is_err());
     }
 }

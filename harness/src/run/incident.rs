@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alone::{self, Alone, NAME};
+use super::alone::{self, Alone, Attack, NAME};
 use super::arm::LiveArm;
 use super::bench::{self, Bench};
 use super::cutting::{cut_every_second, finish_cutting, write_cut};
@@ -153,10 +153,10 @@ impl Drill<'_> {
             let (plan, target) = (self.load_plan(scenario.clone(), 2), arm.target());
             let (recorder, handle) = (Arc::clone(&recorder), handle.clone());
             let history = Some(self.alone.recording.history());
-            tokio::spawn(async move { drive(plan, &[target], selector, recorder, history, handle).await })
+            Attack::begin(async move { drive(plan, &[target], selector, recorder, history, handle).await })
         };
         let Some(zero) = handle.begun().await else {
-            attack.await??;
+            attack.outcome().await?;
             return Ok(());
         };
         // Seconds are counted from here on.
@@ -176,13 +176,13 @@ impl Drill<'_> {
         if broken.is_err() {
             handle.stop();
         }
-        let outcome = attack.await?;
+        let outcome = attack.outcome().await;
         finish_cutting(cutter).await?;
         write_cut(self.alone.recording, &recorder)?;
         let outcome = match outcome {
             Ok(outcome) => outcome,
             // What broke the drill broke its load as well.
-            Err(error) => return Err(broken.err().unwrap_or_else(|| error.into())),
+            Err(error) => return Err(broken.err().unwrap_or(error)),
         };
         self.alone.account(&outcome)?;
         for (cause, count) in recorder.causes() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::alone::{self, Alone};
+use super::alone::{self, Alone, Attack};
 use super::arm::LiveArm;
 use super::bench::{self, Bench};
 use super::cutting::{cut_every_second, finish_cutting, write_cut};
@@ -89,10 +89,10 @@ impl Run<'_> {
             };
             let (target, recorder, handle) = (arm.target(), Arc::clone(&recorder), handle.clone());
             let history = Some(self.alone.recording.history());
-            tokio::spawn(async move { drive(plan, &[target], selector, recorder, history, handle).await })
+            Attack::begin(async move { drive(plan, &[target], selector, recorder, history, handle).await })
         };
         let Some(zero) = handle.begun().await else {
-            attack.await??;
+            attack.outcome().await?;
             return Ok(());
         };
         // Seconds are counted from here on.
@@ -116,8 +116,9 @@ impl Run<'_> {
                 self.alone.event(What::EndedEarly { reason })
             }
             () = handle.ran_dry() => Ok(()),
+            () = attack.broke() => Ok(()),
         };
-        let outcome = attack.await?;
+        let outcome = attack.outcome().await;
         finish_cutting(cutter).await?;
         write_cut(self.alone.recording, &recorder)?;
         let outcome = outcome?;
