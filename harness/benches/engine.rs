@@ -52,6 +52,8 @@ const RATES: [f64; 3] = [1_000.0, 5_000.0, 10_000.0];
 const PACED: Duration = Duration::from_secs(10);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 const N_ROUNDS: usize = 5;
+/// Of the two sides, in turns: what the machine does beside them moves a single round by a third.
+const N_TURNS: usize = 11;
 /// Goose runs for whole seconds.
 const FAST: Duration = Duration::from_secs(5);
 const USERS: u32 = 64;
@@ -169,7 +171,7 @@ fn keep_pace(rate: f64, address: &str) {
 async fn speed(server: &mut Stub) {
     let address = server.address.clone();
     let (mut ours, mut bare) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
-    for round in 0..N_ROUNDS {
+    for round in 0..N_TURNS {
         // Whoever comes first in one round comes second in the next.
         let is_ours_first = round % 2 == 0;
         for turn in [is_ours_first, !is_ours_first] {

@@ -67,7 +67,7 @@ fn a_run_is_recorded_judged_and_reported() {
         "Run: smoke",
         &format!("{} = {} + {}", books.scheduled, books.started, books.dropped),
         "soundcheck run smoke --stack embedded --seed 7",
-        "p99 asked for",
+        "Asked for p99",
         "How journeys ended",
         "held to no objective",
     ]);

@@ -3,6 +3,7 @@
 use super::document::Run;
 use super::measured::seconds;
 use crate::analysis::ended::Ended;
+use crate::analysis::quantile::Value;
 use crate::config::Stage;
 use crate::format::{self, Unit};
 use crate::recording::event::{Accounting, What};
@@ -97,8 +98,8 @@ impl Run<'_> {
                 Column::number("Service p99", Unit::Seconds),
                 Column::number("Response p50", Unit::Seconds),
                 Column::number("Response p99", Unit::Seconds),
-                Column::text("p50 asked for"),
-                Column::text("p99 asked for"),
+                Column::number("Asked for p50", Unit::Seconds),
+                Column::number("Asked for p99", Unit::Seconds),
             ],
         );
         let is_any_measured = self.judgement.scenario.stages.iter().any(Stage::is_measured);
@@ -112,8 +113,10 @@ impl Run<'_> {
             };
             let asked = |q| {
                 let asked = row.quantile(Clock::Response, Ratio(q));
-                let asked = asked.or_else(|| row.quantile(Clock::Service, Ratio(q)));
-                Cell::from(format::waited(asked.map(|value| value.as_f64() / 1e9)))
+                match asked.or_else(|| row.quantile(Clock::Service, Ratio(q))) {
+                    Some(Value::Infinite) => Cell::from(format::NO_ANSWER),
+                    asked => Cell::Number(seconds(asked)),
+                }
             };
             table.row([
                 Cell::from(common::words(*endpoint)),
