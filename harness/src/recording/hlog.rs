@@ -94,6 +94,8 @@ impl HlogWriter {
 pub struct Latency {
     path: PathBuf,
     bytes: Vec<u8>,
+    /// When the run was over, where that is known.
+    over: Option<Nanos>,
 }
 
 /// One line of the log.
@@ -107,8 +109,8 @@ pub struct Interval<'a> {
 }
 
 impl Latency {
-    pub(crate) fn new(path: PathBuf, bytes: Vec<u8>) -> Self {
-        Self { path, bytes }
+    pub(crate) fn new(path: PathBuf, bytes: Vec<u8>, over: Option<Nanos>) -> Self {
+        Self { path, bytes, over }
     }
 
     /// The intervals, in the order in which they were written, which is that of time.
@@ -183,7 +185,7 @@ impl Interval<'_> {
         Ok(histogram)
     }
 
-    /// Fails where time went back, or on by more than a run can be silent.
+    /// Fails where time went back, or on beyond the end of the run, or by more than a run can be silent.
     fn check_follows(&self, (start, length): (Nanos, Duration)) -> Result<(), RecordError> {
         let seconds = |time: Nanos| time.since(Nanos(0)).as_secs_f64();
         if self.start < start {
@@ -191,6 +193,12 @@ impl Interval<'_> {
                 "its interval starts at {:.3} s, and the one before it at {:.3} s",
                 seconds(self.start),
                 seconds(start)
+            )))
+        } else if let Some(over) = self.log.over.filter(|over| *over < self.start) {
+            Err(self.malformed(format!(
+                "its interval starts at {:.3} s, and the run was over at {:.3} s",
+                seconds(self.start),
+                seconds(over)
             )))
         } else if self.start.since(start.plus(length)) > LONGEST_SILENCE {
             Err(self.malformed(format!(
@@ -238,7 +246,7 @@ mod tests {
             writer.interval(start, length, &tag(), histogram).unwrap();
         }
         writer.flush().unwrap();
-        Latency::new(path.clone(), std::fs::read(&path).unwrap())
+        Latency::new(path.clone(), std::fs::read(&path).unwrap(), None)
     }
 
     /// Every interval as `start+length` in seconds, until one fails.
@@ -292,6 +300,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_ends_when_the_run_is_over() {
+        let mut log = log(&[(0, 1), (7, 1)], &crate::load::recorder::empty_histogram());
+        log.over = Some(Nanos(7_000_000_000));
+        assert_eq!(read(&log).unwrap().len(), 2);
+        log.over = Some(Nanos(6_000_000_000));
+        check_refused(&log, 6, "starts at 7.000 s, and the run was over at 6.000 s");
+    }
+
+    #[test]
     fn histograms_come_back_equal_with_tag_and_times() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("latency.hlog");
@@ -320,7 +337,7 @@ mod tests {
         ));
         writer.flush().unwrap();
 
-        let latency = Latency::new(path.clone(), std::fs::read(&path).unwrap());
+        let latency = Latency::new(path.clone(), std::fs::read(&path).unwrap(), None);
         let intervals: Vec<_> = latency.intervals().collect::<Result<_, _>>().unwrap();
         assert_eq!(intervals.len(), 3);
         assert_eq!(intervals[2].start, Nanos(2_000_000_000));
