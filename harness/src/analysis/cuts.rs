@@ -1,5 +1,6 @@
 //! The latency log cut by cut, as the recorder wrote it: about every second of a run, or once a slice of an experiment.
-//! One cut at a time is in memory, so that a run of hours is read in the memory of one second.
+//! The encoded log is in memory as a whole, about as large as its file; of the decoded histograms, which are many times
+//! as large, only those of one cut are.
 //!
 //! What counts of it and whether it is good is not asked here.
 

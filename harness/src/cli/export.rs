@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::exit::{Exit, Failure, OrExit as _};
 use super::export_file::{ExportFile, Format};
-use super::push::{Header, Target};
+use super::push::{Header, Target, Typed};
 use super::stdout::{self, OutputError};
 use crate::export::{self, ExportError};
 use crate::recording::{RecordError, Recording};
@@ -30,11 +30,11 @@ pub struct Args {
     /// Send the series to a Prometheus, or what takes its remote write (Mimir, Thanos, VictoriaMetrics, Grafana Cloud):
     /// http://HOST:9090/api/v1/write for instance. What the server has already it keeps, and says so.
     #[arg(long, value_name = "URL")]
-    remote_write: Option<Target>,
+    remote_write: Option<Typed>,
 
     /// A header to send along, as in `X-Scope-OrgID: 1`; may be given several times.
     #[arg(long = "header", value_name = "NAME: VALUE", requires = "remote_write")]
-    headers: Vec<Header>,
+    headers: Vec<Typed>,
 }
 
 /// Exports.
@@ -42,16 +42,19 @@ pub struct Args {
 /// # Errors
 /// When the recording cannot be read, or the result does not reach its place.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
+    let target = args.remote_write.as_ref().map(Target::try_from).transpose();
+    let target = target.or_exit(Exit::Usage)?;
+    let headers = Header::all(&args.headers).or_exit(Exit::Usage)?;
     let recording = Recording::open(&args.run).or_exit(Exit::Usage)?;
     for note in recording.notes() {
         tracing::warn!("{note}");
     }
-    if let Some(target) = &args.remote_write {
+    if let Some(target) = target {
         // Runs are told apart by their folders' names; `.` has one too.
         let folder = args.run.canonicalize().or_exit(Exit::Usage)?;
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let outgoing = export::remote_write::outgoing(&recording, &name).map_err(failure)?;
-        target.push(&outgoing, &args.headers).await?;
+        target.push(&outgoing, &headers).await?;
         stdout::line(&format!(
             "{} samples of {} series were sent to {target}, with run=\"{name}\"",
             outgoing.n_samples(),

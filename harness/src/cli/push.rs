@@ -1,7 +1,6 @@
 //! Sends what remote write makes of a recording.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -18,26 +17,71 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 /// More of a server's words is a page.
 const MOST_WORDS: usize = 300;
 
-/// Where to send it. The password of the URL is sent and never shown.
-#[derive(Clone, Debug)]
+/// What was typed for [`Target`] or [`Header`], which may hold a secret. Parsed by the command: of a value that is wrong,
+/// clap's own error would show all.
+#[derive(Clone)]
+pub(super) struct Typed(String);
+
+impl From<String> for Typed {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed(***)")
+    }
+}
+
+/// What is wrong with what was typed, and never what it was: where a colon is missing, a secret may stand anywhere.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub(super) enum TypedError {
+    #[error(
+        "the URL after --remote-write is wrong: {0}; write the whole of it, as in http://127.0.0.1:9090/api/v1/write, \
+         and of a password the characters `/`, `?`, `#` and `@` as %2F, %3F, %23 and %40"
+    )]
+    Target(String),
+    #[error("header {nth} of --header is wrong: {why}; write it as `NAME: VALUE`, for instance `X-Scope-OrgID: 1`")]
+    Header { nth: usize, why: &'static str },
+}
+
+/// Where to send it. The password of the URL is sent and never shown, and neither are the values of its query.
+#[derive(Clone)]
 pub(super) struct Target(Url);
 
-impl FromStr for Target {
-    type Err = String;
+impl TryFrom<&Typed> for Target {
+    type Error = TypedError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "write the whole URL, as in http://127.0.0.1:9090/api/v1/write";
+    fn try_from(Typed(text): &Typed) -> Result<Self, TypedError> {
         match Url::parse(text) {
             Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(Self(url)),
-            Ok(_) => Err(expected.to_owned()),
-            Err(error) => Err(format!("{error}; {expected}")),
+            Ok(_) => Err(TypedError::Target("it is of neither http nor https".to_owned())),
+            // Its kinds are told by fixed words.
+            Err(error) => Err(TypedError::Target(error.to_string())),
         }
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_password(self.0.as_str()))
+        let mut url = self.0.clone();
+        url.set_fragment(None);
+        let query = url.query().map(|query| {
+            let parts = query.split('&').map(|part| match part.split_once('=') {
+                Some((name, _)) => format!("{name}=***"),
+                None => "***".to_owned(),
+            });
+            parts.collect::<Vec<_>>().join("&")
+        });
+        url.set_query(query.as_deref());
+        f.write_str(&without_password(url.as_str()))
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
     }
 }
 
@@ -45,15 +89,22 @@ impl fmt::Display for Target {
 #[derive(Clone, Debug)]
 pub(super) struct Header(HeaderName, HeaderValue);
 
-impl FromStr for Header {
-    type Err = String;
+impl Header {
+    /// All that were typed.
+    pub(super) fn all(typed: &[Typed]) -> Result<Vec<Self>, TypedError> {
+        let headers = typed
+            .iter()
+            .enumerate()
+            .map(|(number, Typed(text))| Self::parse(text).map_err(|why| TypedError::Header { nth: number + 1, why }));
+        headers.collect()
+    }
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, value) = text.split_once(':').ok_or("write it as `NAME: VALUE`")?;
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let (name, value) = text.split_once(':').ok_or("it has no colon after the name")?;
         let name = name
             .trim()
             .parse()
-            .map_err(|_| format!("`{name}` is no name of a header"))?;
+            .map_err(|_| "what stands before the colon is no name of a header")?;
         let mut value = HeaderValue::from_str(value.trim()).map_err(|_| "its value has a control character")?;
         // Often a token.
         value.set_sensitive(true);
@@ -188,24 +239,47 @@ fn protocol() -> HeaderMap {
 mod tests {
     use super::*;
 
+    fn target(text: &str) -> Result<Target, TypedError> {
+        Target::try_from(&Typed(text.to_owned()))
+    }
+
     #[test]
-    fn a_target_is_a_whole_url_and_its_password_is_not_shown() {
-        for wrong in ["localhost:9090", "ftp://h/x", "9090", "http://"] {
-            let error = wrong.parse::<Target>().unwrap_err();
+    fn a_target_is_a_whole_url() {
+        for wrong in ["localhost:9090", "ftp://h/x", "9090", "http://", "http://h:x/w"] {
+            let error = target(wrong).unwrap_err().to_string();
             assert!(error.contains("http://127.0.0.1:9090/api/v1/write"), "{error}");
         }
-        let target: Target = "https://1:secret@h/api/prom/push".parse().unwrap();
-        assert_eq!(target.to_string(), "https://1:***@h/api/prom/push");
+    }
+
+    #[track_caller]
+    fn check_shown(url: &str, shown: &str) {
+        let target = target(url).unwrap();
+        assert_eq!(target.to_string(), shown);
+        assert_eq!(format!("{target:?}"), format!("Target({shown})"));
+    }
+
+    #[test]
+    fn of_a_target_no_secret_is_shown() {
+        check_shown("https://1:secret@h/api/prom/push", "https://1:***@h/api/prom/push");
+        check_shown(
+            "https://h/w?token=secret&org=1&secret#secret",
+            "https://h/w?token=***&org=***&***",
+        );
+        check_shown("http://h:9090/api/v1/write", "http://h:9090/api/v1/write");
+        assert_eq!(format!("{:?}", Typed("secret".to_owned())), "Typed(***)");
     }
 
     #[test]
     fn a_header_has_a_name_and_a_value() {
-        let Header(name, value) = "X-Scope-OrgID: 1".parse().unwrap();
+        let Header(name, value) = Header::parse("X-Scope-OrgID: 1").unwrap();
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-scope-orgid", "1"));
         assert!(value.is_sensitive());
         for wrong in ["X-Scope-OrgID", "a b: c", "a: \u{1}"] {
-            wrong.parse::<Header>().unwrap_err();
+            Header::parse(wrong).unwrap_err();
         }
+        let typed = ["a: b", "no colon"].map(|text| Typed(text.to_owned()));
+        let why = "it has no colon after the name";
+        assert_eq!(Header::all(&typed).unwrap_err(), TypedError::Header { nth: 2, why });
     }
 
     #[test]

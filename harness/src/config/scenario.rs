@@ -31,7 +31,7 @@ pub enum JourneyKind {
     Browse,
     /// Token, wait, dates, seats, hold, pay.
     Book,
-    /// Token, wait, hold, leave without paying.
+    /// Token, wait, dates, seats, hold, leave without paying.
     Abandon,
     /// Token, then look at the place in the queue a few times.
     Position,

@@ -1,7 +1,7 @@
 //! `latency.hlog`: the HdrHistogram interval log, version 1.3, one histogram per tag and interval, in nanoseconds.
 //! An interval is one second of a run, or one slice of an experiment. Any tool that reads such logs reads this one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,6 +18,12 @@ use super::sample::Tag;
 use crate::units::Nanos;
 
 const LEGEND: &str = "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
+
+/// Of every histogram of the recorder: the smallest and the longest duration, in nanoseconds, and the significant digits.
+/// One with others is none of its, and could not be added to its own.
+const BOUNDS: (u64, u64, u8) = (1_000, 120_000_000_000, 3);
+/// As long as the longest stage: no run is silent for longer. Readers fill every second of a silence.
+const LONGEST_SILENCE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// Writes the log.
 pub(crate) struct HlogWriter {
@@ -88,6 +94,8 @@ impl HlogWriter {
 pub struct Latency {
     path: PathBuf,
     bytes: Vec<u8>,
+    /// When the run was over, where that is known.
+    over: Option<Nanos>,
 }
 
 /// One line of the log.
@@ -97,18 +105,23 @@ pub struct Interval<'a> {
     pub start: Nanos,
     pub length: Duration,
     line: IntervalLogHistogram<'a>,
-    path: &'a Path,
+    log: &'a Latency,
 }
 
 impl Latency {
-    pub(crate) fn new(path: PathBuf, bytes: Vec<u8>) -> Self {
-        Self { path, bytes }
+    pub(crate) fn new(path: PathBuf, bytes: Vec<u8>, over: Option<Nanos>) -> Self {
+        Self { path, bytes, over }
     }
 
-    /// The intervals, in the order in which they were written.
+    /// The intervals, in the order in which they were written, which is that of time.
     pub fn intervals(&self) -> impl Iterator<Item = Result<Interval<'_>, RecordError>> {
-        IntervalLogIterator::new(&self.bytes).filter_map(|entry| match entry {
-            Ok(LogEntry::Interval(line)) => Some(self.interval(line)),
+        let mut before = (Nanos(0), Duration::ZERO);
+        IntervalLogIterator::new(&self.bytes).filter_map(move |entry| match entry {
+            Ok(LogEntry::Interval(line)) => Some(self.interval(line).and_then(|interval| {
+                interval.check_follows(before)?;
+                before = (interval.start, interval.length);
+                Ok(interval)
+            })),
             Ok(LogEntry::StartTime(_) | LogEntry::BaseTime(_)) => None,
             Err(hdrhistogram::serialization::interval_log::LogIteratorError::ParseError { offset }) => {
                 Some(Err(self.malformed(offset, "not a line of a histogram log")))
@@ -117,7 +130,7 @@ impl Latency {
     }
 
     fn interval<'a>(&'a self, line: IntervalLogHistogram<'a>) -> Result<Interval<'a>, RecordError> {
-        let offset = line.encoded_histogram().as_ptr() as usize - self.bytes.as_ptr() as usize;
+        let offset = self.offset(&line);
         let tag = line
             .tag()
             .ok_or_else(|| self.malformed(offset, "an interval without a tag"))?;
@@ -131,8 +144,13 @@ impl Latency {
             start,
             length: line.duration(),
             line,
-            path: &self.path,
+            log: self,
         })
+    }
+
+    /// Where in the log a line is.
+    fn offset(&self, line: &IntervalLogHistogram<'_>) -> usize {
+        line.encoded_histogram().as_ptr() as usize - self.bytes.as_ptr() as usize
     }
 
     fn malformed(&self, offset: usize, reason: impl ToString) -> RecordError {
@@ -149,18 +167,54 @@ impl Interval<'_> {
     /// Decodes the histogram; values are nanoseconds.
     ///
     /// # Errors
-    /// When the line does not hold a histogram.
+    /// When the line does not hold a histogram, or none of the recorder's.
     pub fn histogram(&self) -> Result<Histogram<u64>, RecordError> {
-        let malformed = |reason: String| RecordError::Histogram {
-            path: self.path.to_owned(),
-            reason,
-        };
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(self.line.encoded_histogram())
-            .map_err(|error| malformed(error.to_string()))?;
-        Deserializer::new()
+            .map_err(|error| self.malformed(error))?;
+        let histogram: Histogram<u64> = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
-            .map_err(|error| malformed(error.to_string()))
+            .map_err(|error| self.malformed(error))?;
+        let bounds = (histogram.low(), histogram.high(), histogram.sigfig());
+        if bounds != BOUNDS {
+            let (low, high, digits) = bounds;
+            return Err(self.malformed(format!(
+                "its histogram is of {low} to {high} ns with {digits} digits, as no run records"
+            )));
+        }
+        Ok(histogram)
+    }
+
+    /// Fails where time went back, or on beyond the end of the run, or by more than a run can be silent.
+    fn check_follows(&self, (start, length): (Nanos, Duration)) -> Result<(), RecordError> {
+        let seconds = |time: Nanos| time.since(Nanos(0)).as_secs_f64();
+        if self.start < start {
+            Err(self.malformed(format!(
+                "its interval starts at {:.3} s, and the one before it at {:.3} s",
+                seconds(self.start),
+                seconds(start)
+            )))
+        } else if let Some(over) = self.log.over.filter(|over| *over < self.start) {
+            Err(self.malformed(format!(
+                "its interval starts at {:.3} s, and the run was over at {:.3} s",
+                seconds(self.start),
+                seconds(over)
+            )))
+        } else if self.start.since(start.plus(length)) > LONGEST_SILENCE {
+            Err(self.malformed(format!(
+                "its interval starts at {:.3} s, and the one before it ends at {:.3} s: longer than a run is silent",
+                seconds(self.start),
+                seconds(start.plus(length))
+            )))
+        } else if self.length > LONGEST_SILENCE {
+            Err(self.malformed(format!("its interval lasts {} s", self.length.as_secs())))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn malformed(&self, reason: impl ToString) -> RecordError {
+        self.log.malformed(self.log.offset(&self.line), reason)
     }
 }
 
@@ -168,6 +222,91 @@ impl Interval<'_> {
 mod tests {
     use super::*;
     use crate::recording::sample::{Clock, Endpoint, Outcome};
+
+    fn tag() -> Tag {
+        Tag {
+            variant: "redis".to_owned(),
+            endpoint: Endpoint::Seats,
+            outcome: Outcome::Ok,
+            clock: Clock::Response,
+        }
+    }
+
+    /// The log of such intervals, in seconds.
+    fn log(intervals: &[(u64, u64)], histogram: &Histogram<u64>) -> Latency {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("latency.hlog");
+        let anchor = ClockAnchor {
+            unix_ns: 1_700_000_000_123_000_000,
+            offsets: Vec::new(),
+        };
+        let mut writer = HlogWriter::new(Appender::create(path.clone()).unwrap(), &anchor).unwrap();
+        for &(start, length) in intervals {
+            let (start, length) = (Nanos(start * 1_000_000_000), Duration::from_secs(length));
+            writer.interval(start, length, &tag(), histogram).unwrap();
+        }
+        writer.flush().unwrap();
+        Latency::new(path.clone(), std::fs::read(&path).unwrap(), None)
+    }
+
+    /// Every interval as `start+length` in seconds, until one fails.
+    fn read(log: &Latency) -> Result<Vec<String>, RecordError> {
+        let read = log.intervals().map(|interval| {
+            let interval = interval?;
+            interval.histogram()?;
+            let start = interval.start.since(Nanos(0)).as_secs();
+            Ok(format!("{start}+{}", interval.length.as_secs()))
+        });
+        read.collect()
+    }
+
+    #[track_caller]
+    fn check_refused(log: &Latency, line: usize, words: &str) {
+        let error = read(log).unwrap_err().to_string();
+        let place = format!("latency.hlog, line {line}: ");
+        assert!(error.contains(&place) && error.contains(words), "{error}");
+    }
+
+    #[test]
+    fn histograms_have_the_bounds_of_the_recorder_or_are_refused() {
+        let ours = crate::load::recorder::empty_histogram();
+        assert_eq!((ours.low(), ours.high(), ours.sigfig()), BOUNDS);
+        assert_eq!(read(&log(&[(0, 1), (0, 1)], &ours)).unwrap(), ["0+1", "0+1"]);
+        for (low, high, digits) in [(1, BOUNDS.1, 3), (BOUNDS.0, 2 * BOUNDS.1, 3), (BOUNDS.0, BOUNDS.1, 2)] {
+            let other = Histogram::new_with_bounds(low, high, digits).unwrap();
+            check_refused(&log(&[(0, 1)], &other), 5, "as no run records");
+        }
+    }
+
+    #[test]
+    fn time_goes_on_and_by_no_more_than_a_run_is_silent() {
+        let empty = crate::load::recorder::empty_histogram();
+        let longest = LONGEST_SILENCE.as_secs();
+        // As long as a run may be silent, between two intervals and before the first.
+        let silent = [(longest, 2), (2 * longest + 2, 1)];
+        assert_eq!(read(&log(&silent, &empty)).unwrap().len(), 2);
+        check_refused(
+            &log(&[(0, 1), (7, 1), (6, 1)], &empty),
+            7,
+            "starts at 6.000 s, and the one before it at 7.000 s",
+        );
+        check_refused(&log(&[(longest + 1, 1)], &empty), 5, "longer than a run is silent");
+        check_refused(
+            &log(&[(0, 1), (9_000_000_000, 1)], &empty),
+            6,
+            "starts at 9000000000.000 s",
+        );
+        check_refused(&log(&[(0, longest + 1)], &empty), 5, "lasts 2678401 s");
+    }
+
+    #[test]
+    fn nothing_ends_when_the_run_is_over() {
+        let mut log = log(&[(0, 1), (7, 1)], &crate::load::recorder::empty_histogram());
+        log.over = Some(Nanos(7_000_000_000));
+        assert_eq!(read(&log).unwrap().len(), 2);
+        log.over = Some(Nanos(6_000_000_000));
+        check_refused(&log, 6, "starts at 7.000 s, and the run was over at 6.000 s");
+    }
 
     #[test]
     fn histograms_come_back_equal_with_tag_and_times() {
@@ -178,13 +317,8 @@ mod tests {
             offsets: Vec::new(),
         };
         let mut writer = HlogWriter::new(Appender::create(path.clone()).unwrap(), &anchor).unwrap();
-        let tag = Tag {
-            variant: "redis".to_owned(),
-            endpoint: Endpoint::Seats,
-            outcome: Outcome::Ok,
-            clock: Clock::Response,
-        };
-        let mut histogram = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).unwrap();
+        let tag = tag();
+        let mut histogram = crate::load::recorder::empty_histogram();
         for value in [1_000, 5_000_000, 59_000_000_000] {
             histogram.record(value).unwrap();
         }
@@ -203,7 +337,7 @@ mod tests {
         ));
         writer.flush().unwrap();
 
-        let latency = Latency::new(path.clone(), std::fs::read(&path).unwrap());
+        let latency = Latency::new(path.clone(), std::fs::read(&path).unwrap(), None);
         let intervals: Vec<_> = latency.intervals().collect::<Result<_, _>>().unwrap();
         assert_eq!(intervals.len(), 3);
         assert_eq!(intervals[2].start, Nanos(2_000_000_000));

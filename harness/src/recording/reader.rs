@@ -10,12 +10,13 @@ use super::appender::whole_lines;
 use super::audit::Audit;
 use super::checksums::{Checksums, Finding};
 use super::error::RecordError;
-use super::event::Event;
+use super::event::{Event, What};
 use super::history::{History, Names};
 use super::hlog::Latency;
 use super::model::{Manifest, SCHEMA_VERSION};
 use super::series::SeriesSet;
 use super::store::{EVENTS_FILE, LATENCY_FILE, MANIFEST_FILE, PLAN_FILE, SERIES_FILE, audit_file};
+use crate::units::Nanos;
 
 /// A folder that was recorded. Files are read when asked for.
 #[derive(Debug)]
@@ -205,11 +206,19 @@ impl Recording {
     /// The latency log.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or the events cannot, which say when the run was over.
     pub fn latency(&self) -> Result<Latency, RecordError> {
         let mut bytes = self.bytes(LATENCY_FILE)?.unwrap_or_default();
         bytes.truncate(whole_lines(&bytes).len());
-        Ok(Latency::new(self.dir.join(LATENCY_FILE), bytes))
+        Ok(Latency::new(self.dir.join(LATENCY_FILE), bytes, self.over()?))
+    }
+
+    /// When the last thing happened, where that came after all load; `None` where the load may have gone on.
+    fn over(&self) -> Result<Option<Nanos>, RecordError> {
+        let events = self.events()?;
+        let is_over = events.iter().any(|event| matches!(event.what, What::FinalAudit { .. }));
+        let last = events.iter().map(|event| event.t).max();
+        Ok(last.filter(|_| is_over))
     }
 
     /// What was scraped.

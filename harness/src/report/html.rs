@@ -325,7 +325,10 @@ const fn decision_class(decision: Decision) -> &'static str {
 
 fn badge(badge: &Badge) -> String {
     let word = badge.state.word();
-    format!("<span class=\"pill {word}\">{word}</span> {}", escape(&badge.detail))
+    format!(
+        "<span class=\"pill {word}\">{word}</span> {}",
+        text(&Text::marked(&badge.detail))
+    )
 }
 
 const fn verdict_sign(verdict: Verdict) -> &'static str {

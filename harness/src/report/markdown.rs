@@ -62,7 +62,7 @@ fn head(document: &Document, out: &mut String) {
             out,
             "| {name} | **{}**: {} |",
             badge.state.word(),
-            cell(&escape(&badge.detail))
+            cell(&text(&Text::marked(&badge.detail)))
         );
     }
     let missing = || MISSING.to_owned();

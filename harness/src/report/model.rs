@@ -80,7 +80,7 @@ pub struct Badges {
 #[derive(Clone, Debug, Serialize)]
 pub struct Badge {
     pub state: BadgeState,
-    /// `9 invariants hold over 41,233 operations`.
+    /// `9 invariants hold over 41,233 operations`; with markup as of [`Text::marked`].
     pub detail: String,
 }
 

@@ -110,14 +110,26 @@ pub fn without_password(url: &str) -> String {
         return url.to_owned();
     };
     // The last @ of the authority ends the user's part; a password may hold an unescaped one.
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let Some(at) = rest[..authority_end].rfind('@') else {
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let at = match authority.rfind('@') {
+        // An unescaped `/`, `?` or `#` of a password ends the authority too early.
+        None if names_no_host(authority) => rest.rfind('@'),
+        at => at,
+    };
+    let Some(at) = at else {
         return url.to_owned();
     };
     match rest[..at].split_once(':') {
         Some((user, password)) if !password.is_empty() => format!("{scheme}://{user}:***{}", &rest[at..]),
         _ => url.to_owned(),
     }
+}
+
+/// Whether this cannot be `HOST:PORT`, so that it may be a user and the beginning of a password.
+fn names_no_host(authority: &str) -> bool {
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    let is_ipv6 = authority.starts_with('[');
+    !is_ipv6 && authority.split_once(':').is_some_and(|(_, rest)| !is_port(rest))
 }
 
 /// Where `HOST:PORT` stands in a URL, or in a broker's address; `None` for a file, or several brokers.
@@ -193,6 +205,14 @@ mod tests {
         check_masked("mysql://root:geheim@h:3306/s?x=1", "mysql://root:***@h:3306/s?x=1");
         check_masked("mysql://root:a@b@h:3306", "mysql://root:***@h:3306");
         check_masked("redis://:geheim@h:6379", "redis://:***@h:6379");
+        check_masked("mysql://root:a/b@h:3306/s", "mysql://root:***@h:3306/s");
+        check_masked("http://me:a?b@c#d@h/w", "http://me:***@h/w");
+        check_masked("http://me:#b@h/w", "http://me:***@h/w");
+        check_masked("redis://:/geheim@h:6379", "redis://:***@h:6379");
+        check_masked("http://me:99999/a@h", "http://me:***@h");
+        check_masked("http://h:9090/a@b?c=d@e", "http://h:9090/a@b?c=d@e");
+        check_masked("http://h/a:x@b", "http://h/a:x@b");
+        check_masked("redis://[::1]:7/a@b", "redis://[::1]:7/a@b");
         check_masked("mysql://root@h:3306", "mysql://root@h:3306");
         check_masked("sqlite:///tmp/a@b.db", "sqlite:///tmp/a@b.db");
         check_masked("127.0.0.1:9092", "127.0.0.1:9092");

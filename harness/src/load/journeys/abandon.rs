@@ -1,4 +1,4 @@
-//! Abandon: token, wait, hold, then leave without paying. The seat comes back when the hold expires.
+//! Abandon: token, wait, dates, seats, hold, then leave without paying. The seat comes back when the hold expires.
 
 use super::super::session::Session;
 use super::queue::{self, Visit};

@@ -201,7 +201,7 @@ impl Context<'_> {
         if let Some(doubt) = self.doubts.first() {
             return (
                 Verdict::Unknown,
-                Text::plain(format!("The run cannot carry a claim: {doubt}.")),
+                Text::marked(&format!("The run cannot carry a claim: {doubt}.")),
             );
         }
         let shown = reads

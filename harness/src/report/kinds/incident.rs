@@ -191,7 +191,7 @@ impl Incident {
         if let Some(doubt) = self.validity.doubts.first() {
             return (
                 Verdict::Unknown,
-                Text::plain(format!("The run cannot carry a claim: {doubt}.")),
+                Text::marked(&format!("The run cannot carry a claim: {doubt}.")),
             );
         }
         if self.times.bad_before > 0 {

@@ -152,7 +152,7 @@ impl Judgement {
                 None => (Verdict::Pass, found),
                 Some(doubt) => {
                     let text = format!("Something broke, but the run cannot carry a claim about the load: {doubt}.");
-                    (Verdict::Unknown, Text::plain(text))
+                    (Verdict::Unknown, Text::marked(&text))
                 }
             };
         }
@@ -163,7 +163,7 @@ impl Judgement {
         }
         if let Some(doubt) = self.validity.doubts.first() {
             let text = format!("The run cannot carry a claim: {doubt}.");
-            return (Verdict::Unknown, Text::plain(text));
+            return (Verdict::Unknown, Text::marked(&text));
         }
         if self.scenario.until_broken {
             let text = format!(

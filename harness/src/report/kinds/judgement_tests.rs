@@ -7,8 +7,8 @@ use crate::config::{JourneyKind, ScenarioConfig, Stage};
 use crate::objectives::Ruling;
 use crate::recording::event::{Accounting, Edge};
 use crate::recording::{Clock, Endpoint, Outcome, What};
-use crate::report::Verdict;
 use crate::report::kinds::fixture::{Fixture, ms, valid_ledger, whole};
+use crate::report::{Inline, Verdict};
 use crate::units::{Percent, RatePerSec};
 use crate::verdict::ledger;
 
@@ -147,6 +147,18 @@ fn what_broke_is_found_and_passes_only_where_nothing_but_the_load_can_have_broke
         .doubts
         .push("a reader was refused".to_owned());
     check(&unknown, Verdict::Unknown, "is unknown; see the badge");
+}
+
+#[test]
+fn what_a_doubt_says_is_to_be_typed_is_shown_as_such() {
+    let mut doubted = judged(false, GOOD, IN_TIME, whole());
+    doubted.validity.doubts = vec!["no socket was left; raise `ulimit -n`".to_owned()];
+    let (_, sentence) = doubted.verdict();
+    assert!(
+        sentence.0.contains(&Inline::Code("ulimit -n".to_owned())),
+        "{sentence:?}"
+    );
+    check(&doubted, Verdict::Unknown, "no socket was left; raise");
 }
 
 #[test]

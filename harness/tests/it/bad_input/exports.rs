@@ -1,7 +1,9 @@
 //! `export` of what is no recording, to where nothing can be written, and to who does not listen.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::time::Duration;
 
 use soundcheck::recording::model::{Environment, Tool};
 use soundcheck::recording::{Manifest, RecordingWriter, RunClock, SeriesKind};
@@ -116,4 +118,95 @@ fn a_server_that_is_away_or_is_another_one_is_named_without_its_password() {
     let said = site.run(&["export", "run", "--remote-write", &away]);
     assert!(!said.stderr.contains("secret"), "{said:?}");
     said.fails(2, &["cannot reach http://me:***@127.0.0.1", "remote write"]);
+}
+
+/// Also where a value is wrong, its secret is not printed.
+#[test]
+fn of_a_wrong_url_or_header_the_flag_is_named_and_not_the_secret() {
+    let site = Site::new();
+    record(&site);
+    let url = "http://127.0.0.1:9/api/v1/write";
+    let flag = "the URL after --remote-write is wrong";
+    for wrong in [
+        "http://me:s3/cret@127.0.0.1:9/api/v1/write",
+        "http://me:s3cret@127.0.0.1:port/api/v1/write",
+        "http://me:s3cret@/api/v1/write",
+        "ftp://me:s3cret@127.0.0.1/write",
+    ] {
+        let said = site.run(&["export", "run", "--remote-write", wrong]);
+        assert!(!said.stderr.contains("cret"), "{said:?}");
+        said.fails(2, &[flag, "as in http://127.0.0.1:9090/api/v1/write", "as %2F"]);
+    }
+    for (wrong, why) in [
+        ("Authorization Bearer s3cret", "no colon"),
+        ("Authorization Bearer s3cret:1", "no name of a header"),
+        ("Authorization: Bearer s3cret\u{1}", "a control character"),
+    ] {
+        let said = site.run(&[
+            "export",
+            "run",
+            "--remote-write",
+            url,
+            "--header",
+            "X-Scope-OrgID: 1",
+            "--header",
+            wrong,
+        ]);
+        assert!(!said.stderr.contains("cret"), "{said:?}");
+        said.fails(2, &["header 2 of --header is wrong", why, "write it as `NAME: VALUE`"]);
+    }
+    // One that is right is shown when it cannot be reached.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let away = format!("http://127.0.0.1:{port}/w?token=s3cret");
+    let said = site.run(&["export", "run", "--remote-write", &away]);
+    assert!(!said.stderr.contains("cret"), "{said:?}");
+    said.fails(2, &["cannot reach http://127.0.0.1", "/w?token=***"]);
+}
+
+#[test]
+fn the_headers_of_the_caller_reach_the_server() {
+    let site = Site::new();
+    record(&site);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/api/v1/write", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut request = BufReader::new(stream);
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            request.read_line(&mut line).unwrap();
+            match line.trim_end() {
+                "" => break,
+                line => head.push(line.to_owned()),
+            }
+        }
+        let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.unwrap().parse().unwrap()];
+        request.read_exact(&mut body).unwrap();
+        let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+        request.get_mut().write_all(answer).unwrap();
+        head
+    });
+    let said = site.run(&[
+        "export",
+        "run",
+        "--remote-write",
+        &url,
+        "--header",
+        "Authorization: Bearer s3cret",
+        "--header",
+        "X-Scope-OrgID: 7",
+    ]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(!format!("{said:?}").contains("s3cret"), "{said:?}");
+    let head = server.join().unwrap();
+    for line in [
+        "POST /api/v1/write HTTP/1.1",
+        "authorization: Bearer s3cret",
+        "x-scope-orgid: 7",
+    ] {
+        assert!(head.iter().any(|sent| sent == line), "no `{line}` in {head:?}");
+    }
 }

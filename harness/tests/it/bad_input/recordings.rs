@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use soundcheck::fault::Edges;
 use soundcheck::plan::{Dataset, DrillFault, IncidentPlan, Profile, incident};
+use soundcheck::recording::model::{Environment, Tool};
+use soundcheck::recording::{Clock, Endpoint, Manifest, Outcome, Recording, RecordingWriter, RunClock, Tag};
 use soundcheck::run::{self, Bench, Observer};
 use soundcheck::stack::{self, StackChoice, StackOptions};
 use soundcheck::target::Program;
+use soundcheck::units::Nanos;
 use soundcheck::watchdog::Watchdog;
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +85,7 @@ async fn a_recording_that_was_mistreated_is_told_from_a_whole_one() {
     one_changed_byte_is_noticed(&site, &whole);
     a_damaged_frame_is_named(&site, &whole);
     a_kind_without_a_report_is_named(&site, &whole);
+    an_interval_that_no_run_records_is_named(&site, &whole);
 }
 
 /// A drill of a few seconds, with a little of everything.
@@ -202,7 +207,11 @@ fn cut_files_are_read_as_far_as_they_go(site: &Site, whole: &Path) {
     // What a kill leaves: every file as far as it was written, and no checksums.
     let copy = copy(site, whole);
     fs::remove_file(copy.join("checksums.json")).unwrap();
-    change(&copy, "events.jsonl", |bytes| bytes.truncate(bytes.len() / 3));
+    change(&copy, "events.jsonl", |bytes| {
+        bytes.truncate(bytes.len() / 3);
+        // By chance a line may end there.
+        bytes.pop_if(|last| *last == b'\n');
+    });
     check_said(site, "the recording was never closed");
     check_said(site, "events.jsonl ends inside a line");
 }
@@ -268,6 +277,67 @@ fn a_damaged_frame_is_named(site: &Site, whole: &Path) {
             verified.fails(2, &[name, "restore it from a copy"]);
         }
     }
+}
+
+/// Without checksums nothing tells of a flipped bit, and what it makes of a line must not be computed with.
+fn an_interval_that_no_run_records_is_named(site: &Site, whole: &Path) {
+    let log = fs::read_to_string(whole.join("latency.hlog")).unwrap();
+    let first = log.lines().find(|line| line.starts_with("Tag=")).unwrap();
+    let last = Recording::open(whole).unwrap().latency().unwrap();
+    let last = last.intervals().last().unwrap().unwrap().start;
+    let at = |start: &str| {
+        let mut parts: Vec<&str> = first.split(',').collect();
+        parts[1] = start;
+        parts.join(",")
+    };
+    for (line, words) in [
+        (at("0.001"), "starts at 0.001 s, and the one before it at "),
+        (at("1000.000"), "starts at 1000.000 s, and the run was over at "),
+        (
+            interval_of_other_bounds(site, last),
+            "its histogram is of 1000 to 240000000000 ns",
+        ),
+    ] {
+        let copy = copy(site, whole);
+        fs::remove_file(copy.join("checksums.json")).unwrap();
+        change(&copy, "latency.hlog", |bytes| {
+            bytes.extend(format!("{line}\n").into_bytes());
+        });
+        let place = format!("copy/latency.hlog, line {}: ", log.lines().count() + 1);
+        for command in [
+            &["render", "copy"][..],
+            &["export", "copy", "--as", "csv", "--out", "a.csv"],
+        ] {
+            site.run(command).fails(2, &[&place, words, "restore it from a copy"]);
+        }
+        assert!(!site.path("a.csv").exists(), "half an export");
+        // The invariants rest on other files.
+        let verified = site.run(&["verify", "copy"]);
+        assert_eq!(verified.code, Some(4), "{verified:?}");
+    }
+}
+
+/// Of up to four minutes.
+fn interval_of_other_bounds(site: &Site, start: Nanos) -> String {
+    let tool = Tool {
+        version: "0".to_owned(),
+        commit: None,
+    };
+    let manifest = Manifest::new("run", tool, 1, Environment::default(), RunClock::start().anchor());
+    let writer = RecordingWriter::create(&site.path("other"), &manifest).unwrap();
+    let tag = Tag {
+        variant: "base".to_owned(),
+        endpoint: Endpoint::Hold,
+        outcome: Outcome::Won,
+        clock: Clock::Service,
+    };
+    let mut histogram = hdrhistogram::Histogram::new_with_bounds(1_000, 240_000_000_000, 3).unwrap();
+    histogram.record(200_000_000_000).unwrap();
+    let second = Duration::from_secs(1);
+    writer.interval(start, second, &tag, &histogram).unwrap();
+    writer.flush().unwrap();
+    let log = fs::read_to_string(site.path("other/latency.hlog")).unwrap();
+    log.lines().last().unwrap().to_owned()
 }
 
 fn a_kind_without_a_report_is_named(site: &Site, whole: &Path) {

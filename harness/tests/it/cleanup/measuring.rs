@@ -145,7 +145,7 @@ async fn ctrl_c_in_the_middle_of_a_run_reports_what_there_is_and_removes_everyth
     run.check_interrupted().await;
     let report = std::fs::read_to_string(run.recording().unwrap().join("report.md")).unwrap();
     assert!(
-        report.contains("# Run: smoke") && report.contains("unknown"),
+        report.contains("# Run: smoke") && report.contains("**Unknown:** "),
         "{report}"
     );
     assert!(!report.contains("SQLite numbers"), "{report}");

@@ -48,7 +48,10 @@ fn ctrl_c_once_ends_the_arrivals_and_still_reports() {
     let recording = tool.read("run");
     assert!(recording.is_complete(), "{:?}", recording.notes());
     let report = std::fs::read_to_string(recording.dir().join("report.md")).unwrap();
-    assert!(report.contains("unknown"), "a part of a run shows nothing: {report}");
+    assert!(
+        report.contains("**Unknown:** "),
+        "a part of a run shows nothing: {report}"
+    );
     assert!(
         ended.printed.contains(&recording.dir().display().to_string()),
         "{ended:#?}"

@@ -56,7 +56,7 @@ fn requests_without_a_descriptor_were_never_sent_and_leave_no_claim() {
     );
     ran.check_report(&[
         &format!("{unsent} requests were never sent, since the generator's machine had no socket left"),
-        r"take fewer users, or raise \`ulimit -n\` and net.ipv4.ip_local_port_range",
+        "take fewer users, or raise `ulimit -n` and net.ipv4.ip_local_port_range",
     ]);
     // Each of them has certainly not happened.
     let operations = ran.operations();
