@@ -100,7 +100,7 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
         profile,
         ..session.bench(&progress, stop, repeating(args, &session))
     };
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    let names: Vec<String> = kinds.iter().map(|kind| kind.name()).collect();
     let page = session::live_page(args.live, &names.join(", "), args.seed, &mut bench, &progress).await?;
     let engine = making::engine_of(bench.stack);
     progress.replan(steps::after_the_stack_is_known(&kinds, engine, args));
