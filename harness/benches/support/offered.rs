@@ -6,10 +6,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use soundcheck::config::{JourneyKind, ScenarioConfig};
 use soundcheck::load::catalogue::{Concert, ConcertDate};
-use soundcheck::load::recorder::empty_histogram;
 use soundcheck::load::{
     CataloguePart, Cut, Keep, LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Target, drive,
 };
+use soundcheck::recording::empty_histogram;
 use soundcheck::recording::{Clock, Endpoint, HistorySink, RunClock};
 use soundcheck::units::{Percent, RatePerSec};
 

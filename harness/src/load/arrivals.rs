@@ -16,11 +16,10 @@ use hdrhistogram::Histogram;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::recorder::empty_histogram;
 use super::schedule::{Schedule, Slot};
 use super::timer::Timer;
 use crate::config::Row;
-use crate::recording::{Lateness, RunClock};
+use crate::recording::{Lateness, RunClock, empty_histogram};
 use crate::units::Nanos;
 
 /// An arrival that starts later than this counts as late. Well above what a busy generator needs to wake up.

@@ -11,27 +11,12 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::selector::Selector;
-use crate::recording::RunClock;
-use crate::recording::{Clock, Endpoint, Lateness, Outcome, Sample, Tag};
+use crate::recording::{Clock, Endpoint, Lateness, Outcome, RunClock, Sample, Tag, empty_histogram};
 use crate::units::Nanos;
 
-/// The smallest duration told apart from zero.
-const LOWEST_NS: u64 = 1_000;
-/// Longer durations count as this long.
-const HIGHEST_NS: u64 = 120_000_000_000;
-const SIGNIFICANT_DIGITS: u8 = 3;
 /// More causes of failure than this are noise: one that puts an id into its text for instance.
 const MAX_CAUSES: usize = 500;
 const MAX_CAUSE_CHARS: usize = 200;
-
-/// A histogram of durations in nanoseconds, 1 µs to 120 s with three significant digits.
-pub fn empty_histogram() -> Histogram<u64> {
-    #[expect(
-        clippy::expect_used,
-        reason = "the bounds are constants that the type accepts; a test makes one"
-    )]
-    Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, SIGNIFICANT_DIGITS).expect("constant bounds are valid")
-}
 
 /// Which samples are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

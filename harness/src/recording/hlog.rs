@@ -25,6 +25,15 @@ const BOUNDS: (u64, u64, u8) = (1_000, 120_000_000_000, 3);
 /// As long as the longest stage: no run is silent for longer. Readers fill every second of a silence.
 const LONGEST_SILENCE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
+/// A histogram of durations in nanoseconds, 1 µs to 120 s with three significant digits; longer ones count as that long.
+pub fn empty_histogram() -> Histogram<u64> {
+    #[expect(
+        clippy::expect_used,
+        reason = "the bounds are constants that the type accepts; a test makes one"
+    )]
+    Histogram::new_with_bounds(BOUNDS.0, BOUNDS.1, BOUNDS.2).expect("constant bounds are valid")
+}
+
 /// Writes the log.
 pub(crate) struct HlogWriter {
     file: Appender,
@@ -269,8 +278,7 @@ mod tests {
 
     #[test]
     fn histograms_have_the_bounds_of_the_recorder_or_are_refused() {
-        let ours = crate::load::recorder::empty_histogram();
-        assert_eq!((ours.low(), ours.high(), ours.sigfig()), BOUNDS);
+        let ours = empty_histogram();
         assert_eq!(read(&log(&[(0, 1), (0, 1)], &ours)).unwrap(), ["0+1", "0+1"]);
         for (low, high, digits) in [(1, BOUNDS.1, 3), (BOUNDS.0, 2 * BOUNDS.1, 3), (BOUNDS.0, BOUNDS.1, 2)] {
             let other = Histogram::new_with_bounds(low, high, digits).unwrap();
@@ -280,7 +288,7 @@ mod tests {
 
     #[test]
     fn time_goes_on_and_by_no_more_than_a_run_is_silent() {
-        let empty = crate::load::recorder::empty_histogram();
+        let empty = empty_histogram();
         let longest = LONGEST_SILENCE.as_secs();
         // As long as a run may be silent, between two intervals and before the first.
         let silent = [(longest, 2), (2 * longest + 2, 1)];
@@ -301,7 +309,7 @@ mod tests {
 
     #[test]
     fn nothing_ends_when_the_run_is_over() {
-        let mut log = log(&[(0, 1), (7, 1)], &crate::load::recorder::empty_histogram());
+        let mut log = log(&[(0, 1), (7, 1)], &empty_histogram());
         log.over = Some(Nanos(7_000_000_000));
         assert_eq!(read(&log).unwrap().len(), 2);
         log.over = Some(Nanos(6_000_000_000));
@@ -318,7 +326,7 @@ mod tests {
         };
         let mut writer = HlogWriter::new(Appender::create(path.clone()).unwrap(), &anchor).unwrap();
         let tag = tag();
-        let mut histogram = crate::load::recorder::empty_histogram();
+        let mut histogram = empty_histogram();
         for value in [1_000, 5_000_000, 59_000_000_000] {
             histogram.record(value).unwrap();
         }

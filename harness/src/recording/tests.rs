@@ -33,7 +33,7 @@ fn record(dir: &Path) -> RecordingWriter {
         outcome: Outcome::Won,
         clock: Clock::Service,
     };
-    let mut histogram = crate::load::recorder::empty_histogram();
+    let mut histogram = super::hlog::empty_histogram();
     histogram.record(1_000_000).unwrap();
     for second in 0..3_u64 {
         let t = Nanos(second * 1_000_000_000);

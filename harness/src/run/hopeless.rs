@@ -58,9 +58,8 @@ mod tests {
     use super::*;
     use crate::config::{JourneyKind, ScenarioConfig};
     use crate::load::Cut;
-    use crate::load::recorder::empty_histogram;
     use crate::objectives;
-    use crate::recording::{Clock, Endpoint, Outcome, Tag};
+    use crate::recording::{Clock, Endpoint, Outcome, Tag, empty_histogram};
     use crate::units::{Nanos, Percent, RatePerSec};
 
     /// What ended in one second of a run: so many journeys, and all of them failed.

@@ -221,8 +221,7 @@ mod tests {
     use super::*;
     use crate::config::shipped;
     use crate::load::Cut;
-    use crate::load::recorder::empty_histogram;
-    use crate::recording::{Endpoint, Outcome, SeriesKind, Tag};
+    use crate::recording::{Endpoint, Outcome, SeriesKind, Tag, empty_histogram};
     use crate::scrape::Sample;
 
     const SECOND: u64 = 1_000_000_000;

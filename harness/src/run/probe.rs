@@ -13,11 +13,11 @@ use super::error::RunError;
 use super::experiment::Run;
 use crate::analysis::hodges_lehmann::median;
 use crate::config::ScenarioConfig;
-use crate::load::recorder::{Keep, empty_histogram};
+use crate::load::recorder::Keep;
 use crate::load::{LoadHandle, LoadOutcome, LoadPlan, Recorder, Selector, Slice, drive};
 use crate::plan::Group;
 use crate::recording::event::What;
-use crate::recording::{Clock, Endpoint, Outcome};
+use crate::recording::{Clock, Endpoint, Outcome, empty_histogram};
 use crate::units::{Nanos, RatePerSec};
 
 /// Users of a probe: enough to keep a few cores busy, few enough that none starves.

@@ -108,7 +108,7 @@ pub(crate) async fn try_run_with_history(
 impl Run {
     /// All histograms of an endpoint and a clock in one, whatever the outcome.
     pub(crate) fn merged(&self, endpoint: Endpoint, clock: Clock) -> Histogram<u64> {
-        let mut merged = soundcheck::load::recorder::empty_histogram();
+        let mut merged = soundcheck::recording::empty_histogram();
         for cut in self
             .cuts
             .iter()

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use soundcheck::daemon::builder::StandIn;
-use soundcheck::load::recorder::empty_histogram;
+use soundcheck::recording::empty_histogram;
 use soundcheck::recording::model::{ClockAnchor, Environment, Tool};
 use soundcheck::recording::{Clock, Endpoint, Manifest, Outcome, RecordingWriter, SeriesKind, Tag, Variant};
 use soundcheck::stack::ports::for_this_machine_alone;
