@@ -3,8 +3,8 @@
 //! `cargo bench -p soundcheck --bench compare`, or one part by its name: `-- full`, `-- rates` or `-- shares`. Besides
 //! Soundcheck it measures what it finds of `wrk`, `wrk2`, `oha`, `vegeta`, `k6` and `locust` on the `PATH`. The server
 //! gives constant answers, alone on one core; the generator has another one to itself. All ask for the same path over 64
-//! connections that are kept alive, and read the whole answer. Soundcheck also writes its recording with the history of
-//! operations, and sends the headers by which requests are traced.
+//! connections that are kept alive, and read the whole answer. Soundcheck also writes its recording, every operation and
+//! each second's histograms, and sends the headers by which requests are traced.
 //!
 //! Nothing is taken from what a generator says of itself: the server says when it was asked, and the kernel what the
 //! generator's process cost meanwhile. What comes in the first second is left out, and so is what a generator needs to
@@ -33,11 +33,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use figures::Rounds;
-use offered::{attack, seat_maps};
+use offered::{recorded, seat_maps};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use soundcheck::config::{ArrivalKind, ScenarioConfig};
-use soundcheck::recording::model::Environment;
-use soundcheck::recording::{Manifest, RecordingWriter, RunClock, environment};
 use soundcheck::units::RatePerSec;
 use spent::{Poll, between};
 use stub::Stub;
@@ -167,7 +165,7 @@ fn compare(present: &[Generator], pace: Pace) {
         );
         if let Pace::Rate(_) = pace {
             println!(
-                "             off the rate by {} %, late p50 {} µs, p99 {} µs",
+                "             off the rate by {} %, behind schedule p50 {} µs, p99 {} µs",
                 of(&|one| one.error.unwrap_or(f64::NAN)).bounds(2),
                 of(&|one| one.late.map_or(f64::NAN, |late| late.0)).bounds(0),
                 of(&|one| one.late.map_or(f64::NAN, |late| late.1)).bounds(0)
@@ -424,16 +422,6 @@ fn generate(rate: u32, address: &str) {
                 stage.virtual_users = (CONNECTIONS, CONNECTIONS);
             }
         }
-        let dir = tempfile::tempdir().unwrap();
-        let anchor = RunClock::start().anchor();
-        let manifest = Manifest::new("run", environment::tool(), 7, Environment::default(), anchor);
-        let writer = RecordingWriter::create(&dir.path().join("run"), &manifest).unwrap();
-        let (_, cuts, _) = attack(address, scenario, Some(writer.history())).await;
-        for cut in cuts {
-            writer
-                .interval(cut.start, cut.length, &cut.tag, &cut.histogram)
-                .unwrap();
-        }
-        writer.close().unwrap();
+        recorded(address, scenario).await;
     });
 }

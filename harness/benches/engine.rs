@@ -7,7 +7,7 @@
 //! shown is how late requests were sent, by the engine's own account, and how the rate at which the server was asked
 //! differs from what was planned.
 //!
-//! **Speed.** The same requests as fast as they are answered, by the closed model with every sample recorded, against Goose
+//! **Speed.** The same requests as fast as they are answered, by the closed model with all that a run records, against Goose
 //! alone with its own clients and metrics, in turns. The server counts what it was asked from the first second on, and
 //! what that cost is measured meanwhile, so that nobody's start and end are in it.
 //!
@@ -37,7 +37,7 @@ use figures::{Goal, Rounds};
 use goose::GooseAttack;
 use goose::config::GooseConfiguration;
 use goose::goose::{Scenario, Transaction};
-use offered::{attack, merged, seat_maps};
+use offered::{attack, merged, recorded, seat_maps};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use soundcheck::config::{ArrivalKind, ScenarioConfig};
@@ -161,7 +161,7 @@ fn keep_pace(rate: f64, address: &str) {
             admitted: 1,
             ..seat_maps(RatePerSec(rate), PACED)
         };
-        let (_, cuts, _) = attack(address, scenario, None).await;
+        let (_, cuts) = attack(address, scenario).await;
         let lag = merged(&cuts, |clock| clock.is_lateness());
         let late = |q| lag.value_at_quantile(q) as f64 / 1e3;
         println!("{} {}", late(0.5), late(0.99));
@@ -193,8 +193,8 @@ async fn speed(server: &mut Stub) {
             Rounds::new(ours[n].clone()),
             Rounds::new(bare[n].clone()),
         );
-        println!("  with every sample recorded {} {unit}", ours.text(0));
-        println!("  Goose alone                {} {unit}", bare.text(0));
+        println!("  with a full recording {} {unit}", ours.text(0));
+        println!("  Goose alone           {} {unit}", bare.text(0));
         println!(
             "  ratio {} ({})",
             ratios.text(2),
@@ -250,7 +250,7 @@ async fn with_recording(address: &str) {
     for stage in &mut scenario.stages {
         stage.virtual_users = (USERS, USERS);
     }
-    attack(address, scenario, None).await;
+    recorded(address, scenario).await;
 }
 
 /// Goose with its own clients and metrics, each answer read to its end.
@@ -345,7 +345,7 @@ fn crowd(users: u32, address: &str) {
             admitted: 1,
             ..seat_maps(rate, Duration::from_secs_f64(f64::from(MANY) * 1.1 / rate.0))
         };
-        let (outcome, ..) = attack(address, scenario, None).await;
+        let (outcome, _) = attack(address, scenario).await;
         assert!(outcome.total.ok > u64::from(users));
     });
 }

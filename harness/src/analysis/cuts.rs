@@ -80,19 +80,29 @@ pub fn each_second<E: From<RecordError>>(
     recording: &Recording,
     mut look: impl FnMut(&Cut) -> Result<(), E>,
 ) -> Result<(), E> {
-    const SECOND: Duration = Duration::from_secs(1);
     let mut over: Option<Nanos> = None;
     each(recording, |cut| {
-        while let Some(start) = over.filter(|over| over.plus(SECOND) <= cut.start) {
+        for (start, length) in over.into_iter().flat_map(|over| silent(over, cut.start)) {
             look(&Cut {
                 start,
-                length: SECOND,
+                length,
                 ended: Vec::new(),
             })?;
-            over = Some(start.plus(SECOND));
         }
         over = Some(cut.end());
         look(cut)
+    })
+}
+
+/// The seconds between two cuts, and how long each of them is. No cut is exactly a second, so what lies between two is
+/// none either: the last takes what is left over, and less than half a second is no second.
+pub(super) fn silent(from: Nanos, until: Nanos) -> impl Iterator<Item = (Nanos, Duration)> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let n = until.since(from).as_secs_f64().round() as u32;
+    (0..n).map(move |nth| {
+        let start = from.plus(SECOND * nth);
+        let is_last = nth + 1 == n;
+        (start, if is_last { until.since(start) } else { SECOND })
     })
 }
 
@@ -119,6 +129,27 @@ mod tests {
             histogram.record(ms * MS).unwrap();
         }
         histogram
+    }
+
+    #[test]
+    fn silence_between_cuts_is_told_in_seconds_however_the_clock_trembles() {
+        let lengths = |gap_ms: u64| -> Vec<u128> {
+            let from = Nanos(7 * MS);
+            let all: Vec<_> = silent(from, Nanos((7 + gap_ms) * MS)).collect();
+            let ends = all.iter().map(|(start, length)| start.plus(*length));
+            let begins = all.iter().map(|(start, _)| *start).chain([Nanos((7 + gap_ms) * MS)]);
+            assert!(
+                begins.eq(std::iter::once(from).chain(ends)) || all.is_empty(),
+                "{all:?}"
+            );
+            all.iter().map(|(_, length)| length.as_millis()).collect()
+        };
+        assert_eq!(lengths(0), [0; 0]);
+        assert_eq!(lengths(3), [0; 0]);
+        assert_eq!(lengths(999), [999]);
+        assert_eq!(lengths(1_001), [1_001]);
+        assert_eq!(lengths(1_998), [1_000, 998]);
+        assert_eq!(lengths(3_002), [1_000, 1_000, 1_002]);
     }
 
     #[test]

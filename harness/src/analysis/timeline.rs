@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::blast_radius::{Phase, phase_of};
 use super::compare::{Cells, Tally, counts_once};
+use super::cuts::silent;
 use super::incident::{FaultWindow, Second};
 use crate::recording::event::FaultStep;
 use crate::recording::{Endpoint, Event, RecordError, Recording, What};
@@ -53,19 +54,16 @@ impl Timeline {
     /// ended. Dropped arrivals are failures of journeys, which `chosen` must then include; whole journeys that were
     /// answered are left out, since their requests are counted already.
     pub fn seconds(&self, chosen: impl Fn(Endpoint) -> bool) -> Vec<Second> {
-        const SECOND: Duration = Duration::from_secs(1);
         let mut seconds: Vec<Second> = Vec::new();
         let mut end: Option<Nanos> = None;
         for interval in &self.intervals {
-            while let Some(silent) = end.filter(|end| end.plus(SECOND) <= interval.start) {
-                seconds.push(Second {
-                    at: silent,
-                    served: 0,
-                    failed: 0,
-                    p99: None,
-                });
-                end = Some(silent.plus(SECOND));
-            }
+            let silent = end.into_iter().flat_map(|end| silent(end, interval.start));
+            seconds.extend(silent.map(|(at, _)| Second {
+                at,
+                served: 0,
+                failed: 0,
+                p99: None,
+            }));
             let requests = Tally::of([&interval.cells], |endpoint| !endpoint.is_journey() && chosen(endpoint));
             let journeys = Tally::of([&interval.cells], |endpoint| endpoint.is_journey() && chosen(endpoint));
             if let (Some(requests), Some(journeys)) = (requests, journeys) {

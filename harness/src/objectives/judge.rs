@@ -23,6 +23,9 @@ pub struct Second<'a> {
     pub ended: &'a [(&'a Tag, &'a Histogram<u64>)],
 }
 
+/// No cut is exactly a second: by so much a time may lack, or have too much.
+const TREMBLING: Duration = Duration::from_millis(500);
+
 /// What counts of it.
 #[derive(Clone, Debug)]
 pub(super) struct Counted {
@@ -47,6 +50,8 @@ pub struct Judge {
     /// When the first of the windows now beyond the limit began, and when it was over.
     pub(super) broken_since: Option<(Nanos, Nanos)>,
     is_hopeless: bool,
+    is_given_up: bool,
+    broken_when_given_up: Option<(Nanos, Nanos)>,
 }
 
 impl Judge {
@@ -76,6 +81,8 @@ impl Judge {
             worst: None,
             broken_since: None,
             is_hopeless: false,
+            is_given_up: false,
+            broken_when_given_up: None,
         }
     }
 
@@ -87,6 +94,15 @@ impl Judge {
     /// Whether the limit was exceeded for so long that the run need not go on.
     pub const fn is_hopeless(&self) -> bool {
         self.is_hopeless
+    }
+
+    /// The load was ended before its time. What still ends then is judged as well, but under ever less load: how things
+    /// stood when it was given up is not mended by that.
+    pub const fn give_up(&mut self) {
+        if !self.is_given_up {
+            self.is_given_up = true;
+            self.broken_when_given_up = self.broken_since;
+        }
     }
 
     /// Takes one second; seconds come in their order.
@@ -118,10 +134,10 @@ impl Judge {
         self.stretch = stretch;
         self.window.push_back(counted);
         // A cut is never exactly a second: the window is full when it lacks less than half of one.
-        while self.length() > over.as_secs_f64() + 0.5 {
+        while self.window.len() > 1 && self.length() > (over + TREMBLING).as_secs_f64() {
             self.window.pop_front();
         }
-        if self.length() + 0.5 >= over.as_secs_f64() {
+        if self.length() + TREMBLING.as_secs_f64() >= over.as_secs_f64() {
             self.judge_window();
         }
     }
@@ -145,7 +161,7 @@ impl Judge {
         } else {
             let (_, seen) = *self.broken_since.get_or_insert((worst.from, worst.until));
             let after = self.objective.abort_after;
-            self.is_hopeless |= after.is_some_and(|after| worst.until.since(seen) >= after);
+            self.is_hopeless |= after.is_some_and(|after| worst.until.since(seen) + TREMBLING >= after);
         }
         let without_own = self.worst.map_or(f64::NEG_INFINITY, |known| known.without_own);
         let highest = match self.worst {
@@ -219,10 +235,14 @@ impl Judge {
         if self.objective.over.is_none() {
             self.judge_window();
         }
+        let broken = match self.is_given_up {
+            true => self.broken_when_given_up,
+            false => self.broken_since,
+        };
         match self.worst {
             Some(worst) if self.objective.limit.is_kept_by(worst.value) => Ruling::Met(worst),
             Some(worst) => Ruling::Missed(Worst {
-                broken_for_good: self.broken_since.map(|(began, _)| began),
+                broken_for_good: broken.map(|(began, _)| began),
                 ..worst
             }),
             None => {

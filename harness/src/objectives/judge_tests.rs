@@ -65,7 +65,11 @@ fn fed(objective: &Objective, seconds: &[(u64, u64, Outcome)]) -> Judge {
 }
 
 fn feed(judge: &mut Judge, seconds: &[(u64, u64, Outcome)]) {
-    for (at, (ms, n_failed, how)) in (0..).zip(seconds) {
+    feed_from(judge, 0, seconds);
+}
+
+fn feed_from(judge: &mut Judge, from: u64, seconds: &[(u64, u64, Outcome)]) {
+    for (at, (ms, n_failed, how)) in (from..).zip(seconds) {
         let tag = |outcome| Tag {
             variant: "v".to_owned(),
             endpoint: Endpoint::JourneyBrowse,
@@ -218,6 +222,40 @@ fn a_miss_that_no_number_of_good_ones_could_mend_waits_for_none() {
     seconds.push((20, 1, Outcome::Lost));
     let unknown = ruling(&objective(p999, Some(2)), &seconds);
     assert!(matches!(unknown, Ruling::Unknown(_)), "{unknown:?}");
+}
+
+#[test]
+fn what_ends_after_the_load_was_given_up_mends_nothing() {
+    let mut failed = objective(FAILED, Some(2));
+    failed.abort_after = Some(Duration::from_secs(3));
+    let broken = [vec![GOOD; 5], vec![FAILING; 4]].concat();
+    let mut judge = fed(&failed, &broken);
+    assert!(judge.is_hopeless());
+    judge.give_up();
+    feed_from(&mut judge, broken.len() as u64, &[GOOD; 4]);
+    let worst = judge.finish(&Accounting::default()).worst().unwrap();
+    assert_eq!(worst.broken_for_good, Some(Nanos(9 * SECOND)));
+}
+
+#[test]
+fn a_second_that_took_three_is_judged_all_the_same() {
+    let p99 = objective(P99, Some(1));
+    let mut judge = Judge::new(&p99, &scenario(), ZERO);
+    let tag = Tag {
+        variant: "v".to_owned(),
+        endpoint: Endpoint::JourneyBrowse,
+        outcome: Outcome::Ok,
+        clock: Clock::Response,
+    };
+    let mut slow = Histogram::<u64>::new_with_bounds(1_000, 120 * SECOND, 3).unwrap();
+    slow.record_n(300_000_000, 100).unwrap();
+    judge.take(&Second {
+        begin: ZERO.plus(Duration::from_secs(4)),
+        length: Duration::from_secs(3),
+        ended: &[(&tag, &slow)],
+    });
+    let ruling = judge.finish(&Accounting::default());
+    assert!(matches!(ruling, Ruling::Missed(_)), "{ruling:?}");
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub(super) fn write_cut(recording: &RecordingWriter, recorder: &Recorder) -> Res
     Ok(gathered)
 }
 
-/// Writes what ended in each second, be it nothing, and shows it to `look`, until it is stopped. What cannot be written ends the run as
-/// well: the rest of it would be lost.
+/// Writes what ended in each second, be it nothing, and shows it to `look`, until it is stopped. What cannot be written
+/// ends the run as well: the rest of it would be lost.
 pub(super) async fn cut_every_second(
     recording: RecordingWriter,
     recorder: Arc<Recorder>,
@@ -33,8 +33,8 @@ pub(super) async fn cut_every_second(
 ) -> Result<(), RunError> {
     let mut due = clock.instant(clock.now());
     loop {
-        // After a stall not once for each second of it: what ended then would seem to have ended in no time.
-        due = (due + SECOND).max(clock.instant(clock.now()));
+        // After a stall neither once for each second of it nor at once: what ended would seem to have ended in no time.
+        due = (due + SECOND).max(clock.instant(clock.now()) + SECOND / 2);
         tokio::time::sleep_until(due.into()).await;
         match write_cut(&recording, &recorder) {
             Ok(gathered) => look(&gathered),

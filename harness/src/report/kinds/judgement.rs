@@ -69,6 +69,7 @@ fn judge(
     objectives: &[Objective],
     scenario: &ScenarioConfig,
     zero: Option<Nanos>,
+    given_up: Option<Nanos>,
     books: &Accounting,
 ) -> Result<Vec<(Objective, Ruling)>, RecordError> {
     let Some(zero) = zero else {
@@ -89,6 +90,9 @@ fn judge(
             length: cut.length,
             ended: &ended,
         };
+        if given_up.is_some_and(|given_up| cut.middle() >= given_up) {
+            judges.iter_mut().for_each(Judge::give_up);
+        }
         judges.iter_mut().for_each(|judge| judge.take(&second));
         Ok(())
     })?;
@@ -109,7 +113,11 @@ impl Judgement {
         let events = recording.events()?;
         let zero = zero(&events, &scenario);
         let books = common::accounting(&events);
-        let judged = judge(recording, &objectives, &scenario, zero, &books)?;
+        let given_up = events
+            .iter()
+            .find(|event| matches!(event.what, What::EndedEarly { .. }));
+        let given_up = given_up.map(|event| event.t);
+        let judged = judge(recording, &objectives, &scenario, zero, given_up, &books)?;
         let ledger = ledger::verify(recording)?;
         let mut validity = validity::validity(recording)?;
         // A single run claims response times, which rest on the generator's being in time.

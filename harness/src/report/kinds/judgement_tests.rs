@@ -43,11 +43,16 @@ fn judged(until_broken: bool, took_ms: [u64; 6], lag_ms: [u64; 6], counts: Accou
             );
         }
     }
-    fixture.account(ms(7_000), counts);
-    let reason = "the objective `quick` was missed for 2s without a break".to_owned();
     if until_broken && took_ms[5] > 250 {
+        let reason = "the objective `quick` was missed for 2s without a break".to_owned();
         fixture.writer.event(ms(7_000), What::EndedEarly { reason }).unwrap();
+        // Whoever was on the way is served soon, now that nobody comes any more.
+        for second in 7..10 {
+            let (at, book) = (ms(second * 1_000), Endpoint::JourneyBook);
+            fixture.second(at, book, Outcome::Won, Clock::Response, 100, 20);
+        }
     }
+    fixture.account(ms(10_000), counts);
     let mut judgement = Judgement::of(&fixture.read()).unwrap();
     judgement.ledger = valid_ledger();
     judgement
