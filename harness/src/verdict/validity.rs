@@ -172,6 +172,10 @@ fn measured(recording: &Recording, faults: &[FaultWindow]) -> Result<BTreeMap<St
         if during_fault(interval.start, interval.start.plus(interval.length), faults) {
             continue;
         }
+        // What was dropped was never sent: the books say how much that was, and its lateness is no send's.
+        if interval.tag.outcome == Outcome::Dropped && interval.tag.clock.is_lateness() {
+            continue;
+        }
         let into = match interval.tag.clock {
             Clock::Lag => &mut generator.lag,
             Clock::Wait => &mut generator.wait,
@@ -340,6 +344,8 @@ fn judge_scrapes(series: &SeriesSet, faults: &[FaultWindow], found: &mut Validit
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::Endpoint;
+    use crate::report::kinds::fixture::{Fixture, VARIANT};
 
     fn generator() -> Generator {
         let mut generator = Generator::silent("base");
@@ -459,6 +465,24 @@ mod tests {
         let lag = found.lag_p99.unwrap();
         // Three digits of resolution.
         assert!((899_000..=901_000).contains(&lag.0), "{lag:?}");
+    }
+
+    /// A dropped arrival waited until it was dropped, and no request of it was sent after that.
+    #[test]
+    fn the_lag_is_of_what_was_sent() {
+        let fixture = Fixture::run(None);
+        let second = |outcome, clock, took_ms| {
+            fixture.second(Nanos(0), Endpoint::JourneyBook, outcome, clock, 10, took_ms);
+        };
+        second(Outcome::Won, Clock::Lag, 1);
+        second(Outcome::Won, Clock::Response, 20);
+        for clock in [Clock::Lag, Clock::Wait, Clock::Response] {
+            second(Outcome::Dropped, clock, 5_000);
+        }
+        let measured = measured(&fixture.read(), &[]).unwrap().remove(VARIANT).unwrap();
+        assert_eq!((measured.lag.len(), measured.wait.len()), (10, 0));
+        assert!(measured.lag.max() < 2_000_000, "{:?}", measured.lag);
+        assert_eq!(measured.response.len(), 20);
     }
 
     #[test]
