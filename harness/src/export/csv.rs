@@ -298,12 +298,15 @@ mod tests {
         4.500,2026-11-27T10:00:06.500Z,,books,run,,scheduled,,6,count
         4.500,2026-11-27T10:00:06.500Z,,books,run,,started,,4,count
         4.500,2026-11-27T10:00:06.500Z,,books,run,,dropped,,2,count
+        4.500,2026-11-27T10:00:06.500Z,,books,run,,dropped_by_generator,,0,count
         4.500,2026-11-27T10:00:06.500Z,,books,run,,ok,,3,count
         4.500,2026-11-27T10:00:06.500Z,,books,run,,failed,,1,count
         4.500,2026-11-27T10:00:06.500Z,,books,run,,unfinished,,0,count
         4.500,2026-11-27T10:00:06.500Z,,books,run,,late,,0,count
         4.500,2026-11-27T10:00:06.500Z,,books,run,,late_by_generator,,0,count
         4.500,2026-11-27T10:00:06.500Z,,books,run,,late_by_busy_users,,0,count
+        4.500,2026-11-27T10:00:06.500Z,,books,run,,visits,,0,count
+        4.500,2026-11-27T10:00:06.500Z,,books,run,,late_visits,,0,count
         ");
     }
 

@@ -14,17 +14,21 @@ pub(super) fn of_slice(slice: Option<u32>) -> String {
 }
 
 /// The books under the names that reports give them.
-pub(super) const fn entries(counts: &Accounting) -> [(&'static str, u64); 9] {
+pub(super) const fn entries(counts: &Accounting) -> [(&'static str, u64); 12] {
     [
         ("scheduled", counts.scheduled),
         ("started", counts.started),
         ("dropped", counts.dropped),
+        ("dropped_by_generator", counts.dropped_by_generator),
         ("ok", counts.ok),
         ("failed", counts.failed),
         ("unfinished", counts.unfinished),
         ("late", counts.late),
         ("late_by_generator", counts.late_by_generator),
         ("late_by_busy_users", counts.late_by_busy_users),
+        // Of the scheduled and of the started: of virtual users. None of them is dropped, and none among the late.
+        ("visits", counts.visits),
+        ("late_visits", counts.late_visits),
     ]
 }
 

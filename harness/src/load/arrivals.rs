@@ -12,14 +12,13 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::schedule::{Schedule, Slot};
 use super::timer::Timer;
 use crate::config::Row;
-use crate::recording::{Lateness, RunClock, empty_histogram};
+use crate::recording::{Lateness, RunClock};
 use crate::units::Nanos;
 
 /// An arrival that starts later than this counts as late. Well above what a busy generator needs to wake up.
@@ -54,9 +53,14 @@ impl Arrival {
         at.0 > self.intended().0 + LATE.as_nanos() as u64
     }
 
-    /// Whose lateness it is, where it is anybody's.
-    pub const fn lateness(&self) -> Lateness {
+    /// Whose lateness it is, where it is anybody's. `waited` says that its user, once there, found all connections taken.
+    ///
+    /// A generator that was within its tolerance has done its part, and what came on top is the wait. One that was beyond it
+    /// keeps the blame, however long the wait was: it sent its requests in bunches, which may well have taken the
+    /// connections, and an own fault must not be excused by what followed from it.
+    pub const fn lateness(&self, waited: bool) -> Lateness {
         match self.blame {
+            Blame::Generator if waited && !self.is_late(self.taken) => Lateness::BusyUsers,
             Blame::Generator => Lateness::Generator,
             Blame::UsersExhausted => Lateness::BusyUsers,
             Blame::Visit => Lateness::Untimed,
@@ -90,7 +94,7 @@ impl ByBlame {
 }
 
 /// What became of the schedule so far. `scheduled = started + dropped`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Offered {
     /// Arrivals that became due.
     pub scheduled: u64,
@@ -98,12 +102,6 @@ pub struct Offered {
     pub started: u64,
     /// Arrivals that nobody started within the allowed lateness.
     pub dropped: ByBlame,
-    /// Arrivals that started more than [`LATE`] after they were due.
-    pub late: ByBlame,
-    /// Lateness of the started arrivals for which the generator is to blame, in nanoseconds.
-    pub generator_lag: Histogram<u64>,
-    /// Lateness of the started arrivals for which too few users are to blame, in nanoseconds.
-    pub exhausted_lag: Histogram<u64>,
 }
 
 /// The schedule, shared by all users.
@@ -140,18 +138,10 @@ impl Arrivals {
         clock: RunClock,
         stop: CancellationToken,
     ) -> io::Result<Self> {
-        let offered = Offered {
-            scheduled: 0,
-            started: 0,
-            dropped: ByBlame::default(),
-            late: ByBlame::default(),
-            generator_lag: empty_histogram(),
-            exhausted_lag: empty_histogram(),
-        };
         let line = Line {
             schedule: schedule.peekable(),
             timer: Timer::new(clock)?,
-            offered,
+            offered: Offered::default(),
             is_dry: false,
         };
         Ok(Self {
@@ -251,7 +241,7 @@ impl Arrivals {
 
     /// What became of the schedule, once nobody stands in line any more.
     pub(crate) async fn offered(&self) -> Offered {
-        self.line.lock().await.offered.clone()
+        self.line.lock().await.offered
     }
 }
 
@@ -274,27 +264,16 @@ impl Offered {
     /// Counts an arrival; whether it is started.
     fn take(&mut self, arrival: &Arrival, max_late: Option<Duration>) -> bool {
         let lateness = arrival.taken.since(arrival.due);
-        let (late, dropped, lag) = match arrival.blame {
-            Blame::UsersExhausted => (
-                &mut self.late.users_exhausted,
-                &mut self.dropped.users_exhausted,
-                &mut self.exhausted_lag,
-            ),
-            Blame::Generator | Blame::Visit => (
-                &mut self.late.generator,
-                &mut self.dropped.generator,
-                &mut self.generator_lag,
-            ),
-        };
         self.scheduled += 1;
-        if max_late.is_some_and(|max_late| lateness > max_late) {
-            *dropped += 1;
-            return false;
+        let is_dropped = max_late.is_some_and(|max_late| lateness > max_late);
+        if !is_dropped {
+            self.started += 1;
+        } else if arrival.blame == Blame::Generator {
+            self.dropped.generator += 1;
+        } else {
+            self.dropped.users_exhausted += 1;
         }
-        self.started += 1;
-        *late += u64::from(lateness > LATE);
-        lag.saturating_record(Nanos::from_duration(lateness).0);
-        true
+        !is_dropped
     }
 }
 
@@ -324,18 +303,18 @@ mod tests {
         (Arc::new(arrivals), stop)
     }
 
-    /// Users who are busy for `busy` with each arrival; returns the numbers that they started, in order.
-    async fn work(arrivals: &Arc<Arrivals>, users: usize, busy: Duration) -> Vec<u64> {
+    /// Users who are busy for `busy` with each arrival; returns what they started, in order.
+    async fn work(arrivals: &Arc<Arrivals>, users: usize, busy: Duration) -> Vec<Arrival> {
         let users: Vec<_> = (0..users)
             .map(|_| {
                 let arrivals = Arc::clone(arrivals);
                 tokio::spawn(async move {
-                    let mut numbers = Vec::new();
+                    let mut started = Vec::new();
                     while let Some(arrival) = arrivals.next(|_| Some(Row::default()), |_| ()).await.unwrap() {
-                        numbers.push(arrival.number);
+                        started.push(arrival);
                         tokio::time::sleep(busy).await;
                     }
-                    numbers
+                    started
                 })
             })
             .collect();
@@ -343,25 +322,52 @@ mod tests {
         for user in users {
             all.extend(user.await.unwrap());
         }
-        all.sort_unstable();
+        all.sort_unstable_by_key(|arrival| arrival.number);
         all
+    }
+
+    fn numbers(started: &[Arrival]) -> Vec<u64> {
+        started.iter().map(|arrival| arrival.number).collect()
+    }
+
+    #[test]
+    fn a_wait_for_a_connection_is_blamed_on_busy_users_unless_the_generator_was_late_itself() {
+        let lateness = |blame, overslept, waited| {
+            let arrival = Arrival {
+                number: 0,
+                due: Nanos(0),
+                taken: Nanos::from_duration(overslept),
+                blame,
+                row: Row::default(),
+            };
+            arrival.lateness(waited)
+        };
+        let more = LATE + Duration::from_nanos(1);
+        assert_eq!(lateness(Blame::Generator, LATE, false), Lateness::Generator);
+        assert_eq!(lateness(Blame::Generator, LATE, true), Lateness::BusyUsers);
+        assert_eq!(lateness(Blame::Generator, more, true), Lateness::Generator);
+        assert_eq!(lateness(Blame::UsersExhausted, more, true), Lateness::BusyUsers);
+        assert_eq!(lateness(Blame::Visit, more, true), Lateness::Untimed);
     }
 
     #[tokio::test]
     async fn every_arrival_is_started_once_and_late_ones_are_blamed_on_too_few_users() {
         let (arrivals, _) = arrivals(200.0, 0.5, None);
         let started = work(&arrivals, 1, Duration::from_millis(20)).await;
-        assert_eq!(started, (0..100).collect::<Vec<_>>());
+        assert_eq!(numbers(&started), (0..100).collect::<Vec<_>>());
         let offered = arrivals.offered().await;
         assert_eq!(
             (offered.scheduled, offered.started, offered.dropped.total()),
             (100, 100, 0)
         );
-        assert!(offered.late.users_exhausted > 90, "{offered:?}");
-        assert_eq!(offered.generator_lag.len() + offered.exhausted_lag.len(), 100);
+        let is_late = |arrival: &&Arrival| arrival.is_late(arrival.taken);
+        let late: Vec<&Arrival> = started.iter().filter(is_late).collect();
+        let exhausted = late.iter().filter(|late| late.blame == Blame::UsersExhausted);
+        assert!(exhausted.count() > 90, "{late:?}");
+        let last = started[99].taken.since(started[99].due);
         assert!(
-            offered.exhausted_lag.max() > 1_000_000_000,
-            "the last one waits for all before it"
+            last > Duration::from_secs(1),
+            "the last one waits for all before it: {last:?}"
         );
     }
 
@@ -412,7 +418,7 @@ mod tests {
         stop.cancel();
         let started = users.await.unwrap();
         let offered = arrivals.offered().await;
-        assert_eq!(started, (0..offered.started).collect::<Vec<_>>());
+        assert_eq!(numbers(&started), (0..offered.started).collect::<Vec<_>>());
         assert_eq!(offered.scheduled, offered.started);
     }
 }

@@ -76,11 +76,18 @@ pub(crate) struct Trace {
     pub(crate) request_id: String,
 }
 
+/// Leave to send one request; its connection is free for others once it is dropped.
+#[derive(Debug)]
+pub(crate) struct Connection<'a> {
+    client: &'a reqwest::Client,
+    _permit: Option<SemaphorePermit<'a>>,
+    /// Whether all connections of its pool were taken at first.
+    pub(crate) waited: bool,
+}
+
 /// What came back, and when.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// Whether all connections of its pool were taken at first.
-    pub(crate) waited: bool,
     pub(crate) sent: Nanos,
     pub(crate) done: Nanos,
     pub(crate) result: Result<Answer, Failure>,
@@ -202,11 +209,13 @@ impl Client {
         })
     }
 
-    /// Sends one request and reads the whole answer. `user` picks the pool.
-    pub(crate) async fn send(&self, user: usize, call: &Call<'_>, trace: Trace) -> Exchange {
-        let pool = &self.pools[user % self.pools.len()];
-        // First, so that who waits holds no request.
-        let (_connection, waited) = pool.connection().await;
+    /// Waits until a connection is free. `user` picks the pool. Before anything is sent, so that who waits holds no request.
+    pub(crate) async fn connection(&self, user: usize) -> Connection<'_> {
+        self.pools[user % self.pools.len()].connection().await
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub(crate) async fn send(&self, connection: Connection<'_>, call: &Call<'_>, trace: Trace) -> Exchange {
         let mut url = self.base.clone();
         let (path, query) = call
             .path
@@ -214,7 +223,7 @@ impl Client {
             .map_or((call.path.as_str(), None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let mut request = pool.client.request(call.method.clone(), url);
+        let mut request = connection.client.request(call.method.clone(), url);
         let text = format!("00-{:032x}-{:016x}-01", trace.trace, trace.span);
         request = request.header(TRACEPARENT, text).header(REQUEST_ID, trace.request_id);
         if let Some(token) = call.token.and_then(|token| HeaderValue::from_str(token).ok()) {
@@ -232,7 +241,6 @@ impl Client {
             Err(_) => Err(Failure::TimeOut),
         };
         Exchange {
-            waited,
             sent,
             done: self.clock.now(),
             result,
@@ -241,15 +249,19 @@ impl Client {
 }
 
 impl Pool {
-    /// Waits until one of the connections is free, and keeps it until the permit is dropped; whether all were taken.
-    async fn connection(&self) -> (Option<SemaphorePermit<'_>>, bool) {
-        let Some(connections) = &self.connections else {
-            return (None, false);
+    async fn connection(&self) -> Connection<'_> {
+        let (permit, waited) = match &self.connections {
+            None => (None, false),
+            Some(connections) => match connections.try_acquire() {
+                Ok(permit) => (Some(permit), false),
+                // It is never closed, so there is always a permit in the end.
+                Err(_) => (connections.acquire().await.ok(), true),
+            },
         };
-        match connections.try_acquire() {
-            Ok(permit) => (Some(permit), false),
-            // It is never closed, so there is always a permit in the end.
-            Err(_) => (connections.acquire().await.ok(), true),
+        Connection {
+            client: &self.client,
+            _permit: permit,
+            waited,
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct LoadOutcome {
     pub books: BTreeMap<Account, Accounting>,
     /// The books added up; the identities hold.
     pub total: Accounting,
-    /// How late arrivals were started, and whose fault it was.
+    /// What became of the schedule, visits of virtual users left out.
     pub offered: Offered,
     /// Whether the arrivals were ended before the schedule was over: from outside, or by a feeder that ran dry.
     pub was_stopped: bool,
@@ -397,10 +397,14 @@ impl Attack {
             outcome = journeys::run(kind, &mut session) => Some(outcome),
             () = cut_off => None,
         };
-        if session.is_held_up {
-            self.tally.held_up(worker, slice, &arrival);
-        }
-        self.tally.ended(worker, slice, outcome);
+        let done = match outcome {
+            Some(_) => session.ended(),
+            None => self.context.recorder.clock().now(),
+        };
+        let (began, waited) = session.began(done);
+        let lateness = arrival.lateness(waited);
+        let late = arrival.is_late(began).then_some(lateness);
+        self.tally.ended(worker, slice, late, outcome);
         if let Some(outcome) = outcome {
             self.handle.ended(outcome);
         }
@@ -410,12 +414,9 @@ impl Attack {
             endpoint: journeys::endpoint(kind),
             outcome: outcome.unwrap_or(Outcome::Unfinished),
             intended: Some(arrival.intended()),
-            lateness: arrival.lateness(),
-            sent: arrival.taken,
-            done: match outcome {
-                Some(_) => session.ended(),
-                None => self.context.recorder.clock().now(),
-            },
+            lateness,
+            sent: began,
+            done,
         };
         self.context.recorder.record(worker, &sample);
     }
@@ -432,7 +433,7 @@ impl Attack {
             endpoint: journeys::endpoint(kind),
             outcome: Outcome::Dropped,
             intended: Some(arrival.due),
-            lateness: arrival.lateness(),
+            lateness: arrival.lateness(false),
             sent: arrival.taken,
             done: arrival.taken,
         };

@@ -320,7 +320,8 @@ impl Ground {
             span: rand::random::<u64>() | 1,
             request_id: format!("set-up-{n}"),
         };
-        let exchange = self.client.send(n, call, trace).await;
+        let connection = self.client.connection(n).await;
+        let exchange = self.client.send(connection, call, trace).await;
         match &exchange.result {
             Ok(answer) if answer.is_success() => {
                 let reply =

@@ -18,7 +18,7 @@ use super::selector::Slice;
 use crate::config::scenario::Skew;
 use crate::config::{Row, ScenarioConfig};
 use crate::recording::history::{Code, IdemKey, OpKind, Settled, Uid};
-use crate::recording::{Endpoint, HistorySink, Lateness, Operation, RunClock, Sample};
+use crate::recording::{Endpoint, HistorySink, Operation, RunClock, Sample};
 use crate::units::Nanos;
 
 /// What all journeys of one attack share.
@@ -56,14 +56,25 @@ pub(crate) struct Session<'a> {
     trace: u128,
     /// Requests sent so far; the first one alone has an intended start.
     n_steps: u32,
-    /// Whether the first request came late because every connection was taken, though the user was there in time.
-    pub(super) is_held_up: bool,
+    /// How far it is with the connection for its first request.
+    first: First,
     /// When the last request was sent.
     asked: Nanos,
     /// When the last answer was complete.
     answered: Nanos,
     /// When the journey reached its aim, if requests follow that are no part of it.
     ended: Option<Nanos>,
+}
+
+/// The connection for a journey's first request.
+#[derive(Clone, Copy, Debug)]
+enum First {
+    /// Nothing was asked yet.
+    Unasked,
+    /// All are taken so far.
+    Awaited,
+    /// It was there at `at`; `waited` when all were taken at first.
+    There { at: Nanos, waited: bool },
 }
 
 /// What is known of an operation before it is sent.
@@ -130,7 +141,7 @@ impl<'a> Session<'a> {
             process: context.recorder.next_process(),
             trace,
             n_steps: 0,
-            is_held_up: false,
+            first: First::Unasked,
             asked: arrival.taken,
             answered: arrival.taken,
             ended: None,
@@ -160,6 +171,16 @@ impl<'a> Session<'a> {
     /// When the journey was over, for whom it mattered to.
     pub(crate) fn ended(&self) -> Nanos {
         self.ended.unwrap_or(self.answered)
+    }
+
+    /// When the journey began, of which nothing came after `until`, and whether it waited for a connection: until it had
+    /// one, or as long as it lasted.
+    pub(crate) const fn began(&self, until: Nanos) -> (Nanos, bool) {
+        match self.first {
+            First::Unasked => (self.arrival.taken, false),
+            First::Awaited => (until, true),
+            First::There { at, waited } => (at, waited),
+        }
     }
 
     /// Waits as a person who reads what is on the screen.
@@ -198,8 +219,25 @@ impl<'a> Session<'a> {
         };
         let clock = self.context.recorder.clock();
         let mut pending = self.pending(endpoint, &call, about, clock);
+        let is_first = self.n_steps == 1;
+        let (client, worker) = (&self.ground.client, self.worker);
+        let first = &mut self.first;
         // On the heap while it lasts: most users are idle, and each would keep room for it.
-        let exchange = Box::pin(self.ground.client.send(self.worker, &call, trace)).await;
+        let exchange = Box::pin(async {
+            // Also a journey that is cut off meanwhile must be seen to have waited.
+            if is_first {
+                *first = First::Awaited;
+            }
+            let connection = client.connection(worker).await;
+            if is_first {
+                *first = First::There {
+                    at: clock.now(),
+                    waited: connection.waited,
+                };
+            }
+            client.send(connection, &call, trace).await
+        })
+        .await;
         let mut ending = Ending::of(endpoint, &exchange.result);
         let mut reply = None;
         if let (Settled::Ok, Ok(answer)) = (ending.settled, &exchange.result) {
@@ -213,15 +251,7 @@ impl<'a> Session<'a> {
         }
         self.asked = exchange.sent;
         self.answered = exchange.done;
-        let intended = (self.n_steps == 1).then_some(self.arrival.intended());
-        if intended.is_some() && exchange.waited {
-            let is_in_time = !self.arrival.is_late(self.arrival.taken);
-            self.is_held_up = is_in_time && self.arrival.is_late(exchange.sent);
-        }
-        let lateness = match self.arrival.lateness() {
-            Lateness::Generator if exchange.waited => Lateness::BusyUsers,
-            lateness => lateness,
-        };
+        let (_, waited) = self.began(exchange.sent);
         self.context.recorder.record(
             self.worker,
             &Sample {
@@ -229,8 +259,8 @@ impl<'a> Session<'a> {
                 slice: self.slice.number,
                 endpoint,
                 outcome: ending.outcome,
-                intended,
-                lateness,
+                intended: is_first.then_some(self.arrival.intended()),
+                lateness: self.arrival.lateness(waited),
                 sent: exchange.sent,
                 done: exchange.done,
             },

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::arrivals::{Arrival, Blame, LATE};
 use super::selector::Slice;
-use crate::recording::{Accounting, Outcome};
+use crate::recording::{Accounting, Lateness, Outcome};
 
 /// Which books an arrival stands in: number of the slice, index of the variant.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -52,39 +52,32 @@ impl Tally {
     }
 
     pub(crate) fn started(&self, user: usize, slice: Slice, arrival: &Arrival) {
-        let is_late = arrival.taken.since(arrival.due) > LATE;
+        let is_visit = arrival.blame == Blame::Visit;
+        let is_overslept = is_visit && arrival.taken.since(arrival.due) > LATE;
         self.with(user, slice, |book| {
             book.scheduled += 1;
             book.started += 1;
-            let is_visit = arrival.blame == Blame::Visit;
             book.visits += u64::from(is_visit);
-            if is_late {
-                book.late += u64::from(!is_visit);
-                match arrival.blame {
-                    Blame::Generator => book.late_by_generator += 1,
-                    Blame::UsersExhausted => book.late_by_busy_users += 1,
-                    Blame::Visit => book.late_visits += 1,
-                }
-            }
+            book.late_visits += u64::from(is_overslept);
         });
     }
 
-    /// One that had started in time waited for a connection, all of which were taken.
-    pub(crate) fn held_up(&self, user: usize, slice: Slice, arrival: &Arrival) {
-        if arrival.blame != Blame::Visit {
-            self.with(user, slice, |book| {
-                book.late += 1;
-                book.late_by_busy_users += 1;
-            });
-        }
-    }
-
+    /// `late` is whose doing it was that it began late, known only now: it may have waited for a connection. An outcome of
     /// `None` is a journey that was cut off.
-    pub(crate) fn ended(&self, user: usize, slice: Slice, outcome: Option<Outcome>) {
-        self.with(user, slice, |book| match outcome {
-            Some(outcome) if outcome.is_served() => book.ok += 1,
-            Some(_) => book.failed += 1,
-            None => book.unfinished += 1,
+    pub(crate) fn ended(&self, user: usize, slice: Slice, late: Option<Lateness>, outcome: Option<Outcome>) {
+        self.with(user, slice, |book| {
+            match outcome {
+                Some(outcome) if outcome.is_served() => book.ok += 1,
+                Some(_) => book.failed += 1,
+                None => book.unfinished += 1,
+            }
+            match late {
+                Some(Lateness::Generator) => book.late_by_generator += 1,
+                Some(Lateness::BusyUsers) => book.late_by_busy_users += 1,
+                // A visit keeps no arrival waiting.
+                Some(Lateness::Untimed) | None => return,
+            }
+            book.late += 1;
         });
     }
 

@@ -197,20 +197,22 @@ pub struct Accounting {
 }
 
 impl Accounting {
-    /// Adds up turns or targets.
+    /// Adds up turns or targets. A damaged recording may hold any numbers: where they are too large, the sum is the largest
+    /// there is, and then the books do not balance.
     pub fn add(&mut self, other: &Self) {
-        self.scheduled += other.scheduled;
-        self.started += other.started;
-        self.dropped += other.dropped;
-        self.dropped_by_generator += other.dropped_by_generator;
-        self.ok += other.ok;
-        self.failed += other.failed;
-        self.unfinished += other.unfinished;
-        self.late += other.late;
-        self.late_by_generator += other.late_by_generator;
-        self.late_by_busy_users += other.late_by_busy_users;
-        self.visits += other.visits;
-        self.late_visits += other.late_visits;
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        add(&mut self.scheduled, other.scheduled);
+        add(&mut self.started, other.started);
+        add(&mut self.dropped, other.dropped);
+        add(&mut self.dropped_by_generator, other.dropped_by_generator);
+        add(&mut self.ok, other.ok);
+        add(&mut self.failed, other.failed);
+        add(&mut self.unfinished, other.unfinished);
+        add(&mut self.late, other.late);
+        add(&mut self.late_by_generator, other.late_by_generator);
+        add(&mut self.late_by_busy_users, other.late_by_busy_users);
+        add(&mut self.visits, other.visits);
+        add(&mut self.late_visits, other.late_visits);
     }
 
     /// Arrivals of the open model, which come by the schedule.

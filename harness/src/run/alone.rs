@@ -1,5 +1,6 @@
 //! One service alone under load: what a run of a scenario and a drill share, from its data to its books.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::drain;
 use super::error::RunError;
 use super::watching;
 use crate::load::recorder::Keep;
-use crate::load::{LoadError, LoadOutcome, Recorder, Selector, read_settled};
+use crate::load::{Cause, LoadError, LoadOutcome, NO_SOCKET, Recorder, Selector, read_settled};
 use crate::plan::Dataset;
 use crate::plan::spec::{FINAL_STATE, GRACE, HOLD_TTL};
 use crate::recording::event::{NoteLevel, What};
@@ -80,6 +81,35 @@ pub(super) fn recorder(clock: RunClock) -> (Arc<Selector>, Arc<Recorder>) {
     let selector = Arc::new(Selector::new(0));
     let recorder = Recorder::new(vec![NAME.to_owned()], Arc::clone(&selector), Keep::Everything, clock);
     (selector, Arc::new(recorder))
+}
+
+/// Why requests failed, and apart from that what this machine could not send; both as the recording has it.
+///
+/// In an experiment too: what was never sent is no more a variant's failure than it is a lone service's.
+pub(super) fn failures(causes: BTreeMap<Cause, u64>) -> Vec<What> {
+    let mut found = Vec::new();
+    let mut unsent = 0_u64;
+    let mut reason = None;
+    for (cause, count) in causes {
+        if let Some(why) = cause.text.strip_prefix(NO_SOCKET) {
+            unsent = unsent.saturating_add(count);
+            reason.get_or_insert_with(|| why.trim_start_matches(": ").to_owned());
+        }
+        if !cause.outcome.is_served() {
+            found.push(What::Failed {
+                variant: cause.variant,
+                endpoint: cause.endpoint,
+                outcome: cause.outcome,
+                cause: cause.text,
+                count,
+            });
+        }
+    }
+    found.extend(reason.map(|reason| What::OutOfSockets {
+        requests: unsent,
+        reason,
+    }));
+    found
 }
 
 /// A load under way.
@@ -206,6 +236,11 @@ impl Alone<'_> {
         Ok(())
     }
 
+    /// Writes down why requests failed, and what was never sent.
+    pub(super) fn failures(&self, causes: BTreeMap<Cause, u64>) -> Result<(), RunError> {
+        failures(causes).into_iter().try_for_each(|what| self.event(what))
+    }
+
     /// Reads the seat maps when nobody changes anything any more, and waits for what is still under way. A reader who is
     /// refused leaves less evidence, and no broken run.
     async fn settle(&self, arm: &LiveArm, estimate: Duration) -> Result<(), RunError> {
@@ -222,6 +257,44 @@ impl Alone<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::{Endpoint, Outcome};
+
+    #[test]
+    fn what_was_never_sent_is_told_apart_from_what_failed() {
+        let cause = |outcome, text: &str| Cause {
+            variant: 1,
+            endpoint: Endpoint::Hold,
+            outcome,
+            text: text.to_owned(),
+        };
+        let full = format!("{NO_SOCKET}: too many open files");
+        let causes = BTreeMap::from([
+            (cause(Outcome::Lost, &full), 3),
+            (cause(Outcome::Lost, &format!("{NO_SOCKET}: no address left")), 2),
+            (cause(Outcome::Refused, "409 hold-gone"), 7),
+            (cause(Outcome::TimeOut, "no answer in time"), 4),
+        ]);
+        let found = failures(causes);
+        let failed: Vec<(&str, u64)> = found
+            .iter()
+            .filter_map(|what| match what {
+                What::Failed { cause, count, .. } => Some((cause.as_str(), *count)),
+                _ => None,
+            })
+            .collect();
+        // What the service refused by its rules was served.
+        assert_eq!(failed.len(), 3, "{failed:?}");
+        assert!(failed.contains(&(full.as_str(), 3)) && failed.contains(&("no answer in time", 4)));
+        let unsent: Vec<&What> = found
+            .iter()
+            .filter(|what| matches!(what, What::OutOfSockets { .. }))
+            .collect();
+        assert!(
+            matches!(unsent[..], [What::OutOfSockets { requests: 5, .. }]),
+            "{unsent:?}"
+        );
+        assert_eq!(failures(BTreeMap::new()), []);
+    }
 
     #[tokio::test]
     async fn a_load_that_fails_keeps_nobody_waiting() {

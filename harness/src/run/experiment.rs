@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::stream::{StreamExt as _, TryStreamExt as _};
 
+use super::alone;
 use super::arm::{LiveArm, STALENESS};
 use super::bench::{self, Bench};
 use super::clocks;
@@ -497,6 +498,9 @@ impl Run<'_> {
                 );
                 self.recording.note(self.clock.now(), NoteLevel::Warning, text)?;
             }
+        }
+        for what in alone::failures(recorder.causes()) {
+            self.event(what)?;
         }
         Ok(())
     }

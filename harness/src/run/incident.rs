@@ -17,7 +17,7 @@ use crate::fault::{self, Edges};
 use crate::load::{LoadHandle, LoadPlan, drive};
 use crate::plan::{IncidentPlan, offered_fact};
 use crate::recording::RunClock;
-use crate::recording::event::{Edge, FaultStep, NoteLevel, What};
+use crate::recording::event::{Edge, FaultStep, What};
 use crate::scrape::poll::Latest;
 use crate::units::{Nanos, Percent, RatePerSec};
 
@@ -185,17 +185,7 @@ impl Drill<'_> {
             Err(error) => return Err(broken.err().unwrap_or(error)),
         };
         self.alone.account(&outcome)?;
-        for (cause, count) in recorder.causes() {
-            if !cause.outcome.is_served() {
-                let text = format!(
-                    "{} ended with {} ({}), {count} times",
-                    cause.endpoint, cause.outcome, cause.text
-                );
-                self.alone
-                    .recording
-                    .note(self.alone.clock.now(), NoteLevel::Info, text)?;
-            }
-        }
+        self.alone.failures(recorder.causes())?;
         broken
     }
 

@@ -1,6 +1,5 @@
 //! Runs one scenario against one service: data, load as the scenario says, and then the books.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use super::hopeless::Hopeless;
 use super::live::Watcher;
 use crate::analysis::started;
 use crate::config::{ScenarioConfig, Stage};
-use crate::load::{Cause, Gathered, LoadHandle, LoadPlan, NO_SOCKET, Progress, RanDry, drive, shortages};
+use crate::load::{Gathered, LoadHandle, LoadPlan, Progress, RanDry, drive, shortages};
 use crate::objectives::{Judge, Objective};
 use crate::plan::ScenarioPlan;
 use crate::recording::event::{Edge, NoteLevel, What};
@@ -127,7 +126,7 @@ impl Run<'_> {
             self.alone.recording.event(at, What::RanDry { feeder, rows })?;
         }
         self.alone.account(&outcome)?;
-        self.failures(recorder.causes())?;
+        self.alone.failures(recorder.causes())?;
         staged
     }
 
@@ -151,34 +150,6 @@ impl Run<'_> {
         may_end_it
             .map(|objective| Judge::new(objective, self.scenario, zero))
             .collect()
-    }
-
-    /// Writes down why requests failed, and apart from that what this machine could not send.
-    fn failures(&self, causes: BTreeMap<Cause, u64>) -> Result<(), RunError> {
-        let mut unsent = 0;
-        let mut reason = None;
-        for (cause, count) in causes {
-            if let Some(why) = cause.text.strip_prefix(NO_SOCKET) {
-                unsent += count;
-                reason.get_or_insert(why.trim_start_matches(": ").to_owned());
-            }
-            if !cause.outcome.is_served() {
-                self.alone.event(What::Failed {
-                    variant: cause.variant,
-                    endpoint: cause.endpoint,
-                    outcome: cause.outcome,
-                    cause: cause.text,
-                    count,
-                })?;
-            }
-        }
-        match reason {
-            Some(reason) => self.alone.event(What::OutOfSockets {
-                requests: unsent,
-                reason,
-            }),
-            None => Ok(()),
-        }
     }
 
     /// Marks each stage at its moment of the schedule.

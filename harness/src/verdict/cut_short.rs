@@ -24,12 +24,19 @@ pub(super) fn ran_dry(events: &[Event]) -> Option<String> {
 
 /// Whether requests were never sent, which is the generator's own fault.
 pub(super) fn out_of_sockets(events: &[Event]) -> Option<String> {
-    events.iter().find_map(|event| match &event.what {
-        What::OutOfSockets { requests, reason } => Some(format!(
+    let mut all: Option<(u64, &str)> = None;
+    // Each group of an experiment has its own.
+    for event in events {
+        if let What::OutOfSockets { requests, reason } = &event.what {
+            let (sum, _) = all.get_or_insert((0, reason));
+            *sum = sum.saturating_add(*requests);
+        }
+    }
+    all.map(|(requests, reason)| {
+        format!(
             "{requests} requests were never sent, since the generator's machine had no socket left ({reason}); take fewer \
              users, or raise `ulimit -n` and net.ipv4.ip_local_port_range"
-        )),
-        _ => None,
+        )
     })
 }
 
@@ -59,15 +66,19 @@ mod tests {
             requests: 3,
             reason: "too many open files".to_owned(),
         };
+        let more = What::OutOfSockets {
+            requests: 2,
+            reason: "no port left".to_owned(),
+        };
         assert_eq!((ran_dry(&[]), out_of_sockets(&[])), (None, None));
-        let events = [at(2.0, begin), at(3.5, dry), at(9.0, unsent)];
+        let events = [at(2.0, begin), at(3.5, dry), at(9.0, unsent), at(11.0, more)];
         let (dry, unsent) = (ran_dry(&events).unwrap(), out_of_sockets(&events).unwrap());
         assert!(
             dry.contains("`fans` ran dry after 8 rows 1.5 s after the load began"),
             "{dry}"
         );
         assert!(
-            unsent.contains("3 requests were never sent") && unsent.contains("(too many open files)"),
+            unsent.contains("5 requests were never sent") && unsent.contains("(too many open files)"),
             "{unsent}"
         );
         let without_a_beginning = ran_dry(&events[1..]).unwrap();

@@ -172,6 +172,10 @@ fn measured(recording: &Recording, faults: &[FaultWindow]) -> Result<BTreeMap<St
         if during_fault(interval.start, interval.start.plus(interval.length), faults) {
             continue;
         }
+        // What was dropped was never sent: the books say how much that was, and its lateness is no send's.
+        if interval.tag.outcome == Outcome::Dropped && interval.tag.clock.is_lateness() {
+            continue;
+        }
         let into = match interval.tag.clock {
             Clock::Lag => &mut generator.lag,
             Clock::Wait => &mut generator.wait,
@@ -340,6 +344,8 @@ fn judge_scrapes(series: &SeriesSet, faults: &[FaultWindow], found: &mut Validit
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::model::{Environment, Tool};
+    use crate::recording::{Endpoint, Manifest, RecordingWriter, RunClock, Tag, empty_histogram};
 
     fn generator() -> Generator {
         let mut generator = Generator::silent("base");
@@ -459,6 +465,42 @@ mod tests {
         let lag = found.lag_p99.unwrap();
         // Three digits of resolution.
         assert!((899_000..=901_000).contains(&lag.0), "{lag:?}");
+    }
+
+    /// A dropped arrival waited until it was dropped, and no request of it was sent after that.
+    #[test]
+    fn the_lag_is_of_what_was_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let tool = Tool {
+            version: "0".to_owned(),
+            commit: None,
+        };
+        let manifest = Manifest::new("run", tool, 7, Environment::default(), RunClock::start().anchor());
+        let writer = RecordingWriter::create(dir.path(), &manifest).unwrap();
+        let second = |outcome, clock, took_ms: u64| {
+            let tag = Tag {
+                variant: "base".to_owned(),
+                endpoint: Endpoint::JourneyBook,
+                outcome,
+                clock,
+            };
+            let mut histogram = empty_histogram();
+            histogram.record_n(took_ms * 1_000_000, 10).unwrap();
+            writer
+                .interval(Nanos(0), Duration::from_secs(1), &tag, &histogram)
+                .unwrap();
+        };
+        second(Outcome::Won, Clock::Lag, 1);
+        second(Outcome::Won, Clock::Response, 20);
+        for clock in [Clock::Lag, Clock::Wait, Clock::Response] {
+            second(Outcome::Dropped, clock, 5_000);
+        }
+        writer.close().unwrap();
+        let recording = Recording::open(dir.path()).unwrap();
+        let measured = measured(&recording, &[]).unwrap().remove("base").unwrap();
+        assert_eq!((measured.lag.len(), measured.wait.len()), (10, 0));
+        assert!(measured.lag.max() < 2_000_000, "{:?}", measured.lag);
+        assert_eq!(measured.response.len(), 20);
     }
 
     #[test]

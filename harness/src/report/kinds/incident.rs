@@ -543,13 +543,52 @@ impl Incident {
     }
 }
 
-/// What the run itself noted.
+/// What the run itself noted, and why its requests failed.
 fn noted(events: &[Event]) -> impl Iterator<Item = Text> {
     events.iter().filter_map(|event| match &event.what {
         What::Note { level, text } => {
             let prefix = if *level == NoteLevel::Warning { "Warning: " } else { "" };
             Some(Text::plain(format!("{prefix}{text}")))
         }
+        What::Failed {
+            endpoint,
+            outcome,
+            cause,
+            count,
+            ..
+        } => Some(Text::plain(format!(
+            "{endpoint} ended with {outcome} ({cause}), {count} times"
+        ))),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::{Endpoint, Outcome};
+    use crate::units::Nanos;
+
+    #[test]
+    fn notes_say_why_requests_failed() {
+        let failed = What::Failed {
+            variant: 0,
+            endpoint: Endpoint::Hold,
+            outcome: Outcome::TimeOut,
+            cause: "no answer in time".to_owned(),
+            count: 12,
+        };
+        let warning = What::Note {
+            level: NoteLevel::Warning,
+            text: "clocks differ".to_owned(),
+        };
+        let events = [warning, failed].map(|what| Event { t: Nanos(0), what });
+        let said: Vec<String> = noted(&events).map(|text| format!("{text:?}")).collect();
+        assert_eq!(said.len(), 2);
+        assert!(said[0].contains("Warning: clocks differ"), "{said:?}");
+        assert!(
+            said[1].contains("hold ended with time-out (no answer in time), 12 times"),
+            "{said:?}"
+        );
+    }
 }

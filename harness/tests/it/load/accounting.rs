@@ -6,7 +6,7 @@ use std::time::Duration;
 use soundcheck::config::{JourneyKind, ScenarioConfig};
 use soundcheck::load::{Keep, LoadError, LoadHandle, LoadPlan, Recorder, Selector, Slice, Target, drive};
 use soundcheck::recording::{Clock, Endpoint, Outcome, RunClock};
-use soundcheck::units::Percent;
+use soundcheck::units::{Percent, RatePerSec};
 
 use crate::run::{TURN, part, run, scenario, seat_maps, try_run};
 use crate::stub::{Manner, Stub};
@@ -25,8 +25,8 @@ async fn several_attacks_run_one_after_the_other_in_one_process() {
             run.recorder.causes()
         );
         assert!(!run.outcome.was_stopped);
-        let offered = run.outcome.offered;
-        assert_eq!(offered.generator_lag.len() + offered.exhausted_lag.len(), 100);
+        let lateness = |clock| run.merged(Endpoint::JourneySeatMap, clock).len();
+        assert_eq!(lateness(Clock::Lag) + lateness(Clock::Wait), 100);
     }
 }
 
@@ -72,6 +72,11 @@ async fn users_share_the_connections_and_wait_for_one_as_they_would_for_a_free_u
     // Six connections carry 60 a second: the last one waits for as long again as the run lasts.
     let waited = run.merged(Endpoint::Seats, Clock::Wait);
     assert!(waited.max() > 700_000_000 && waited.len() > 100, "{waited:?}");
+    // The journeys began as late as their first requests, and their service is no longer for that.
+    let late = run.merged(Endpoint::JourneySeatMap, Clock::Wait);
+    assert_eq!(late.len(), waited.len());
+    assert!(late.max().abs_diff(waited.max()) < 100_000_000, "{late:?}");
+    assert!(run.merged(Endpoint::JourneySeatMap, Clock::Service).max() < 500_000_000);
     // There were users enough, and still they came late: the books say so.
     let total = run.outcome.total;
     assert!(
@@ -151,6 +156,47 @@ async fn journeys_cut_off_when_the_drain_is_over_are_unfinished_and_the_backlog_
     assert_eq!(run.count(Endpoint::JourneySeatMap, Outcome::Unfinished), 4);
     let response = run.merged(Endpoint::JourneySeatMap, Clock::Response);
     assert_eq!(response.len(), total.scheduled);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn journeys_cut_off_before_they_had_a_connection_began_late_and_visits_that_were_are_no_arrivals() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::ZERO, clock);
+    stub.set(Manner::Stall);
+    let mut scenario = ScenarioConfig {
+        connections: Some(2),
+        ..seat_maps(100.0, 0.3, 40)
+    };
+    scenario.timeouts.drain = Duration::from_millis(300);
+    let arrivals = run(&stub, scenario.clone(), clock, LoadHandle::new()).await;
+    let total = arrivals.outcome.total;
+    assert_eq!((total.started, total.unfinished), (30, 30), "{total:?}");
+    // All but the two that got a connection waited for the whole drain at least.
+    assert!(total.late_by_busy_users + total.late_by_generator >= 28, "{total:?}");
+    assert_eq!(total.late, total.late_by_generator + total.late_by_busy_users);
+    let lateness = |clock| arrivals.merged(Endpoint::JourneySeatMap, clock);
+    let late = |clock| lateness(clock).count_between(290_000_000, u64::MAX);
+    assert_eq!(late(Clock::Lag) + late(Clock::Wait), 28);
+    assert_eq!(lateness(Clock::Lag).len() + lateness(Clock::Wait).len(), 30);
+    // On a machine that is busy with more than this test, the generator may have overslept some of them.
+    assert!(late(Clock::Wait) > 0);
+
+    for stage in &mut scenario.stages {
+        stage.from = RatePerSec(0.0);
+        stage.to = RatePerSec(0.0);
+        stage.virtual_users = (10, 10);
+    }
+    let visits = run(&stub, scenario, clock, LoadHandle::new()).await;
+    let total = visits.outcome.total;
+    assert_eq!((total.visits, total.unfinished), (10, 10), "{total:?}");
+    assert_eq!(
+        (total.late, total.late_by_generator, total.late_by_busy_users),
+        (0, 0, 0),
+        "{total:?}"
+    );
+    for clock in [Clock::Lag, Clock::Wait] {
+        assert_eq!(visits.merged(Endpoint::JourneySeatMap, clock).len(), 0, "{clock}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

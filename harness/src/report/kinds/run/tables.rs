@@ -158,7 +158,7 @@ impl Run<'_> {
     }
 }
 
-/// The two identities of the books, with their numbers.
+/// The identities of the books, with their numbers, and what is a part of what.
 pub(super) fn accounts(books: &Accounting) -> Table {
     let mut table = Table::new(
         "What became of every arrival",
@@ -169,26 +169,42 @@ pub(super) fn accounts(books: &Accounting) -> Table {
         ],
     );
     let holds = |is_so: bool| Cell::from(if is_so { "yes" } else { "no" });
+    let mut sum = |identity: &str, whole: u64, parts: &[u64]| {
+        // In 128 bits: a damaged recording may hold any numbers.
+        let all: u128 = parts.iter().map(|&part| u128::from(part)).sum();
+        let parts: Vec<String> = parts.iter().map(u64::to_string).collect();
+        table.row([
+            Cell::from(identity),
+            Cell::from(format!("{whole} = {}", parts.join(" + "))),
+            holds(u128::from(whole) == all),
+        ]);
+    };
+    sum(
+        "scheduled = started + dropped",
+        books.scheduled,
+        &[books.started, books.dropped],
+    );
+    sum(
+        "started = ok + failed + unfinished",
+        books.started,
+        &[books.ok, books.failed, books.unfinished],
+    );
+    sum(
+        "late = generator late + users exhausted",
+        books.late,
+        &[books.late_by_generator, books.late_by_busy_users],
+    );
     table.row([
-        Cell::from("scheduled = started + dropped"),
-        Cell::from(format!("{} = {} + {}", books.scheduled, books.started, books.dropped)),
-        holds(books.scheduled == books.started + books.dropped),
+        Cell::from("dropped by the generator ≤ dropped"),
+        Cell::from(format!("{} ≤ {}", books.dropped_by_generator, books.dropped)),
+        holds(books.dropped_by_generator <= books.dropped),
     ]);
-    table.row([
-        Cell::from("started = ok + failed + unfinished"),
-        Cell::from(format!(
-            "{} = {} + {} + {}",
-            books.started, books.ok, books.failed, books.unfinished
-        )),
-        holds(books.started == books.ok + books.failed + books.unfinished),
-    ]);
-    table.row([
-        Cell::from("late = generator late + users exhausted"),
-        Cell::from(format!(
-            "{} = {} + {}",
-            books.late, books.late_by_generator, books.late_by_busy_users
-        )),
-        holds(books.late == books.late_by_generator + books.late_by_busy_users),
-    ]);
+    if books.visits > 0 || books.late_visits > 0 {
+        table.row([
+            Cell::from("late visits of virtual users ≤ their visits ≤ started"),
+            Cell::from(format!("{} ≤ {} ≤ {}", books.late_visits, books.visits, books.started)),
+            holds(books.late_visits <= books.visits && books.visits <= books.started),
+        ]);
+    }
     table
 }

@@ -205,6 +205,45 @@ fn where_nobody_is_answered_no_column_says_that_nobody_knows() {
     assert_eq!(figures.matches("no answer").count(), 6, "{figures}");
 }
 
+/// Whatever a damaged recording says of its books, a table shows it.
+#[test]
+fn books_name_the_visits_and_bear_any_numbers() {
+    let cells = |books: &Accounting| -> Vec<String> {
+        let table = super::tables::accounts(books);
+        table.rows.iter().map(|row| format!("{row:?}")).collect()
+    };
+    let none = cells(&balanced(10));
+    assert_eq!(none.len(), 4, "{none:?}");
+    let visits = Accounting {
+        visits: 7,
+        late_visits: 2,
+        ..balanced(10)
+    };
+    let rows = cells(&visits);
+    assert_eq!(rows.len(), 5, "{rows:?}");
+    assert!(rows[4].contains("2 ≤ 7 ≤ 10") && rows[4].contains("yes"), "{rows:?}");
+
+    let most = u64::MAX;
+    let mut damaged = Accounting {
+        scheduled: most,
+        started: most,
+        dropped: most,
+        dropped_by_generator: most,
+        ok: most,
+        failed: most,
+        unfinished: most,
+        late: most,
+        late_by_generator: most,
+        late_by_busy_users: most,
+        visits: most,
+        late_visits: most,
+    };
+    damaged.add(&damaged.clone());
+    assert_eq!(damaged.scheduled, most);
+    let rows = cells(&damaged);
+    assert!(rows[..3].iter().all(|row| row.contains("\"no\"")), "{rows:?}");
+}
+
 /// All of it at once: a warm-up, failures with their reasons, what was begun, and two objectives.
 #[test]
 fn a_whole_report() {

@@ -92,7 +92,7 @@ impl Run<'_> {
                 figure,
             },
             caption: "Planned is the rate of the scenario, whatever is answered; started is what the generator began of it, \
-                      and what ended counts in the second in which it did. What has no answer counts as endlessly slow, \
+                      visits of virtual users included, and what ended counts in the second in which it did. What has no answer counts as endlessly slow, \
                       so a percentile leaves the chart where too many journeys have none."
                 .into(),
             alt:
