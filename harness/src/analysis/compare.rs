@@ -1,9 +1,9 @@
 //! From the histograms of an experiment's slices to one value a block, and to quantiles of whole variants.
 //!
 //! A quantile over several slices comes from their merged histogram; quantiles are never averaged. Latency is that of
-//! requests that got what they asked for. Errors, time-outs and dropped arrivals count as endlessly slow, so that failing
-//! fast is no way to look fast; answers that say no (sold out, conflict) are proper, yet of another kind, and are only
-//! counted.
+//! requests that got what they asked for. Errors, time-outs, lost connections and dropped arrivals count as endlessly slow,
+//! so that failing fast is no way to look fast; answers that say no (sold out, conflict) are proper, yet of another kind,
+//! and are only counted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub fn counts_once(tag: &Tag) -> bool {
 pub struct Tally {
     /// Response times of the requests that got what they asked for, in nanoseconds.
     pub successes: Histogram<u64>,
-    /// Errors, time-outs, arrivals that were dropped and journeys that were cut off.
+    /// Errors, time-outs, lost connections, arrivals that were dropped and journeys that were cut off.
     pub failures: u64,
     /// Proper answers that say no: sold out, conflict, not admitted, refused.
     pub refusals: u64,

@@ -96,7 +96,7 @@ impl Ended {
         self.count(Outcome::is_served)
     }
 
-    /// Started, and ended with an error or a time-out.
+    /// Started, and ended with an error, a time-out or a connection that was lost or never came about.
     pub fn failed(&self) -> u64 {
         self.count(|outcome| !outcome.is_served() && !matches!(outcome, Outcome::Dropped | Outcome::Unfinished))
     }

@@ -19,7 +19,7 @@ pub struct Second {
     pub at: Nanos,
     /// Requests that the service answered properly.
     pub served: u64,
-    /// Errors, time-outs and dropped arrivals.
+    /// Errors, time-outs, lost connections, dropped arrivals and journeys that were cut off.
     pub failed: u64,
     /// 99th percentile of response time in nanoseconds; `None` without requests.
     pub p99: Option<Value>,

@@ -1,5 +1,5 @@
-//! Quantiles of a histogram and how sure they are. Requests that never came back (time-outs, dropped arrivals) count as
-//! endlessly slow: leaving them out would make the worst run look best.
+//! Quantiles of a histogram and how sure they are. Requests that never came back (time-outs, lost connections, dropped
+//! arrivals) count as endlessly slow: leaving them out would make the worst run look best.
 //!
 //! Everything here is in the unit of the histogram that is passed in. Averages of quantiles do not belong here or
 //! anywhere: merge the histograms and ask again.

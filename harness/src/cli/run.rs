@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::session::{self, Session, interruptible};
 use super::stack_args::StackArgs;
 use super::{command_line, gone, report, stdout, steps};
+use crate::causes;
 use crate::config::feeder::MAX_FILE_BYTES;
 use crate::config::{ScenarioConfig, shipped};
 use crate::export::junit::xml_of_run;
@@ -179,7 +180,7 @@ async fn carry_out(
         Err(error) => Some(gone::failure(bench.stack, error).await),
     };
     // What was measured is reported, whatever ended it.
-    let written = if ended.is_none() || making::has_load(&dir) {
+    let reported = if ended.is_none() || making::has_load(&dir) {
         progress.step("writing the report", steps::REPORT);
         Some(report_on(&dir, junit.as_ref()))
     } else {
@@ -189,31 +190,59 @@ async fn carry_out(
     progress.step("removing the stack", steps::STACK_END);
     let closed = session.close().await;
     if let Some(page) = page {
-        page.end(&dir, matches!(written, Some(Ok(_)))).await;
+        page.end(&dir, matches!(reported, Some(Ok(_)))).await;
     }
     progress.finish();
-    let exit = match written.transpose() {
-        Ok(Some(written)) => print(args, &written)?,
-        Ok(None) => Exit::Unknown,
-        Err(unwritten) => return Err(ended.unwrap_or(unwritten)),
+    // In the order in which they happened.
+    let mut failures = Vec::from_iter(ended);
+    let printed = match reported {
+        Some(Ok(Reported { written, exported })) => {
+            failures.extend(exported.err());
+            print(args, &written)
+        }
+        Some(Err(unwritten)) => {
+            failures.push(unwritten);
+            Ok(Exit::Unknown)
+        }
+        None => Ok(Exit::Unknown),
     };
-    match ended {
-        Some(failure) => Err(failure),
-        None => closed.map(|()| exit),
+    failures.extend(closed.err());
+    let exit = printed.unwrap_or_else(|unprinted| {
+        failures.push(unprinted);
+        Exit::Unknown
+    });
+    first_of(failures, |text| progress.insist(text)).map_or(Ok(exit), Err)
+}
+
+/// What the process ends with: whatever failed later was most likely the first one's doing, and is told by `tell`.
+fn first_of(failures: Vec<Failure>, mut tell: impl FnMut(&str)) -> Option<Failure> {
+    let mut failures = failures.into_iter();
+    let first = failures.next()?;
+    for later in failures {
+        tell(&format!("error after that: {}", causes::chain(later.error.as_ref())));
     }
+    Some(first)
+}
+
+/// What is there to read of a run.
+struct Reported {
+    written: Written,
+    /// Whether CI has its file, if it was to have one.
+    exported: Result<(), Failure>,
 }
 
 /// Judges the recording once, for its report and for CI.
-fn report_on(dir: &Path, junit: Option<&ExportFile>) -> Result<Written, Failure> {
+fn report_on(dir: &Path, junit: Option<&ExportFile>) -> Result<Reported, Failure> {
     let recording = Recording::open(dir).or_exit(Exit::Usage)?;
     let judgement = Judgement::of(&recording).or_exit(Exit::Usage)?;
     let document = kinds::of_run(&recording, &judgement).or_exit(Exit::Usage)?;
     let written = making::write(dir, &recording, document)?;
-    if let Some(junit) = junit {
+    // A report that is there is there, whatever becomes of the rest.
+    let exported = junit.map_or(Ok(()), |junit| {
         let xml = xml_of_run(recording.manifest(), &judgement).map_err(export::failure)?;
-        junit.write_text(&xml).map_err(export::failure)?;
-    }
-    Ok(written)
+        junit.write_text(&xml).map_err(export::failure)
+    });
+    Ok(Reported { written, exported })
 }
 
 fn print(args: &Args, written: &Written) -> Result<Exit, Failure> {
@@ -227,4 +256,41 @@ fn print(args: &Args, written: &Written) -> Result<Exit, Failure> {
         stdout::line(&summary)?;
     }
     Ok(report::exit_of(written.document.verdict))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::kinds::fixture::{Fixture, ms, whole};
+
+    #[test]
+    fn of_several_failures_the_first_decides_and_none_is_lost() {
+        let failure = |exit, why: &'static str| Failure::new(exit, anyhow::anyhow!(why));
+        let mut told = Vec::new();
+        let failures = vec![
+            failure(Exit::Usage, "no JUnit"),
+            failure(Exit::NoStack, "a container stays"),
+        ];
+        let first = first_of(failures, |text| told.push(text.to_owned())).unwrap();
+        assert_eq!(
+            (first.exit, first.error.to_string().as_str()),
+            (Exit::Usage, "no JUnit")
+        );
+        assert_eq!(told, ["error after that: a container stays"]);
+        assert!(first_of(Vec::new(), |text| panic!("{text}")).is_none());
+    }
+
+    /// The folder of the file has gone while the run went on.
+    #[test]
+    fn a_report_is_there_even_if_ci_gets_nothing() {
+        let fixture = Fixture::run(None);
+        fixture.account(ms(5_000), whole());
+        let dir = fixture.read().dir().to_owned();
+        let gone = tempfile::tempdir().unwrap();
+        let junit = ExportFile::check(&gone.path().join("junit.xml"), Format::Junit).unwrap();
+        gone.close().unwrap();
+        let reported = report_on(&dir, Some(&junit)).unwrap();
+        assert_eq!(reported.exported.unwrap_err().exit, Exit::Usage);
+        assert!(reported.written.dir.join("report.md").exists());
+    }
 }

@@ -70,7 +70,8 @@ impl Subject {
 pub enum Limit {
     /// This share of users waits at most so long. Who never got an answer waited for ever.
     Quantile { quantile: Ratio, most: Duration },
-    /// At most this share fails: errors, time-outs, dropped arrivals. Contention and refusals are proper answers.
+    /// At most this share fails: errors, time-outs, lost connections, dropped arrivals, journeys that were cut off.
+    /// Contention and refusals are proper answers.
     Failed { most: Percent },
     /// At least this share of the planned arrivals started, and in time.
     Offered { least: Percent },

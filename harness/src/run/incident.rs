@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
 
 use super::alone::{self, Alone, Attack, NAME};
 use super::arm::LiveArm;
@@ -49,6 +51,19 @@ pub async fn incident(
     let outcome = drill.run(edges).await;
     bench::close(&recording, clock, outcome)?;
     Ok(dir.to_owned())
+}
+
+/// Why a drill ends before its schedule does.
+enum CutShort {
+    /// Its load has failed, and says itself how.
+    ByItsLoad,
+    By(RunError),
+}
+
+impl From<RunError> for CutShort {
+    fn from(error: RunError) -> Self {
+        Self::By(error)
+    }
 }
 
 /// A drill under way.
@@ -172,13 +187,17 @@ impl Drill<'_> {
             self.alone.stop.clone(),
             move |gathered| observer.second(watcher.look(gathered, clock.now())),
         ));
-        let broken = self.phases(arm, edges, zero, &broken_now).await;
-        if broken.is_err() {
+        let phases = self.phases(arm, edges, zero, (&attack, &broken_now)).await;
+        if phases.is_err() {
             handle.stop();
         }
         let outcome = attack.outcome().await;
         finish_cutting(cutter).await?;
         write_cut(self.alone.recording, &recorder)?;
+        let broken = match phases {
+            Err(CutShort::By(error)) => Err(error),
+            Ok(()) | Err(CutShort::ByItsLoad) => Ok(()),
+        };
         let outcome = match outcome {
             Ok(outcome) => outcome,
             // What broke the drill broke its load as well.
@@ -189,15 +208,22 @@ impl Drill<'_> {
         broken
     }
 
-    /// Warm-up, before, fault, after, each at its moment of the schedule.
-    async fn phases(&self, arm: &LiveArm, edges: &Edges, zero: Nanos, broken: &Broken) -> Result<(), RunError> {
+    /// Warm-up, before, fault, after, each at its moment of the schedule as long as the `attack` goes on; what is broken is
+    /// told to `broken`.
+    async fn phases(
+        &self,
+        arm: &LiveArm,
+        edges: &Edges,
+        zero: Nanos,
+        (attack, broken): (&Attack, &Broken),
+    ) -> Result<(), CutShort> {
         let plan = self.plan;
         let mut due = zero.plus(Duration::from_millis(plan.warm_up_ms));
         self.phase("warm-up", Edge::Begin)?;
-        self.wait(due).await?;
+        self.wait(due, attack).await?;
         self.phase("warm-up", Edge::End)?;
         due = due.plus(Duration::from_millis(plan.before_ms));
-        self.wait(due).await?;
+        self.wait(due, attack).await?;
         self.alone
             .step(plan.fault.words(), Duration::from_millis(plan.fault_ms));
         let fault = fault::drill::of(plan.fault, self.alone.bench.stack, edges, arm.namespace())
@@ -219,13 +245,13 @@ impl Drill<'_> {
         due = due.plus(Duration::from_millis(plan.fault_ms));
         // Healed, whether or not anything can be written down.
         let waited = match step(FaultStep::Injected, None) {
-            Ok(()) => self.wait(due).await,
-            unsaid => unsaid,
+            Ok(()) => self.wait(due, attack).await,
+            Err(unsaid) => Err(unsaid.into()),
         };
         let said = step(FaultStep::Healing, None);
         if let Err(error) = injected.heal().await {
             step(FaultStep::Failed, Some(causes::chain(&error)))?;
-            return Err(self.failed(error));
+            return Err(self.failed(error).into());
         }
         broken.set(None);
         said?;
@@ -234,14 +260,12 @@ impl Drill<'_> {
         step(FaultStep::Verified, None)?;
         waited?;
         self.alone.step("recovery", Duration::from_millis(plan.after_ms));
-        self.wait(due.plus(Duration::from_millis(plan.after_ms))).await
+        self.wait(due.plus(Duration::from_millis(plan.after_ms)), attack).await
     }
 
-    async fn wait(&self, until: Nanos) -> Result<(), RunError> {
-        tokio::select! {
-            () = tokio::time::sleep_until(self.alone.clock.instant(until).into()) => Ok(()),
-            () = self.alone.stop.cancelled() => Err(RunError::Interrupted(self.alone.recording.dir().to_owned())),
-        }
+    async fn wait(&self, until: Nanos, attack: &Attack) -> Result<(), CutShort> {
+        let until = self.alone.clock.instant(until);
+        wait_until(until, attack, &self.alone.stop, self.alone.recording.dir()).await
     }
 
     fn failed(&self, source: crate::fault::FaultError) -> RunError {
@@ -249,5 +273,37 @@ impl Drill<'_> {
             fault: self.plan.fault.name().to_owned(),
             source: Box::new(source),
         }
+    }
+}
+
+/// Waits for a moment, unless the load fails before it, or the run in `dir` is to stop.
+async fn wait_until(moment: Instant, attack: &Attack, stop: &CancellationToken, dir: &Path) -> Result<(), CutShort> {
+    tokio::select! {
+        () = tokio::time::sleep_until(moment.into()) => Ok(()),
+        () = stop.cancelled() => Err(CutShort::By(RunError::Interrupted(dir.to_owned()))),
+        () = attack.broke() => Err(CutShort::ByItsLoad),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::LoadError;
+
+    /// No phase that is waited for here ever ends by itself.
+    #[tokio::test]
+    async fn a_drill_ends_with_its_load_or_when_somebody_asks_for_it() {
+        let far = Instant::now() + Duration::from_secs(3_600);
+        let (stop, dir) = (CancellationToken::new(), Path::new("reports/x"));
+        let failed = Attack::begin(async { Err(LoadError::Timer(std::io::Error::other("no timer"))) });
+        let waited = tokio::time::timeout(Duration::from_secs(30), wait_until(far, &failed, &stop, dir));
+        assert!(matches!(waited.await, Ok(Err(CutShort::ByItsLoad))));
+        let goes_on = Attack::begin(std::future::pending());
+        stop.cancel();
+        let waited = wait_until(far, &goes_on, &stop, dir).await;
+        assert!(matches!(waited, Err(CutShort::By(RunError::Interrupted(_)))));
+        let over = CancellationToken::new();
+        let waited = wait_until(Instant::now(), &goes_on, &over, dir).await;
+        assert!(waited.is_ok());
     }
 }

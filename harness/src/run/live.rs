@@ -33,7 +33,8 @@ pub struct Snapshot {
     pub started: f64,
     /// Journeys that ended well, a second.
     pub achieved: f64,
-    /// Journeys that failed, a second.
+    /// Journeys that were not served, a second: those that failed, were dropped or were cut off. In the books and in exports
+    /// “failed” is the first of these alone.
     pub failed: f64,
     /// From when users wanted to start, over the last ten seconds.
     pub p50: Option<Waited>,

@@ -176,14 +176,19 @@ fn the_headers_of_the_caller_reach_the_server() {
         let mut head = Vec::new();
         loop {
             let mut line = String::new();
-            request.read_line(&mut line).unwrap();
+            let n_read = request.read_line(&mut line).unwrap();
+            assert!(
+                n_read > 0,
+                "the connection ended within the head of the request: {head:?}"
+            );
             match line.trim_end() {
                 "" => break,
                 line => head.push(line.to_owned()),
             }
         }
         let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.unwrap().parse().unwrap()];
+        let length = length.unwrap_or_else(|| panic!("the request does not say how long it is: {head:?}"));
+        let mut body = vec![0; length.parse().unwrap()];
         request.read_exact(&mut body).unwrap();
         let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
         request.get_mut().write_all(answer).unwrap();

@@ -2,11 +2,11 @@
 //! the service failed at.
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
-use soundcheck::recording::What;
 use soundcheck::recording::history::{Code, OpKind, Settled};
+use soundcheck::recording::{Operation, Recording, What};
 
 use crate::EMBEDDED;
-use crate::ran::{LOAD_IS_OVER, Ran, turn};
+use crate::ran::{Ran, turn};
 use crate::tool::Tool;
 
 /// A few who need next to no connection, and then many at once who need one each.
@@ -16,6 +16,8 @@ const SCENARIO: &str = "name: crowded\narrivals: even\nusers: 5\nthink: {from: 2
                         data: {users: 500, concerts: 2, schedules-per-concert: 2, seats-per-schedule: 50}\n";
 /// Beside those that are open already: for what the tool reads about itself every second.
 const SPARE: u64 = 4;
+/// Enough to see that it is no accident.
+const FEWEST_UNSENT: u64 = 10;
 
 #[test]
 fn requests_without_a_descriptor_were_never_sent_and_leave_no_claim() {
@@ -38,7 +40,10 @@ fn requests_without_a_descriptor_were_never_sent_and_leave_no_claim() {
         ..getrlimit(Resource::Nofile)
     };
     let before = prlimit(Some(pid), Resource::Nofile, few).unwrap();
-    step(&mut tool, LOAD_IS_OVER);
+    // The tool's own files need descriptors as well: no longer than that.
+    tool.until("a history of requests without a descriptor", |tool| {
+        (unsent_so_far(tool) > FEWEST_UNSENT).then_some(())
+    });
     prlimit(Some(pid), Resource::Nofile, before).unwrap();
     let ran = Ran::wait(tool, turn);
     assert_eq!(ran.ended.code, Some(4), "{:#?}", ran.ended);
@@ -51,7 +56,7 @@ fn requests_without_a_descriptor_were_never_sent_and_leave_no_claim() {
     });
     let (unsent, reason) = unsent.expect("nothing was unsent");
     assert!(
-        unsent > 10 && reason.contains("Too many open files"),
+        unsent > FEWEST_UNSENT && reason.contains("Too many open files"),
         "{unsent}: {reason}"
     );
     ran.check_report(&[
@@ -68,8 +73,22 @@ fn requests_without_a_descriptor_were_never_sent_and_leave_no_claim() {
             n_unsent += 1;
         }
     }
-    assert!(n_unsent > 10 && n_unsent <= unsent, "{n_unsent} of {unsent}");
+    assert!(n_unsent > FEWEST_UNSENT && n_unsent <= unsent, "{n_unsent} of {unsent}");
     // Those who had a connection were served all the while.
-    assert!(n_entered > 10, "{n_entered}");
+    assert!(n_entered > 3, "{n_entered}");
     assert!(ran.books().failed >= n_unsent, "{:?}", ran.books());
+}
+
+/// Visits that the history tells of by now as never sent. It is written second by second, and read while it is.
+fn unsent_so_far(tool: &Tool) -> u64 {
+    let history = tool
+        .recording("run")
+        .and_then(|dir| Recording::open(&dir).ok()?.history().ok());
+    let mut n_unsent = 0;
+    if let Some(history) = history {
+        let mut count =
+            |op: &Operation| n_unsent += u64::from(op.kind == OpKind::QueueEnter && op.code == Code::Unreachable);
+        history.scan(|_, op| count(op)).unwrap();
+    }
+    n_unsent
 }

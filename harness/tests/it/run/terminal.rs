@@ -1,5 +1,6 @@
 //! On a terminal the run is redrawn in place.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use crate::ran::turn;
@@ -47,6 +48,13 @@ fn on_a_terminal_each_second_is_drawn_over_the_one_before() {
     ] {
         assert!(n(words) >= 2, "`{words}` is not drawn again: {shown:?}");
     }
+    // A tick redraws what was there, with another spinner: each second has figures of its own.
+    let drawn = shown.split("only: planned ").skip(1);
+    let seconds: BTreeSet<&str> = drawn.filter_map(|drawn| Some(drawn.split_once("outbox ")?.0)).collect();
+    assert!(
+        seconds.len() >= 2,
+        "only {seconds:?} is drawn again and again: {shown:?}"
+    );
     assert_eq!(
         n(" failed, p50 "),
         0,

@@ -19,7 +19,7 @@ pub(super) struct Second {
     /// Journeys that ended well.
     pub(super) ok: u64,
     /// Journeys that failed, were dropped or were cut off.
-    pub(super) failed: u64,
+    pub(super) unserved: u64,
     pub(super) response_p50: Option<f64>,
     pub(super) response_p99: Option<f64>,
     pub(super) lag_p99: Option<f64>,
@@ -35,7 +35,7 @@ impl Second {
             start: cut.start,
             length_s: cut.length.as_secs_f64(),
             ok: journeys.ok(),
-            failed: journeys.unserved(),
+            unserved: journeys.unserved(),
             response_p50: seconds(Clock::Response, 0.5),
             response_p99: seconds(Clock::Response, 0.99),
             lag_p99: seconds(Clock::Lag, 0.99),

@@ -83,7 +83,7 @@ impl Run<'_> {
         // Where nothing ended there is no median, which is common where few come.
         let told: Vec<_> = within
             .into_iter()
-            .filter(|second| second.ok + second.failed > 0)
+            .filter(|second| second.ok + second.unserved > 0)
             .collect();
         let medians: Option<Vec<f64>> = told.iter().map(|second| second.response_p50).collect();
         let steadiness = medians.map(|medians| steadiness(&medians, MOST_DRIFT));

@@ -93,7 +93,7 @@ impl Run<'_> {
             [
                 Column::text("What"),
                 Column::number("Ended", Unit::Count),
-                Column::number("Failed", Unit::Count),
+                Column::number("Not served", Unit::Count),
                 Column::number("Service p50", Unit::Seconds),
                 Column::number("Service p99", Unit::Seconds),
                 Column::number("Response p50", Unit::Seconds),

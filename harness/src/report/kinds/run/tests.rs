@@ -290,7 +290,7 @@ fn a_whole_report() {
     );
     let document = report(&fixture);
     let svg = chart(&document);
-    for curve in [">planned<", ">started<", ">ended well<", ">failed<", ">warm-up<"] {
+    for curve in [">planned<", ">started<", ">ended well<", ">not served<", ">warm-up<"] {
         assert!(svg.contains(curve), "no {curve} in {svg}");
     }
     insta::assert_snapshot!(markdown::render(&document));

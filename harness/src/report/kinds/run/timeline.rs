@@ -43,7 +43,7 @@ impl Run<'_> {
         };
         let mut journeys = vec![
             curve("ended well", 1, &|second| rate(second.ok, second)),
-            curve("failed", 2, &|second| rate(second.failed, second)),
+            curve("not served", 2, &|second| rate(second.unserved, second)),
         ];
         // Virtual users come when they are done: nobody can say beforehand how often.
         if self.judgement.scenario.has_arrivals() {
@@ -92,12 +92,13 @@ impl Run<'_> {
                 figure,
             },
             caption: "Planned is the rate of the scenario, whatever is answered; started is what the generator began of it, \
-                      visits of virtual users included, and what ended counts in the second in which it did. What has no answer counts as endlessly slow, \
-                      so a percentile leaves the chart where too many journeys have none."
+                      visits of virtual users included, and what ended counts in the second in which it did. Not served are \
+                      those that failed, were dropped or were cut off. What has no answer counts as endlessly slow, so a \
+                      percentile leaves the chart where too many journeys have none."
                 .into(),
             alt:
-                "Journeys planned, started, ended well and failed, their response times and how late they began, over time; the \
-                  tables below hold the totals."
+                "Journeys planned, started, ended well and not served, their response times and how late they began, over \
+                  time; the tables below hold the totals."
                     .to_owned(),
         }
     }
