@@ -33,27 +33,29 @@ struct Case {
 }
 
 impl Case {
-    /// The freeze begins after a third of the run and hits one arrival in seven, or a third to nearly half of them. No
-    /// quantile that is compared lies at the edge of those whom it hits, where one arrival more or less decides between 3
-    /// and 60 ms.
+    /// The freeze begins after a third of the run and hits a sixth to half of the arrivals. No quantile that is compared
+    /// lies where one arrival more or less decides between 3 and 60 ms.
     fn length(&self) -> Duration {
-        let calm = if self.freeze < Duration::from_millis(500) {
-            1_000
-        } else {
-            1_600
-        };
+        let calm = if self.is_short() { 1_000 } else { 1_600 };
         self.freeze * 2 + Duration::from_millis(calm)
     }
 
-    /// Enough to be half idle, since a heavy tail's mean is three times its least; and few enough that those whom a freeze
-    /// catches in the act are less than one arrival in twenty, and that the answers which all get at its end are read at
-    /// once.
+    /// More than are needed, since a heavy tail's mean is three times its least; and few enough that those whom a freeze
+    /// catches in the act are less than one arrival in twenty. All who waited are answered at once when it ends, and the
+    /// more there are, the longer each answer lies unread on two cores: of a short freeze, whose times are to be told to
+    /// within 4 ms, with fewer.
     fn users(&self) -> u32 {
-        let each = match self.latency {
-            Latency::HeavyTail { .. } => 60.0,
-            Latency::Constant(_) | Latency::Bimodal { .. } => 80.0,
+        let each = match (self.latency, self.is_short()) {
+            (Latency::HeavyTail { .. }, true) => 100.0,
+            (Latency::HeavyTail { .. }, false) => 60.0,
+            (Latency::Constant(_) | Latency::Bimodal { .. }, true) => 160.0,
+            (Latency::Constant(_) | Latency::Bimodal { .. }, false) => 80.0,
         };
         (self.rate / each).max(3.0) as u32
+    }
+
+    fn is_short(&self) -> bool {
+        self.freeze < Duration::from_millis(500)
     }
 
     fn scenario(&self) -> ScenarioConfig {
