@@ -30,18 +30,19 @@ async fn ten_kills(stack: StackChoice) {
                 service: Arc::clone(&rehearsal.service),
                 trouble: ServiceTrouble::Kill,
             };
-            break_and_mend(&rehearsal, &handle, "service-kill", &kill, async {}).await;
+            // It stays away until somebody has met that: a service which is back before the next request goes out was
+            // killed in a pause, which loses nothing whatever it does.
+            let n_failed = handle.progress().failed;
+            let met = until("a visit that meets the kill", async || {
+                handle.progress().failed > n_failed
+            });
+            break_and_mend(&rehearsal, &handle, "service-kill", &kill, met).await;
             assert!(!before.is_alive());
         }
         until_sold(&rehearsal).await;
         handle.stop();
     };
     futures::join!(rehearsal.load(bookings(), 1, handle.clone()), kills);
-    let n_failed = handle.progress().failed;
-    assert!(
-        n_failed >= N_KILLS as u64,
-        "{n_failed} visits met a kill, which is too few to mean anything"
-    );
     nothing_is_lost(rehearsal).await;
 }
 
