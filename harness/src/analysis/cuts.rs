@@ -109,27 +109,11 @@ pub(super) fn silent(from: Nanos, until: Nanos) -> impl Iterator<Item = (Nanos, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::ended::tests::{histogram, tag};
     use crate::recording::model::{ClockAnchor, Environment, Tool};
     use crate::recording::{Clock, Endpoint, Manifest, Outcome, RecordingWriter};
 
     const MS: u64 = 1_000_000;
-
-    fn tag(endpoint: Endpoint, outcome: Outcome, clock: Clock) -> Tag {
-        Tag {
-            variant: "v".to_owned(),
-            endpoint,
-            outcome,
-            clock,
-        }
-    }
-
-    fn histogram(values_ms: &[u64]) -> Histogram<u64> {
-        let mut histogram = Histogram::<u64>::new_with_bounds(1_000, 120_000 * MS, 3).unwrap();
-        for ms in values_ms {
-            histogram.record(ms * MS).unwrap();
-        }
-        histogram
-    }
 
     #[test]
     fn silence_between_cuts_is_told_in_seconds_however_the_clock_trembles() {

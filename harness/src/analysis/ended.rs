@@ -168,13 +168,13 @@ fn join(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::recording::Endpoint;
+    use crate::recording::{Endpoint, empty_histogram};
 
     const MS: u64 = 1_000_000;
 
-    fn tag(endpoint: Endpoint, outcome: Outcome, clock: Clock) -> Tag {
+    pub(in crate::analysis) fn tag(endpoint: Endpoint, outcome: Outcome, clock: Clock) -> Tag {
         Tag {
             variant: "v".to_owned(),
             endpoint,
@@ -183,8 +183,8 @@ mod tests {
         }
     }
 
-    fn histogram(values_ms: &[u64]) -> Histogram<u64> {
-        let mut histogram = Histogram::<u64>::new_with_bounds(1_000, 120_000 * MS, 3).unwrap();
+    pub(in crate::analysis) fn histogram(values_ms: &[u64]) -> Histogram<u64> {
+        let mut histogram = empty_histogram();
         for ms in values_ms {
             histogram.record(ms * MS).unwrap();
         }

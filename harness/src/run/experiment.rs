@@ -487,7 +487,8 @@ impl Run<'_> {
                 unit: "samples".to_owned(),
             })?;
         }
-        for (cause, count) in recorder.causes() {
+        let causes = recorder.causes();
+        for (cause, count) in &causes {
             if !cause.outcome.is_served() {
                 let text = format!(
                     "{} {} ended with {} ({}), {count} times",
@@ -499,7 +500,7 @@ impl Run<'_> {
                 self.recording.note(self.clock.now(), NoteLevel::Warning, text)?;
             }
         }
-        for what in alone::failures(recorder.causes()) {
+        for what in alone::failures(causes) {
             self.event(what)?;
         }
         Ok(())
