@@ -89,6 +89,8 @@ pub(crate) struct Script {
     pub(crate) freeze: Mutex<Option<(Nanos, Nanos)>>,
     /// When the answer to each arrival's first request was handed to the kernel.
     pub(crate) answered: Mutex<BTreeMap<u64, Nanos>>,
+    /// How much longer than by the script each answer took that met no freeze: what a busy machine adds.
+    pub(crate) over: Mutex<Vec<Duration>>,
     /// The user who took a place in the queue, by arrival.
     pub(crate) entered: Mutex<BTreeMap<u64, uuid::Uuid>>,
     /// Connections open now, and the most at once.
@@ -113,6 +115,7 @@ impl Stub {
             manner: Mutex::new(Manner::Answer),
             freeze: Mutex::new(None),
             answered: Mutex::default(),
+            over: Mutex::default(),
             entered: Mutex::default(),
             open: Mutex::default(),
             asked: Mutex::default(),
@@ -245,6 +248,7 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
             let user = body["user_id"].as_str().unwrap().parse().unwrap();
             script.entered.lock().unwrap().insert(number, user);
         }
+        let read = clock.now();
         let latency = script.latency.of(arrival_of(&request.id).unwrap_or_default());
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
@@ -254,6 +258,9 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
             && (from..until).contains(&clock.now())
         {
             tokio::time::sleep(until.since(clock.now())).await;
+        } else {
+            let took = clock.now().since(read);
+            script.over.lock().unwrap().push(took.saturating_sub(latency));
         }
         let manner = script.manner.lock().unwrap().clone();
         let text = match manner {
