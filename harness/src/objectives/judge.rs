@@ -50,8 +50,8 @@ pub struct Judge {
     /// When the first of the windows now beyond the limit began, and when it was over.
     pub(super) broken_since: Option<(Nanos, Nanos)>,
     is_hopeless: bool,
-    is_given_up: bool,
-    broken_when_given_up: Option<(Nanos, Nanos)>,
+    /// `broken_since` as it was when the load was ended before its time.
+    when_given_up: Option<Option<(Nanos, Nanos)>>,
 }
 
 impl Judge {
@@ -81,8 +81,7 @@ impl Judge {
             worst: None,
             broken_since: None,
             is_hopeless: false,
-            is_given_up: false,
-            broken_when_given_up: None,
+            when_given_up: None,
         }
     }
 
@@ -98,11 +97,8 @@ impl Judge {
 
     /// The load was ended before its time. What still ends then is judged as well, but under ever less load: how things
     /// stood when it was given up is not mended by that.
-    pub const fn give_up(&mut self) {
-        if !self.is_given_up {
-            self.is_given_up = true;
-            self.broken_when_given_up = self.broken_since;
-        }
+    pub fn give_up(&mut self) {
+        self.when_given_up.get_or_insert(self.broken_since);
     }
 
     /// Takes one second; seconds come in their order.
@@ -235,10 +231,7 @@ impl Judge {
         if self.objective.over.is_none() {
             self.judge_window();
         }
-        let broken = match self.is_given_up {
-            true => self.broken_when_given_up,
-            false => self.broken_since,
-        };
+        let broken = self.when_given_up.unwrap_or(self.broken_since);
         match self.worst {
             Some(worst) if self.objective.limit.is_kept_by(worst.value) => Ruling::Met(worst),
             Some(worst) => Ruling::Missed(Worst {

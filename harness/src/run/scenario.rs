@@ -120,13 +120,13 @@ impl Run<'_> {
         let outcome = attack.outcome().await;
         finish_cutting(cutter).await?;
         write_cut(self.alone.recording, &recorder)?;
-        let outcome = outcome?;
         if let Some(dry) = handle.dry() {
             let RanDry { feeder, rows, at } = dry;
             self.alone.recording.event(at, What::RanDry { feeder, rows })?;
         }
-        self.alone.account(&outcome)?;
+        // Also of a load that broke: they may say why it did.
         self.alone.failures(recorder.causes())?;
+        self.alone.account(&outcome?)?;
         staged
     }
 
