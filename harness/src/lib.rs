@@ -43,6 +43,7 @@ pub mod export;
 pub mod fault;
 pub mod format;
 pub mod load;
+pub mod monitoring;
 pub mod namespace;
 pub mod objectives;
 pub mod plan;

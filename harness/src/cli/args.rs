@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{dlt, doctor, export, images, render, report, run, service, up, verify};
+use super::{dashboards, dlt, doctor, export, images, render, report, run, service, up, verify};
 
 /// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
 ///
@@ -45,6 +45,8 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Stand-in images for machines without an image registry.
     Images(images::Args),
+    /// Prometheus's rules from dashboards/objectives.yaml: write them, or check that they are up to date.
+    Dashboards(dashboards::Args),
     /// Records that the service's consumer gave up: list them, or send them again.
     Dlt(dlt::Args),
     /// The reservation service itself: serve, migrate, seed, index, audit, dlt.

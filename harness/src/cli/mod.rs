@@ -33,6 +33,8 @@ pub mod up;
 
 pub mod down;
 
+pub mod dashboards;
+
 pub mod doctor;
 pub mod images;
 
