@@ -121,7 +121,7 @@ impl Surroundings {
         let mut seen: BTreeSet<(String, Endpoint)> = BTreeSet::new();
         let look = |cut: &Cut| look(&self.frame(cut, &mut seen));
         if self.is_continuous {
-            cuts::each_second(recording, look)
+            cuts::each_second(recording, self.schedule.as_ref().map(|schedule| schedule.zero), look)
         } else {
             cuts::each(recording, look)
         }

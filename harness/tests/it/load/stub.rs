@@ -35,6 +35,8 @@ pub(crate) enum Manner {
     Hang,
     /// No answer ever.
     Stall,
+    /// No answer to whoever leaves the queue.
+    KeepIn,
 }
 
 /// How long the stub works on an answer, apart from any freeze. The number of the arrival decides, so that a run can be
@@ -264,7 +266,8 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
         }
         let manner = script.manner.lock().unwrap().clone();
         let text = match manner {
-            Manner::Answer => answer(&request, IN_STOCK),
+            Manner::KeepIn if request.method == "DELETE" => std::future::pending().await,
+            Manner::Answer | Manner::KeepIn => answer(&request, IN_STOCK),
             Manner::NoDates => answer(&request, Stock { left: 0, ..IN_STOCK }),
             Manner::NoSeats => answer(
                 &request,
