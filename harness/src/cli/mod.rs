@@ -12,6 +12,7 @@ pub mod out_folder;
 pub mod progress;
 mod scratch;
 pub mod stack_args;
+mod stderr;
 pub mod stdout;
 
 pub mod report;

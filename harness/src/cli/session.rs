@@ -9,7 +9,7 @@ use super::live_page::LivePage;
 use super::progress::Progress;
 use super::scratch::Scratch;
 use super::stack_args::StackArgs;
-use super::{command_line, interrupt, live_text};
+use super::{command_line, interrupt, live_text, stderr};
 use crate::causes;
 use crate::run::{self, Bench, Moment};
 use crate::stack::options::{ImageOverrides, StackEvent};
@@ -33,7 +33,7 @@ pub(super) async fn interruptible(
     };
     match result {
         Err(failure) if stop.is_cancelled() && failure.exit == Exit::Interrupted => {
-            say(&causes::chain(failure.error.as_ref()));
+            stderr::line(&causes::chain(failure.error.as_ref()));
             Ok(Exit::Interrupted)
         }
         result => result,
@@ -42,7 +42,7 @@ pub(super) async fn interruptible(
 
 async fn listen(stop: CancellationToken) -> Result<(), ctrlc::Error> {
     interrupt::requested().await?;
-    say("ending: the recording is being closed; once more ends at once");
+    stderr::line("ending: the recording is being closed; once more ends at once");
     stop.cancel();
     interrupt::requested().await
 }
@@ -151,9 +151,4 @@ fn tell(progress: &Progress) -> run::Observer {
         Moment::Detail(text) => progress.detail(&text),
         Moment::Second(second) => progress.second(&live_text::lines(&second), || live_text::line(&second)),
     })
-}
-
-#[expect(clippy::print_stderr, reason = "terminal output")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }
