@@ -19,6 +19,7 @@ pub mod report;
 pub mod run;
 
 mod command_line;
+mod ending;
 mod export_file;
 mod gone;
 mod making;
