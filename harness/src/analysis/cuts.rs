@@ -72,15 +72,17 @@ pub fn each<E: From<RecordError>>(recording: &Recording, mut look: impl FnMut(&C
 }
 
 /// Hands every cut to `look` as [`each`] does, and one for each second in between in which nothing ended: of those nothing
-/// was written, and a line drawn across them would tell of something. For runs that were recorded without a break.
+/// was written, and a line drawn across them would tell of something. For runs that were recorded without a break, from
+/// `zero` on where that is known: what is silent from the beginning is silent as well.
 ///
 /// # Errors
 /// As [`each`].
 pub fn each_second<E: From<RecordError>>(
     recording: &Recording,
+    zero: Option<Nanos>,
     mut look: impl FnMut(&Cut) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut over: Option<Nanos> = None;
+    let mut over = zero;
     each(recording, |cut| {
         for (start, length) in over.into_iter().flat_map(|over| silent(over, cut.start)) {
             look(&Cut {
@@ -165,5 +167,16 @@ mod tests {
         })
         .unwrap();
         assert_eq!(seen, [(1_000, 2_000, 2), (2_000, 3_001, 2)]);
+
+        // What began with silence has it in the beginning.
+        for (zero, expected) in [(None, 0), (Some(Nanos(1_000 * MS)), 0), (Some(Nanos(0)), 1)] {
+            let mut silent = 0;
+            each_second::<RecordError>(&recording, zero, |cut| {
+                silent += u32::from(cut.ended.is_empty());
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(silent, expected, "{zero:?}");
+        }
     }
 }

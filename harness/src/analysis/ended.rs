@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::quantile::{self, Value};
-use crate::recording::{Clock, Outcome, Tag};
+use crate::recording::{Clock, Outcome, Tag, empty_histogram};
 use crate::units::Ratio;
 
 /// Journeys or requests of one sort that ended.
@@ -41,7 +41,80 @@ impl Timed {
     }
 }
 
+/// Times by one clock as values with their counts: of few things, or of many alike, a small part of a histogram.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Times {
+    /// How often each value of the histogram was recorded, in nanoseconds.
+    by_value: BTreeMap<u64, u64>,
+    endless: u64,
+}
+
+impl Times {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        for (value, count) in &other.by_value {
+            *self.by_value.entry(*value).or_default() += count;
+        }
+        self.endless += other.endless;
+    }
+
+    /// Takes away others that were added before.
+    pub fn take_away(&mut self, other: &Self) {
+        for (value, count) in &other.by_value {
+            if let Some(sum) = self.by_value.get_mut(value) {
+                *sum -= count;
+                if *sum == 0 {
+                    self.by_value.remove(value);
+                }
+            }
+        }
+        self.endless -= other.endless;
+    }
+
+    /// How many different ones.
+    pub fn n_values(&self) -> usize {
+        self.by_value.len()
+    }
+}
+
 impl Ended {
+    /// What was told apart into counts and times; clocks that are not among `times` timed nothing.
+    pub fn of_times(
+        by_outcome: BTreeMap<Outcome, u64>,
+        dropped_by_generator: u64,
+        times: &BTreeMap<Clock, Times>,
+    ) -> Self {
+        let mut ended = Self {
+            by_outcome,
+            dropped_by_generator,
+            ..Self::default()
+        };
+        for (clock, times) in times {
+            let mut known = empty_histogram();
+            for (value, count) in &times.by_value {
+                // Values of a histogram with the same bounds.
+                known.saturating_record_n(*value, *count);
+            }
+            *ended.timed_mut(*clock) = Timed {
+                known: (!known.is_empty()).then_some(known),
+                endless: times.endless,
+            };
+        }
+        ended
+    }
+
+    /// The times of one clock.
+    pub fn times(&self, clock: Clock) -> Times {
+        let timed = self.timed(clock);
+        let recorded = timed.known.iter().flat_map(Histogram::iter_recorded);
+        Times {
+            by_value: recorded
+                .map(|value| (value.value_iterated_to(), value.count_at_value()))
+                .collect(),
+            endless: timed.endless,
+        }
+    }
+
     /// Adds what ended in one way, by one clock.
     pub fn add(&mut self, tag: &Tag, histogram: &Histogram<u64>) {
         // What was dropped was never sent, so that one clock alone has it.
@@ -55,12 +128,7 @@ impl Ended {
         if tag.clock == Clock::Lag && tag.outcome == Outcome::Dropped {
             self.dropped_by_generator += histogram.len();
         }
-        let timed = match tag.clock {
-            Clock::Response => &mut self.response,
-            Clock::Service => &mut self.service,
-            Clock::Lag => &mut self.lag,
-            Clock::Wait => &mut self.wait,
-        };
+        let timed = self.timed_mut(tag.clock);
         if tag.clock.is_lateness() || tag.outcome.is_answered() {
             join(&mut timed.known, histogram);
         } else {
@@ -148,6 +216,15 @@ impl Ended {
         quantile::quantile(all.known.as_ref()?, 0, q)
     }
 
+    const fn timed_mut(&mut self, clock: Clock) -> &mut Timed {
+        match clock {
+            Clock::Response => &mut self.response,
+            Clock::Service => &mut self.service,
+            Clock::Lag => &mut self.lag,
+            Clock::Wait => &mut self.wait,
+        }
+    }
+
     const fn timed(&self, clock: Clock) -> &Timed {
         match clock {
             Clock::Response => &self.response,
@@ -170,7 +247,7 @@ fn join(into: &mut Option<Histogram<u64>>, histogram: &Histogram<u64>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::recording::{Endpoint, empty_histogram};
+    use crate::recording::Endpoint;
 
     const MS: u64 = 1_000_000;
 

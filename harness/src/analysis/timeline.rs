@@ -110,7 +110,6 @@ pub fn fault_window(events: &[Event]) -> Option<FaultWindow> {
 
 #[cfg(test)]
 mod tests {
-    use hdrhistogram::Histogram;
 
     use super::*;
     use crate::recording::model::{Environment, Tool};
@@ -160,7 +159,7 @@ mod tests {
         let manifest = Manifest::new("run", tool, 1, Environment::default(), RunClock::start().anchor());
         let writer = RecordingWriter::create(&dir, &manifest).unwrap();
         let write = |second: u64, endpoint, outcome, clock, count: u64| {
-            let mut histogram = Histogram::<u64>::new_with_bounds(1_000, 120_000_000_000, 3).unwrap();
+            let mut histogram = crate::recording::empty_histogram();
             histogram.record_n(5_000_000, count).unwrap();
             let tag = Tag {
                 variant: "a".to_owned(),

@@ -8,21 +8,14 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{Cli, Command};
 use super::exit::{Exit, Failure};
+use super::{stderr, stdout};
 use crate::causes;
 
 /// Parses the process's arguments, runs the subcommand and reports a failure on the terminal.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are no errors; clap knows which stream each belongs to.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Pass };
-            return if error.print().is_ok() {
-                exit.into()
-            } else {
-                Exit::Bug.into()
-            };
-        }
+        Err(error) => return exit_of(|| print(&error)).into(),
     };
     // The service logs in its own way, as its configuration says.
     if !matches!(cli.command, Command::Service(_)) {
@@ -30,6 +23,16 @@ pub fn main() -> ExitCode {
     }
     let is_quiet = cli.quiet;
     exit_of(|| run(cli.command, is_quiet)).into()
+}
+
+/// Help and version are no errors; clap knows which stream each belongs to.
+fn print(error: &clap::Error) -> Result<Exit, Failure> {
+    let printed = error.print();
+    if error.use_stderr() {
+        // Wrong usage is what it is, whether anybody reads so or not.
+        return Ok(Exit::Usage);
+    }
+    stdout::reached(printed).map(|()| Exit::Pass)
 }
 
 fn exit_of(work: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
@@ -91,14 +94,16 @@ fn log_to_stderr(cli: &Cli) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Where nothing can be written there, it would say so there, by way of a panic.
+        .log_internal_errors(false)
         .finish();
     // Refused only when a test has set one already, which then serves as well.
     let _already_set = tracing::subscriber::set_global_default(subscriber);
 }
 
-#[expect(clippy::print_stderr, reason = "the one place where a failure reaches the terminal")]
+/// The one place where a failure reaches the terminal.
 fn complain(failure: &Failure) {
-    eprintln!("error: {}", causes::chain(failure.error.as_ref()));
+    stderr::line(&format!("error: {}", causes::chain(failure.error.as_ref())));
 }
 
 #[cfg(test)]

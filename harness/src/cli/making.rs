@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::ending::Ending;
 use super::exit::{Exit, Failure, OrExit as _};
 use super::progress::Progress;
 use super::report::{Args, Kind};
@@ -53,6 +54,7 @@ pub(super) async fn each(
     kinds: &[Kind],
     edges: &mut Edges,
     progress: &Progress,
+    ending: &Ending,
 ) -> Made {
     let mut made = Made::default();
     for kind in kinds {
@@ -79,13 +81,19 @@ pub(super) async fn each(
                 progress.note(&format!("what was measured is kept in {}", dir.display()));
             }
             made.failure = Some(failure);
-            if !has_load(&dir) {
-                continue;
-            }
         }
-        progress.step(format!("{}: writing the report", kind.name()), steps::REPORT);
-        match render(&dir) {
-            Ok(report) => {
+        let (progress_of_it, is_whole) = (progress.clone(), made.failure.is_none());
+        let step = format!("{}: writing the report", kind.name());
+        let report = move || {
+            if !is_whole && !has_load(&dir) {
+                return Ok(None);
+            }
+            progress_of_it.step(step, steps::REPORT);
+            render(&dir).map(Some)
+        };
+        match ending.reporting(report).await {
+            Ok(None) => {}
+            Ok(Some(report)) => {
                 progress.note(&format!(
                     "{}: {}",
                     report.document.title,
@@ -106,7 +114,7 @@ pub(super) async fn each(
     }
     // An overview of nothing would tell nothing, and of the only report no more than that.
     if !made.written.is_empty() && kinds.len() > 1 {
-        match sum_up(bench, args, &made) {
+        match sum_up(bench, args, &made, ending).await {
             Ok(overview) => made.written.push(overview),
             Err(failure) => drop(made.failure.get_or_insert(failure)),
         }
@@ -121,7 +129,7 @@ pub(super) fn has_load(dir: &Path) -> bool {
 }
 
 /// One page that links the reports of this call.
-fn sum_up(bench: &Bench<'_>, args: &Args, made: &Made) -> Result<Written, Failure> {
+async fn sum_up(bench: &Bench<'_>, args: &Args, made: &Made, ending: &Ending) -> Result<Written, Failure> {
     let name = |dir: &Path| dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let folders: Vec<String> = made.written.iter().map(|one| name(&one.dir)).collect();
     let reports = folders.iter().map(String::as_str);
@@ -136,7 +144,7 @@ fn sum_up(bench: &Bench<'_>, args: &Args, made: &Made) -> Result<Written, Failur
         &serde_json::to_vec_pretty(&summary)?,
     )
     .map_err(Failure::of_record)?;
-    render(&dir)
+    ending.reporting(move || render(&dir)).await
 }
 
 async fn record(bench: &Bench<'_>, kind: Kind, args: &Args, edges: &mut Edges, dir: &Path) -> Result<(), RunError> {

@@ -12,12 +12,14 @@ pub mod out_folder;
 pub mod progress;
 mod scratch;
 pub mod stack_args;
+mod stderr;
 pub mod stdout;
 
 pub mod report;
 pub mod run;
 
 mod command_line;
+mod ending;
 mod export_file;
 mod gone;
 mod making;

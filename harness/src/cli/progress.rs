@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::stderr;
+
 /// Where lines stay, seconds of load are told of no more often than this.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -123,7 +125,7 @@ impl Progress {
                 let below: String = lines.iter().map(|line| format!("\n  {line}")).collect();
                 bar.set_message(format!("{label} · {} left{below}", about(left)));
             }
-            None if is_due => self::line(&format!("{:>5} s  {}", self.elapsed().as_secs(), line())),
+            None if is_due => stderr::line(&format!("{:>5} s  {}", self.elapsed().as_secs(), line())),
             None => {}
         }
     }
@@ -139,7 +141,7 @@ impl Progress {
     pub fn insist(&self, text: &str) {
         match &self.inner.bar {
             Some(bar) => bar.println(text),
-            None => line(text),
+            None => stderr::line(text),
         }
     }
 
@@ -162,7 +164,7 @@ impl Progress {
         let text = format!("{text} · {} left", about(left));
         match &self.inner.bar {
             Some(bar) => bar.set_message(text),
-            None if is_step => line(&format!("{:>5} s  {text}", self.inner.started.elapsed().as_secs())),
+            None if is_step => stderr::line(&format!("{:>5} s  {text}", self.inner.started.elapsed().as_secs())),
             None => {}
         }
     }
@@ -185,11 +187,6 @@ fn about(left: Duration) -> String {
         10..=59 => format!("about {} s", seconds / 5 * 5),
         _ => format!("about {} min {:02} s", seconds / 60, seconds % 60 / 10 * 10),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "the terminal output of the tool")]
-fn line(text: &str) {
-    eprintln!("{text}");
 }
 
 #[cfg(test)]

@@ -121,24 +121,44 @@ enum PushError {
         #[source]
         source: reqwest::Error,
     },
-    #[error(
-        "{target} refused {} of {of} samples with {} ({}); {}",
-        .refusal.n_samples, .refusal.status, .refusal.words, .refusal.remedy
-    )]
+    #[error("{target} took {n_taken} of {of} samples: {refusal}")]
     Refused {
         target: String,
+        n_taken: usize,
         of: usize,
         refusal: Refusal,
     },
 }
 
-/// What a server said first, of all the samples that it refused.
+/// What a server said when it refused all that was to come, or else what it said first, of all the samples that it refused.
 #[derive(Debug)]
 struct Refusal {
     status: StatusCode,
     words: String,
     remedy: &'static str,
-    n_samples: usize,
+    n_refused: usize,
+    /// Those behind a refusal that goes for them as well.
+    n_unsent: usize,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            status,
+            words,
+            remedy,
+            n_refused,
+            n_unsent,
+        } = self;
+        if *n_unsent == 0 {
+            write!(f, "it refused {n_refused} with {status} ({words}); {remedy}")
+        } else {
+            write!(
+                f,
+                "it refused {n_refused}, at last with {status} ({words}), and the other {n_unsent} were not sent; {remedy}"
+            )
+        }
+    }
 }
 
 impl Target {
@@ -158,6 +178,7 @@ impl Target {
             own.append(name, value.clone());
         }
         let mut refused: Option<Refusal> = None;
+        let (mut n_taken, of) = (0, outgoing.n_samples());
         for request in outgoing.requests(SAMPLES_A_REQUEST) {
             let n_samples: usize = request.timeseries.iter().map(|series| series.samples.len()).sum();
             let body = body(request).map_err(export::failure)?;
@@ -165,15 +186,23 @@ impl Target {
             let answer = sent.map_err(|error| self.unreachable(error))?;
             let status = answer.status();
             if status.is_success() {
+                n_taken += n_samples;
                 continue;
             }
             let words = answer.text().await.map_err(|error| self.unreachable(error))?;
-            let refusal = refused.get_or_insert_with(|| Refusal::new(status, words.trim()));
-            refusal.n_samples += n_samples;
+            let n_refused = n_samples + refused.as_ref().map_or(0, |refusal| refusal.n_refused);
             // These samples alone are bad, as those that an earlier call has sent already.
-            if status != StatusCode::BAD_REQUEST {
-                break;
+            if status == StatusCode::BAD_REQUEST {
+                let refusal = refused.get_or_insert_with(|| Refusal::new(status, words.trim()));
+                refusal.n_refused = n_refused;
+                continue;
             }
+            refused = Some(Refusal {
+                n_refused,
+                n_unsent: of.saturating_sub(n_taken + n_refused),
+                ..Refusal::new(status, words.trim())
+            });
+            break;
         }
         match refused {
             None => Ok(()),
@@ -181,7 +210,8 @@ impl Target {
                 Exit::Usage,
                 PushError::Refused {
                     target: self.to_string(),
-                    of: outgoing.n_samples(),
+                    n_taken,
+                    of,
                     refusal,
                 },
             )),
@@ -214,7 +244,8 @@ impl Refusal {
             status,
             words: words.chars().take(MOST_WORDS).collect(),
             remedy,
-            n_samples: 0,
+            n_refused: 0,
+            n_unsent: 0,
         }
     }
 }
@@ -291,17 +322,31 @@ mod tests {
         assert!(again.contains("keeps what it has"), "{again}");
         let elsewhere = remedy(StatusCode::NOT_FOUND, "");
         assert!(elsewhere.contains("--web.enable-remote-write-receiver"), "{elsewhere}");
-        let error = PushError::Refused {
-            target: "http://h/w".to_owned(),
-            of: 9,
-            refusal: Refusal {
-                n_samples: 7,
-                ..Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "on fire")
-            },
+    }
+
+    #[test]
+    fn a_refusal_tells_what_was_taken_refused_and_not_sent() {
+        let told = |n_taken, n_refused, n_unsent, status| {
+            let error = PushError::Refused {
+                target: "http://h/w".to_owned(),
+                n_taken,
+                of: 9,
+                refusal: Refusal {
+                    n_refused,
+                    n_unsent,
+                    ..Refusal::new(status, "on fire")
+                },
+            };
+            error.to_string()
         };
         assert_eq!(
-            error.to_string(),
-            "http://h/w refused 7 of 9 samples with 500 Internal Server Error (on fire); its own log may say more"
+            told(2, 7, 0, StatusCode::BAD_REQUEST),
+            "http://h/w took 2 of 9 samples: it refused 7 with 400 Bad Request (on fire); its own log may say more"
+        );
+        assert_eq!(
+            told(2, 3, 4, StatusCode::INTERNAL_SERVER_ERROR),
+            "http://h/w took 2 of 9 samples: it refused 3, at last with 500 Internal Server Error (on fire), and the \
+             other 4 were not sent; its own log may say more"
         );
     }
 }

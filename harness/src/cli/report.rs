@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
+use super::ending::{Ending, interruptible};
 use super::exit::{Exit, Failure, OrExit as _};
 use super::making::{self, Written};
 use super::out_folder::try_out;
 use super::progress::Progress;
-use super::session::{self, Session, interruptible};
+use super::session::{self, Session};
 use super::stack_args::StackArgs;
 use super::{command_line, stdout, steps};
 use crate::fault::Edges;
@@ -74,11 +73,11 @@ pub struct Args {
 /// # Errors
 /// When the stack is not available, or a run cannot be carried out.
 pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
-    let stop = CancellationToken::new();
-    interruptible(stop.clone(), Box::pin(reports(&args, is_quiet, stop))).await
+    let ending = Ending::default();
+    interruptible(ending.clone(), Box::pin(reports(&args, is_quiet, ending))).await
 }
 
-async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result<Exit, Failure> {
+async fn reports(args: &Args, is_quiet: bool, ending: Ending) -> Result<Exit, Failure> {
     let kinds = if args.kinds.is_empty() {
         Kind::ALL.to_vec()
     } else {
@@ -94,17 +93,17 @@ async fn reports(args: &Args, is_quiet: bool, stop: CancellationToken) -> Result
     } else {
         Edges::default()
     };
-    let session = Session::open(&args.stack, edges.kafka_advertised(), &progress, &stop).await?;
+    let session = Session::open(&args.stack, edges.kafka_advertised(), &progress, &ending.stop).await?;
     let profile = clap::ValueEnum::to_possible_value(&args.profile).map(|value| value.get_name().to_owned());
     let mut bench = Bench {
         profile,
-        ..session.bench(&progress, stop, repeating(args, &session))
+        ..session.bench(&progress, ending.stop.clone(), repeating(args, &session))
     };
     let names: Vec<String> = kinds.iter().map(|kind| kind.name()).collect();
     let page = session::live_page(args.live, &names.join(", "), args.seed, &mut bench, &progress).await?;
     let engine = making::engine_of(bench.stack);
     progress.replan(steps::after_the_stack_is_known(&kinds, engine, args));
-    let made = Box::pin(making::each(&bench, args, &kinds, &mut edges, &progress)).await;
+    let made = Box::pin(making::each(&bench, args, &kinds, &mut edges, &progress, &ending)).await;
     drop(bench);
     progress.step("removing the stack", steps::STACK_END);
     let closed = session.close().await;

@@ -3,15 +3,14 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use tokio_util::sync::CancellationToken;
-
+use super::ending::{Ending, interruptible};
 use super::exit::{Exit, Failure, OrExit as _};
 use super::export;
 use super::export_file::{ExportFile, Format};
 use super::making::{self, Written};
 use super::out_folder::try_out;
 use super::progress::Progress;
-use super::session::{self, Session, interruptible};
+use super::session::{self, Session};
 use super::stack_args::StackArgs;
 use super::{command_line, gone, report, stdout, steps};
 use crate::causes;
@@ -87,10 +86,10 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     }
     // Before anything is started: what cannot be run is not begun.
     make_room(scenario.most_connections()).or_exit(Exit::Usage)?;
-    let stop = CancellationToken::new();
+    let ending = Ending::default();
     interruptible(
-        stop.clone(),
-        Box::pin(carry_out(&args, name, &scenario, &objectives, is_quiet, stop)),
+        ending.clone(),
+        Box::pin(carry_out(&args, name, &scenario, &objectives, is_quiet, ending)),
     )
     .await
 }
@@ -146,7 +145,7 @@ async fn carry_out(
     scenario: &ScenarioConfig,
     objectives: &[Objective],
     is_quiet: bool,
-    stop: CancellationToken,
+    ending: Ending,
 ) -> Result<Exit, Failure> {
     try_out(&args.out).or_exit(Exit::Usage)?;
     let junit = args.junit.as_deref().map(|path| ExportFile::check(path, Format::Junit));
@@ -165,14 +164,14 @@ async fn carry_out(
         progress.note(&format!("warning: {shortage}"));
     }
     progress.step("starting the stack", steps::STACK);
-    let session = Session::open(&args.stack, None, &progress, &stop).await?;
+    let session = Session::open(&args.stack, None, &progress, &ending.stop).await?;
     let mut words = vec!["run".to_owned(), name.to_owned()];
     if let Some(path) = &args.objectives {
         words.extend(["--objectives".to_owned(), path.display().to_string()]);
     }
     let command = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
     let command = [command, vec!["--seed".to_owned(), args.seed.to_string()]].concat();
-    let mut bench = session.bench(&progress, stop, command);
+    let mut bench = session.bench(&progress, ending.stop.clone(), command);
     let page = session::live_page(args.live, &scenario.name, args.seed, &mut bench, &progress).await?;
     let dir = args.out.join(making::folder_name(scenario::KIND, args.seed));
     let ended = match run::scenario(&bench, &plan, scenario, objectives, &dir).await {
@@ -180,31 +179,36 @@ async fn carry_out(
         Err(error) => Some(gone::failure(bench.stack, error).await),
     };
     // What was measured is reported, whatever ended it.
-    let reported = if ended.is_none() || making::has_load(&dir) {
-        progress.step("writing the report", steps::REPORT);
-        Some(report_on(&dir, junit.as_ref()))
-    } else {
-        None
+    let reported = {
+        let (dir, progress, is_whole) = (dir.clone(), progress.clone(), ended.is_none());
+        let report = move || {
+            if !is_whole && !making::has_load(&dir) {
+                return Ok(None);
+            }
+            progress.step("writing the report", steps::REPORT);
+            report_on(&dir, junit.as_ref()).map(Some)
+        };
+        ending.reporting(report).await
     };
     drop(bench);
     progress.step("removing the stack", steps::STACK_END);
     let closed = session.close().await;
     if let Some(page) = page {
-        page.end(&dir, matches!(reported, Some(Ok(_)))).await;
+        page.end(&dir, matches!(reported, Ok(Some(_)))).await;
     }
     progress.finish();
     // In the order in which they happened.
     let mut failures = Vec::from_iter(ended);
     let printed = match reported {
-        Some(Ok(Reported { written, exported })) => {
+        Ok(Some(Reported { written, exported })) => {
             failures.extend(exported.err());
             print(args, &written)
         }
-        Some(Err(unwritten)) => {
+        Ok(None) => Ok(Exit::Unknown),
+        Err(unwritten) => {
             failures.push(unwritten);
             Ok(Exit::Unknown)
         }
-        None => Ok(Exit::Unknown),
     };
     failures.extend(closed.err());
     let exit = printed.unwrap_or_else(|unprinted| {

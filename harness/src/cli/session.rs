@@ -1,4 +1,4 @@
-//! What every command that measures does around it: an end that can be asked for, a stack, and somebody who cleans up.
+//! What every command that measures has around it: a stack, and somebody who cleans up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,43 +9,12 @@ use super::live_page::LivePage;
 use super::progress::Progress;
 use super::scratch::Scratch;
 use super::stack_args::StackArgs;
-use super::{command_line, interrupt, live_text};
-use crate::causes;
+use super::{command_line, live_text};
 use crate::run::{self, Bench, Moment};
 use crate::stack::options::{ImageOverrides, StackEvent};
 use crate::stack::{self, Stack};
 use crate::target::Program;
 use crate::watchdog::Watchdog;
-
-/// Carries out `work`, and lets people end it: the first wish cancels `stop`, so that the recording is closed and still
-/// has its report; the second one drops the work, whose guards heal, and the watchdog cleans up behind them.
-pub(super) async fn interruptible(
-    stop: CancellationToken,
-    work: impl Future<Output = Result<Exit, Failure>>,
-) -> Result<Exit, Failure> {
-    interrupt::listen()?;
-    let result = tokio::select! {
-        ended = listen(stop.clone()) => {
-            ended?;
-            return Ok(Exit::Interrupted);
-        }
-        result = work => result,
-    };
-    match result {
-        Err(failure) if stop.is_cancelled() && failure.exit == Exit::Interrupted => {
-            say(&causes::chain(failure.error.as_ref()));
-            Ok(Exit::Interrupted)
-        }
-        result => result,
-    }
-}
-
-async fn listen(stop: CancellationToken) -> Result<(), ctrlc::Error> {
-    interrupt::requested().await?;
-    say("ending: the recording is being closed; once more ends at once");
-    stop.cancel();
-    interrupt::requested().await
-}
 
 /// An open stack and what runs on it need.
 pub(super) struct Session {
@@ -151,9 +120,4 @@ fn tell(progress: &Progress) -> run::Observer {
         Moment::Detail(text) => progress.detail(&text),
         Moment::Second(second) => progress.second(&live_text::lines(&second), || live_text::line(&second)),
     })
-}
-
-#[expect(clippy::print_stderr, reason = "terminal output")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }

@@ -23,7 +23,15 @@ pub(super) fn line(text: &str) -> Result<(), Failure> {
 /// As for [`line`].
 pub(super) fn put(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    reached(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of something written to it.
+///
+/// # Errors
+/// As for [`line`].
+pub(super) fn reached(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(Exit::Usage, OutputError(error))),
         _ => Ok(()),
     }

@@ -8,10 +8,9 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure, OrExit};
-use super::interrupt;
 use super::scratch::Scratch;
 use super::stack_args::StackArgs;
-use super::stdout;
+use super::{interrupt, stderr, stdout};
 use crate::daemon::ProcessId;
 use crate::namespace;
 use crate::stack::{self, Component, NamespaceGuard, Observer, Stack, StackKind};
@@ -275,10 +274,9 @@ impl Lines {
         Ok(result)
     }
 
-    #[expect(clippy::print_stderr, reason = "terminal output")]
     fn say(self, line: &str) {
         if !self.is_quiet {
-            eprintln!("{line}");
+            stderr::line(line);
         }
     }
 }

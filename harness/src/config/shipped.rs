@@ -55,6 +55,8 @@ impl UnknownScenario {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -66,6 +68,21 @@ mod tests {
             let written = shipped.to_yaml().unwrap();
             assert_eq!(ScenarioConfig::parse(name, &written).unwrap(), shipped, "{written}");
         }
+    }
+
+    /// Its name and every text about it promise these numbers.
+    #[test]
+    fn the_original_peak_test_has_its_users_its_minute_and_its_hundred_seats() {
+        let peak = scenario("seed-peak").unwrap();
+        let users: Vec<(u32, u32)> = peak.stages.iter().map(|stage| stage.virtual_users).collect();
+        assert_eq!(users, [(100, 100), (50, 50), (10, 10)]);
+        assert!(!peak.has_arrivals(), "nobody comes beside them");
+        assert_eq!(peak.length(), Duration::from_secs(60));
+        let data = &peak.data;
+        assert_eq!(
+            data.concerts * data.schedules_per_concert * data.seats_per_schedule,
+            100
+        );
     }
 
     #[test]

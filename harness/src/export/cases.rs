@@ -151,8 +151,8 @@ pub(super) fn books(manifest: &Manifest, events: &[Event], validity: &Validity) 
         variant: None,
         outcome: match doubts.as_slice() {
             [] => Outcome::Success(format!(
-                "the generator's lag has a p99 of {}",
-                format::quantity(Unit::Seconds, validity.lag_p99.map(Nanos::as_secs_f64))
+                "how late journeys began, p99: {}",
+                format::quantity(Unit::Seconds, validity.late_p99.map(Nanos::as_secs_f64))
             )),
             doubts => Outcome::Unknown(doubts.join("; ")),
         },

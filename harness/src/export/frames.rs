@@ -121,7 +121,7 @@ impl Surroundings {
         let mut seen: BTreeSet<(String, Endpoint)> = BTreeSet::new();
         let look = |cut: &Cut| look(&self.frame(cut, &mut seen));
         if self.is_continuous {
-            cuts::each_second(recording, look)
+            cuts::each_second(recording, self.schedule.as_ref().map(|schedule| schedule.zero), look)
         } else {
             cuts::each(recording, look)
         }
@@ -146,16 +146,17 @@ impl Surroundings {
     }
 }
 
-/// The phases of the events, each with its end where it came to one.
+/// The phases of the events, each with its end where it came to one. Where the load was over before, the books were the
+/// last to know: nobody notes the moment at which an end was asked for.
 fn stages(events: &[Event]) -> Vec<(String, Nanos, Option<Nanos>)> {
     let mut stages: Vec<(String, Nanos, Option<Nanos>)> = Vec::new();
     for event in events {
-        let What::Phase { name, edge } = &event.what else {
-            continue;
-        };
-        match edge {
-            Edge::Begin => stages.push((name.clone(), event.t, None)),
-            Edge::End => {
+        match &event.what {
+            What::Phase {
+                name,
+                edge: Edge::Begin,
+            } => stages.push((name.clone(), event.t, None)),
+            What::Phase { name, edge: Edge::End } => {
                 let open = stages
                     .iter_mut()
                     .rev()
@@ -164,7 +165,71 @@ fn stages(events: &[Event]) -> Vec<(String, Nanos, Option<Nanos>)> {
                     *end = Some(event.t);
                 }
             }
+            _ => {}
         }
     }
+    for (_, begin, end) in stages.iter_mut().filter(|(.., end)| end.is_none()) {
+        let ends = events.iter().filter(|event| is_over(&event.what)).map(|event| event.t);
+        *end = ends.filter(|at| at >= begin).min();
+    }
     stages
+}
+
+/// Whether there is no load any more from this event on.
+const fn is_over(what: &What) -> bool {
+    matches!(
+        what,
+        What::EndedEarly { .. } | What::RanDry { .. } | What::Accounting { slice: None, .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::event::Accounting;
+    use crate::report::kinds::fixture::{Fixture, ms};
+
+    /// The stage in the middle of each second of a run that began a stage in its first second, was over by `ends` and took
+    /// until its fifth second for its last users.
+    #[track_caller]
+    fn check(ends: &[(u64, What)], expected: [Option<&str>; 6]) {
+        let fixture = Fixture::run(None);
+        fixture.phase("before", ms(0), Edge::Begin);
+        fixture.phase("before", ms(1_000), Edge::End);
+        fixture.stage(ms(1_000), Edge::Begin);
+        for (at, what) in ends {
+            fixture.writer.event(ms(*at), what.clone()).unwrap();
+        }
+        fixture.account(ms(5_000), Accounting::default());
+        let surroundings = Surroundings::of(&fixture.read()).unwrap();
+        let stages: Vec<_> = (0..6)
+            .map(|second| surroundings.stage(ms(second * 1_000 + 500)))
+            .collect();
+        assert_eq!(stages, expected, "{ends:?}");
+    }
+
+    #[test]
+    fn a_stage_that_was_broken_off_is_over_when_the_load_is() {
+        let early = || What::EndedEarly {
+            reason: "hopeless".to_owned(),
+        };
+        let dry = || What::RanDry {
+            feeder: "fans".to_owned(),
+            rows: 8,
+        };
+        let end = || What::Phase {
+            name: "steady".to_owned(),
+            edge: Edge::End,
+        };
+        let (before, steady) = (Some("before"), Some("steady"));
+        check(&[(3_000, early())], [before, steady, steady, None, None, None]);
+        check(&[(2_000, dry())], [before, steady, None, None, None, None]);
+        // Interrupted: from the books on nobody is on the way any more.
+        check(&[], [before, steady, steady, steady, steady, None]);
+        // It came to its end, and that one counts.
+        check(
+            &[(3_000, end()), (4_000, early())],
+            [before, steady, steady, None, None, None],
+        );
+    }
 }

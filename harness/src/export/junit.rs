@@ -209,7 +209,7 @@ mod tests {
                     <system-out>scheduled 160 = started 160 + dropped 0; started 160 = ok 160 + failed 0 + unfinished 0</system-out>
                 </testcase>
                 <testcase name="the numbers carry a claim" classname="soundcheck.smoke.books">
-                    <system-out>the generator&apos;s lag has a p99 of n/a</system-out>
+                    <system-out>how late journeys began, p99: n/a</system-out>
                 </testcase>
             </testsuite>
         "#);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use goose::client::GooseClientBuilder;
@@ -110,7 +110,6 @@ struct Attack {
     all_done: CancellationToken,
     handle: LoadHandle,
     /// When the arrivals were ended from outside: what would have been due later was never scheduled.
-    stopped_at: OnceLock<Nanos>,
     gate: Barrier,
     failure: Mutex<Option<LoadError>>,
 }
@@ -169,7 +168,6 @@ pub async fn drive(
         n_done: AtomicUsize::new(0),
         all_done: CancellationToken::new(),
         handle,
-        stopped_at: OnceLock::new(),
         failure: Mutex::new(None),
     });
     let goose = goose(&attack, &first.address).map_err(|error| LoadError::Goose(Box::new(error)))?;
@@ -191,10 +189,7 @@ async fn keep_time(attack: Arc<Attack>, length: Duration) {
     let left = zero.plus(length).since(clock.now());
     tokio::select! {
         () = tokio::time::sleep(left) => (),
-        () = handle.soft.cancelled() => {
-            // This task alone sets it, once.
-            let _only = attack.stopped_at.set(clock.now());
-        }
+        () = handle.soft.cancelled() => (),
     }
     tokio::time::sleep(attack.context.scenario.timeouts.drain).await;
     attack.no_more.cancel();
@@ -397,9 +392,11 @@ impl Attack {
             outcome = journeys::run(kind, &mut session) => Some(outcome),
             () = cut_off => None,
         };
+        let now = self.context.recorder.clock().now();
+        let outcome = outcome.or_else(|| session.cut_off(now));
         let done = match outcome {
             Some(_) => session.ended(),
-            None => self.context.recorder.clock().now(),
+            None => now,
         };
         let (began, waited) = session.began(done);
         let lateness = arrival.lateness(waited);
@@ -476,7 +473,9 @@ impl Attack {
         let has_begun = self.arrivals.began().is_some();
         let began = self.arrivals.begin(ended);
         let until = if was_stopped {
-            self.stopped_at.get().copied().unwrap_or(ended).min(began.plus(length))
+            let clock = self.context.recorder.clock();
+            let stopped = self.handle.stopped_at().map_or(ended, |at| clock.at(at));
+            stopped.min(began.plus(length))
         } else {
             Nanos(u64::MAX)
         };

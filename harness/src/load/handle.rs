@@ -1,7 +1,8 @@
 //! The handle by which others watch a run and end it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ pub struct LoadHandle {
     counts: Arc<Counts>,
     begun: Arc<watch::Sender<Option<Nanos>>>,
     dry: Arc<watch::Sender<Option<RanDry>>>,
+    /// When the arrivals were ended. What became due until then, and was not taken, is dropped; nothing later is.
+    stopped: Arc<OnceLock<Instant>>,
 }
 
 /// Running counts.
@@ -56,6 +59,7 @@ impl Default for LoadHandle {
             counts: Arc::default(),
             begun: Arc::new(watch::Sender::new(None)),
             dry: Arc::new(watch::Sender::new(None)),
+            stopped: Arc::default(),
         }
     }
 }
@@ -68,13 +72,19 @@ impl LoadHandle {
 
     /// Ends the arrivals; journeys under way go on until they end or the scenario's drain is over.
     pub fn stop(&self) {
+        self.stopped.get_or_init(Instant::now);
         self.soft.cancel();
     }
 
     /// Ends everything at once; journeys under way are counted as unfinished.
     pub fn stop_now(&self) {
-        self.soft.cancel();
+        self.stop();
         self.hard.cancel();
+    }
+
+    /// When the arrivals were ended, if they were.
+    pub(crate) fn stopped_at(&self) -> Option<Instant> {
+        self.stopped.get().copied()
     }
 
     /// The counts of now.
@@ -120,7 +130,7 @@ impl LoadHandle {
             known.get_or_insert(dry);
             is_first
         });
-        self.soft.cancel();
+        self.stop();
     }
 
     pub(crate) fn begin(&self, zero: Nanos) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::outcome::NO_SOCKET;
 use super::selector::Selector;
 use crate::recording::{Clock, Endpoint, Lateness, Outcome, RunClock, Sample, Tag, empty_histogram};
 use crate::units::Nanos;
@@ -205,7 +206,9 @@ impl Recorder {
             text: text.chars().take(MAX_CAUSE_CHARS).collect(),
         };
         let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
-        if causes.len() >= MAX_CAUSES && !causes.contains_key(&cause) {
+        // What this machine could not send is looked for by its name, and has few.
+        let is_ours = text.starts_with(NO_SOCKET);
+        if causes.len() >= MAX_CAUSES && !is_ours && !causes.contains_key(&cause) {
             cause.text = "further causes".to_owned();
         }
         *causes.entry(cause).or_default() += 1;
@@ -223,6 +226,11 @@ impl Recorder {
             settling: self.settling.load(Ordering::Relaxed),
             outside: self.outside.load(Ordering::Relaxed),
         }
+    }
+
+    /// The schedule began at `zero`: the first cut holds what ends from then on.
+    pub fn begins_at(&self, zero: Nanos) {
+        *self.last_cut.lock().unwrap_or_else(PoisonError::into_inner) = zero;
     }
 
     /// Takes out what has gathered, in the order of slices and tags.
@@ -392,6 +400,9 @@ mod tests {
         assert_eq!(causes.values().sum::<u64>(), MAX_CAUSES as u64 + 11);
         let known = causes.iter().find(|(cause, _)| cause.text == "cause 7");
         assert_eq!(known.map(|(_, count)| *count), Some(2));
+        let unsent = format!("{NO_SOCKET}: too many open files");
+        recorder.count_cause(0, Endpoint::Pay, Outcome::Lost, &unsent);
+        assert!(recorder.causes().keys().any(|cause| cause.text == unsent));
     }
 
     #[test]

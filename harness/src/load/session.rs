@@ -18,7 +18,7 @@ use super::selector::Slice;
 use crate::config::scenario::Skew;
 use crate::config::{Row, ScenarioConfig};
 use crate::recording::history::{Code, IdemKey, OpKind, Settled, Uid};
-use crate::recording::{Endpoint, HistorySink, Operation, RunClock, Sample};
+use crate::recording::{Endpoint, HistorySink, Operation, Outcome, RunClock, Sample};
 use crate::units::Nanos;
 
 /// What all journeys of one attack share.
@@ -62,8 +62,10 @@ pub(crate) struct Session<'a> {
     asked: Nanos,
     /// When the last answer was complete.
     answered: Nanos,
-    /// When the journey reached its aim, if requests follow that are no part of it.
-    ended: Option<Nanos>,
+    /// When and how the journey was over, if requests follow that are no part of it.
+    ended: Option<(Nanos, Outcome)>,
+    /// The request that was sent and has no answer yet, and when it was sent.
+    under_way: Option<(Endpoint, Nanos)>,
 }
 
 /// The connection for a journey's first request.
@@ -145,6 +147,7 @@ impl<'a> Session<'a> {
             asked: arrival.taken,
             answered: arrival.taken,
             ended: None,
+            under_way: None,
         }
     }
 
@@ -163,14 +166,39 @@ impl<'a> Session<'a> {
         self.ids.next_u64() | 1
     }
 
-    /// Marks the aim of the journey as reached; what follows is tidying up.
-    pub(crate) fn aim_reached(&mut self) {
-        self.ended.get_or_insert(self.answered);
+    /// The journey is over with this outcome, its aim reached or lost; what follows is tidying up.
+    pub(crate) fn is_over(&mut self, outcome: Outcome) {
+        self.ended.get_or_insert((self.answered, outcome));
     }
 
     /// When the journey was over, for whom it mattered to.
     pub(crate) fn ended(&self) -> Nanos {
-        self.ended.unwrap_or(self.answered)
+        self.ended.map_or(self.answered, |(at, _)| at)
+    }
+
+    /// The journey is cut off now. What was sent and not answered is a request like any other, and its user waited; how
+    /// the journey itself ended, if only tidying up was cut off.
+    pub(crate) fn cut_off(&mut self, now: Nanos) -> Option<Outcome> {
+        if let Some((endpoint, sent)) = self.under_way.take() {
+            self.record(endpoint, Outcome::Unfinished, sent, now);
+        }
+        self.ended.map(|(_, outcome)| outcome)
+    }
+
+    /// Takes the time of the request just asked.
+    fn record(&self, endpoint: Endpoint, outcome: Outcome, sent: Nanos, done: Nanos) {
+        let (_, waited) = self.began(sent);
+        let sample = Sample {
+            variant: self.slice.variant,
+            slice: self.slice.number,
+            endpoint,
+            outcome,
+            intended: (self.n_steps == 1).then_some(self.arrival.intended()),
+            lateness: self.arrival.lateness(waited),
+            sent,
+            done,
+        };
+        self.context.recorder.record(self.worker, &sample);
     }
 
     /// When the journey began, of which nothing came after `until`, and whether it waited for a connection: until it had
@@ -221,7 +249,7 @@ impl<'a> Session<'a> {
         let mut pending = self.pending(endpoint, &call, about, clock);
         let is_first = self.n_steps == 1;
         let (client, worker) = (&self.ground.client, self.worker);
-        let first = &mut self.first;
+        let (first, under_way) = (&mut self.first, &mut self.under_way);
         // On the heap while it lasts: most users are idle, and each would keep room for it.
         let exchange = Box::pin(async {
             // Also a journey that is cut off meanwhile must be seen to have waited.
@@ -229,15 +257,18 @@ impl<'a> Session<'a> {
                 *first = First::Awaited;
             }
             let connection = client.connection(worker).await;
+            let at = clock.now();
             if is_first {
                 *first = First::There {
-                    at: clock.now(),
+                    at,
                     waited: connection.waited,
                 };
             }
+            *under_way = Some((endpoint, at));
             client.send(connection, &call, trace).await
         })
         .await;
+        self.under_way = None;
         let mut ending = Ending::of(endpoint, &exchange.result);
         let mut reply = None;
         if let (Settled::Ok, Ok(answer)) = (ending.settled, &exchange.result) {
@@ -251,20 +282,7 @@ impl<'a> Session<'a> {
         }
         self.asked = exchange.sent;
         self.answered = exchange.done;
-        let (_, waited) = self.began(exchange.sent);
-        self.context.recorder.record(
-            self.worker,
-            &Sample {
-                variant: self.slice.variant,
-                slice: self.slice.number,
-                endpoint,
-                outcome: ending.outcome,
-                intended: is_first.then_some(self.arrival.intended()),
-                lateness: self.arrival.lateness(waited),
-                sent: exchange.sent,
-                done: exchange.done,
-            },
-        );
+        self.record(endpoint, ending.outcome, exchange.sent, exchange.done);
         if !ending.cause.is_empty() {
             self.context
                 .recorder

@@ -1,13 +1,12 @@
 //! Judges one objective second by second, in the same way while a run goes on and when it is read again.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use super::ruling::{Ruling, Worst};
+use super::window::Window;
 use super::{Limit, Objective, Subject};
-use crate::analysis::ended::Ended;
 use crate::analysis::quantile::Value;
 use crate::config::ScenarioConfig;
 use crate::recording::event::Accounting;
@@ -26,15 +25,6 @@ pub struct Second<'a> {
 /// No cut is exactly a second: by so much a time may lack, or have too much.
 const TREMBLING: Duration = Duration::from_millis(500);
 
-/// What counts of it.
-#[derive(Clone, Debug)]
-pub(super) struct Counted {
-    begin: Nanos,
-    end: Nanos,
-    /// By the clock that is judged, and how late the generator itself was where that is in the time.
-    ended: Ended,
-}
-
 /// Judges one objective.
 #[derive(Clone, Debug)]
 pub struct Judge {
@@ -43,12 +33,14 @@ pub struct Judge {
     held: Vec<(Nanos, Nanos)>,
     /// Since when it holds without an end, where it holds in the last stage: whoever came then and waits still counts.
     held_on: Option<Nanos>,
-    pub(super) window: VecDeque<Counted>,
+    pub(super) window: Window,
     /// In which of the stretches the window lies.
     stretch: usize,
     worst: Option<Worst>,
     /// When the first of the windows now beyond the limit began, and when it was over.
     pub(super) broken_since: Option<(Nanos, Nanos)>,
+    /// Until when the last window reached that was beyond the limit.
+    broken_until: Option<Nanos>,
     is_hopeless: bool,
     /// `broken_since` as it was when the load was ended before its time.
     when_given_up: Option<Option<(Nanos, Nanos)>>,
@@ -76,10 +68,11 @@ impl Judge {
             objective: objective.clone(),
             held,
             held_on,
-            window: VecDeque::new(),
+            window: Window::new(objective.of, matches!(objective.limit, Limit::Quantile { .. })),
             stretch: 0,
             worst: None,
             broken_since: None,
+            broken_until: None,
             is_hopeless: false,
             when_given_up: None,
         }
@@ -113,13 +106,9 @@ impl Judge {
             None if self.held_on.is_some_and(|since| middle >= since) => self.held.len() - 1,
             None => return,
         };
-        let counted = Counted::of(self.objective.of, second);
         let Some(over) = self.objective.over else {
             // One sum for the whole run, however long it is.
-            match self.window.back_mut() {
-                Some(sum) => sum.join(&counted),
-                None => self.window.push_back(counted),
-            }
+            self.window.add(self.objective.of, second, false);
             return;
         };
         // Stages that do not touch have no window in common.
@@ -128,12 +117,10 @@ impl Judge {
             self.broken_since = None;
         }
         self.stretch = stretch;
-        self.window.push_back(counted);
+        self.window.add(self.objective.of, second, true);
         // A cut is never exactly a second: the window is full when it lacks less than half of one.
-        while self.window.len() > 1 && self.length() > (over + TREMBLING).as_secs_f64() {
-            self.window.pop_front();
-        }
-        if self.length() + TREMBLING.as_secs_f64() >= over.as_secs_f64() {
+        self.window.shorten(over + TREMBLING);
+        if self.window.length() + TREMBLING >= over {
             self.judge_window();
         }
     }
@@ -145,16 +132,16 @@ impl Judge {
         (self.stretch..stretch).any(|n| ends(n) != begins(n + 1))
     }
 
-    fn length(&self) -> f64 {
-        let lengths = self.window.iter().map(|counted| counted.end.since(counted.begin));
-        lengths.sum::<Duration>().as_secs_f64()
-    }
-
     fn judge_window(&mut self) {
         let Some(worst) = self.value() else { return };
         if self.objective.limit.is_kept_by(worst.value) {
             self.broken_since = None;
         } else {
+            // Where windows in between said nothing, for want of requests, it was not broken without a break.
+            if self.broken_until.is_some_and(|until| worst.from > until) {
+                self.broken_since = None;
+            }
+            self.broken_until = Some(worst.until);
             let (_, seen) = *self.broken_since.get_or_insert((worst.from, worst.until));
             let after = self.objective.abort_after;
             self.is_hopeless |= after.is_some_and(|after| worst.until.since(seen) + TREMBLING >= after);
@@ -172,15 +159,14 @@ impl Judge {
 
     /// The value of what is in the window; `None` when that is too little.
     fn value(&self) -> Option<Worst> {
-        let count = |of: fn(&Ended) -> u64| self.window.iter().map(|counted| of(&counted.ended)).sum::<u64>();
-        let all = count(Ended::all);
+        let all = self.window.count(|_| true);
         if all < self.objective.limit.least_ended().max(1) && !self.is_missed_for_certain() {
             return None;
         }
         let share = |part: u64| part as f64 / all as f64 * 100.0;
         let (value, own) = match self.objective.limit {
             Limit::Quantile { quantile: q, .. } => {
-                let ended = self.merged();
+                let ended = self.window.ended();
                 let seconds = |value: Value| match value {
                     Value::Finite(ns) => Nanos(ns).as_secs_f64(),
                     Value::Infinite => f64::INFINITY,
@@ -189,15 +175,16 @@ impl Judge {
                 (value, ended.quantile(Clock::Lag, q).map_or(0.0, seconds))
             }
             Limit::Failed { .. } => (
-                share(count(Ended::unserved)),
-                share(count(|ended| ended.dropped_by_generator)),
+                share(self.window.count(|outcome| !outcome.is_served())),
+                share(self.window.dropped_by_generator()),
             ),
             Limit::Offered { .. } => return None,
         };
+        let (from, until) = self.window.span()?;
         Some(Worst {
             value,
-            from: self.window.front()?.begin,
-            until: self.window.back()?.end,
+            from,
+            until,
             without_own: value - own,
             broken_for_good: None,
         })
@@ -206,21 +193,12 @@ impl Judge {
     /// Whether so few have ended beyond the limit already that all others which the window lacks could not mend it.
     fn is_missed_for_certain(&self) -> bool {
         let beyond = match self.objective.limit {
-            Limit::Failed { .. } => self.window.iter().map(|counted| counted.ended.unserved()).sum(),
-            Limit::Quantile { most, .. } => self.merged().beyond(self.objective.of.clock(), most),
+            Limit::Failed { .. } => self.window.count(|outcome| !outcome.is_served()),
+            Limit::Quantile { most, .. } => self.window.ended().beyond(self.objective.of.clock(), most),
             Limit::Offered { .. } => 0,
         };
         let share = self.objective.limit.share_beyond();
         beyond as f64 > share * self.objective.limit.least_ended() as f64
-    }
-
-    /// The whole window as one.
-    fn merged(&self) -> Ended {
-        let mut merged = Ended::default();
-        for counted in &self.window {
-            merged.join(&counted.ended);
-        }
-        merged
     }
 
     /// The ruling over the run, whose books are `accounting`.
@@ -259,6 +237,9 @@ impl Judge {
         if accounting.arrivals() == 0 {
             return Ruling::Unknown("no arrival was scheduled; virtual users come when they are done".to_owned());
         }
+        if self.when_given_up.is_some() {
+            return Ruling::Unknown("the load was ended before its schedule was over".to_owned());
+        }
         let in_time = accounting.started.saturating_sub(accounting.visits + accounting.late);
         let value = in_time as f64 / accounting.arrivals() as f64 * 100.0;
         let worst = Worst {
@@ -273,29 +254,5 @@ impl Judge {
         } else {
             Ruling::Missed(worst)
         }
-    }
-}
-
-impl Counted {
-    fn of(subject: Subject, second: &Second<'_>) -> Self {
-        let clock = subject.clock();
-        let mut ended = Ended::default();
-        for (tag, histogram) in second.ended {
-            // From the send on nothing is the generator's own.
-            let is_needed = tag.clock == clock || (clock == Clock::Response && tag.clock == Clock::Lag);
-            if is_needed && subject.is(tag.endpoint) {
-                ended.add(tag, histogram);
-            }
-        }
-        Self {
-            begin: second.begin,
-            end: second.begin.plus(second.length),
-            ended,
-        }
-    }
-
-    fn join(&mut self, later: &Self) {
-        self.end = later.end;
-        self.ended.join(&later.ended);
     }
 }

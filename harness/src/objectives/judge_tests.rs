@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::judge::{Judge, Second};
 use super::ruling::Ruling;
 use super::{Limit, Objective, Subject};
 use crate::config::{JourneyKind, ScenarioConfig, Stage};
 use crate::recording::event::Accounting;
-use crate::recording::{Clock, Endpoint, Outcome, Tag};
+use crate::recording::{Clock, Endpoint, Outcome, Tag, empty_histogram};
 use crate::units::{Nanos, Percent, RatePerSec, Ratio};
 
 const SECOND: u64 = 1_000_000_000;
@@ -76,7 +74,7 @@ fn feed_from(judge: &mut Judge, from: u64, seconds: &[(u64, u64, Outcome)]) {
             outcome,
             clock: Clock::Response,
         };
-        let mut ok = Histogram::<u64>::new_with_bounds(1_000, 120 * SECOND, 3).unwrap();
+        let mut ok = empty_histogram();
         ok.record_n(ms * 1_000_000, 100 - n_failed).unwrap();
         let mut failed = ok.clone();
         failed.reset();
@@ -128,7 +126,7 @@ fn of_the_window_that_decides_it_is_known_how_late_the_generator_was_at_the_same
             outcome: Outcome::Ok,
             clock,
         };
-        let mut response = Histogram::<u64>::new_with_bounds(1_000, 120 * SECOND, 3).unwrap();
+        let mut response = empty_histogram();
         let mut lag = response.clone();
         response.record_n(ms * 1_000_000, 100).unwrap();
         lag.record_n(50_000, 100 - n_late).unwrap();
@@ -247,7 +245,7 @@ fn a_second_that_took_three_is_judged_all_the_same() {
         outcome: Outcome::Ok,
         clock: Clock::Response,
     };
-    let mut slow = Histogram::<u64>::new_with_bounds(1_000, 120 * SECOND, 3).unwrap();
+    let mut slow = empty_histogram();
     slow.record_n(300_000_000, 100).unwrap();
     judge.take(&Second {
         begin: ZERO.plus(Duration::from_secs(4)),
@@ -277,6 +275,23 @@ fn a_limit_that_stays_exceeded_ends_the_run() {
     let mut with_a_break = vec![GOOD; 5];
     with_a_break.extend([FAILING, FAILING, GOOD, GOOD, FAILING, FAILING, FAILING]);
     assert!(!fed(&failed, &with_a_break).is_hopeless());
+    // Of silence nobody knows whether it was broken meanwhile.
+    let mut judge = fed(&failed, &[vec![GOOD; 5], vec![FAILING; 2]].concat());
+    for at in 7..11 {
+        judge.take(&Second {
+            begin: ZERO.plus(Duration::from_secs(at)),
+            length: Duration::from_secs(1),
+            ended: &[],
+        });
+    }
+    feed_from(&mut judge, 11, &[FAILING]);
+    assert!(!judge.is_hopeless());
+    let worst = judge.finish(&Accounting::default()).worst().unwrap();
+    assert_eq!(
+        worst.broken_for_good,
+        Some(Nanos(15 * SECOND)),
+        "of the window that began in the tenth second"
+    );
     let mut mended = vec![GOOD; 5];
     mended.extend([FAILING, FAILING, GOOD, GOOD]);
     let worst = ruling(&failed, &mended).worst().unwrap();
@@ -323,7 +338,11 @@ fn who_came_in_the_last_stage_and_waited_beyond_it_counts() {
 fn a_run_without_a_window_is_one_sum_however_long_it_is() {
     for limit in [FAILED, Limit::Offered { least: Percent(99.0) }] {
         let judge = fed_to_the_end(&objective(limit, None), &[GOOD; 500]);
-        assert!(judge.window.len() <= 1, "{} seconds are kept", judge.window.len());
+        assert!(
+            judge.window.n_seconds() == 0,
+            "{} seconds are kept",
+            judge.window.n_seconds()
+        );
     }
 }
 
@@ -341,7 +360,7 @@ fn stages_that_do_not_touch_have_no_window_in_common() {
     seconds.extend([GOOD; 3]);
     seconds.push(GOOD);
     feed(&mut judge, &seconds);
-    assert_eq!(judge.window.len(), 1);
+    assert_eq!(judge.window.n_seconds(), 1);
     assert_eq!(judge.broken_since, None);
 }
 
@@ -355,7 +374,7 @@ fn what_the_generator_itself_dropped_is_not_the_services() {
         clock,
     };
     let of = |n: u64| {
-        let mut histogram = Histogram::<u64>::new_with_bounds(1_000, 120 * SECOND, 3).unwrap();
+        let mut histogram = empty_histogram();
         histogram.record_n(20_000_000, n).unwrap();
         histogram
     };
@@ -391,7 +410,7 @@ fn of_an_endpoint_the_time_from_the_send_counts() {
         clock,
     };
     let of = |ms: u64| {
-        let mut histogram = Histogram::<u64>::new_with_bounds(1_000, 120 * SECOND, 3).unwrap();
+        let mut histogram = empty_histogram();
         histogram.record_n(ms * 1_000_000, 100).unwrap();
         histogram
     };
@@ -454,4 +473,8 @@ fn what_started_late_or_never_was_not_offered() {
     assert!(matches!(judge(books(5, 5)), Ruling::Met(worst) if (worst.value - 99.0).abs() < 1e-9));
     assert!(matches!(judge(books(5, 6)), Ruling::Missed(_)));
     assert!(matches!(judge(Accounting::default()), Ruling::Unknown(_)));
+    // What was due until then was offered, and the rest of the plan was not.
+    let mut given_up = fed(&objective(limit, None), &[GOOD; 5]);
+    given_up.give_up();
+    assert!(matches!(given_up.finish(&books(0, 0)), Ruling::Unknown(_)));
 }

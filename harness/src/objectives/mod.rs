@@ -9,6 +9,7 @@ mod judge;
 #[cfg(test)]
 mod judge_tests;
 mod ruling;
+mod window;
 mod yaml;
 #[cfg(test)]
 mod yaml_tests;

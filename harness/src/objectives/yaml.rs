@@ -8,7 +8,7 @@ use super::{Limit, Objective, Subject};
 use crate::config::scalars::{Share, Span};
 use crate::config::strict::{self, Problems, Step};
 use crate::config::{ConfigError, ScenarioConfig};
-use crate::recording::Endpoint;
+use crate::recording::{Endpoint, LONGEST};
 use crate::units::Ratio;
 
 const JOURNEYS: &str = "journeys";
@@ -77,6 +77,9 @@ fn pointless(limit: Limit) -> Option<&'static str> {
     match limit {
         Limit::Quantile { most, .. } if most.is_zero() => {
             Some("nobody is answered in no time, so every run would miss it; write `250ms` for instance")
+        }
+        Limit::Quantile { most, .. } if most >= LONGEST => {
+            Some("times are told apart up to an hour, so no run could miss it; write less than `1h`")
         }
         Limit::Failed { most } if most.0 >= 100.0 => {
             Some("more than all cannot fail, so no run could miss it; write `1%` for instance")

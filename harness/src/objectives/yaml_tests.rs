@@ -127,6 +127,11 @@ fn limits_that_every_run_or_no_run_misses_are_refused() {
     );
     refused(
         &smoke,
+        "{p99: 1h}",
+        "o.yaml:2: `objectives[0].p99`: times are told apart up to an hour",
+    );
+    refused(
+        &smoke,
         "{failed: 100%}",
         "o.yaml:2: `objectives[0].failed`: more than all cannot fail",
     );

@@ -21,11 +21,13 @@ const LEGEND: &str = "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"
 
 /// Of every histogram of the recorder: the smallest and the longest duration, in nanoseconds, and the significant digits.
 /// One with others is none of its, and could not be added to its own.
-const BOUNDS: (u64, u64, u8) = (1_000, 120_000_000_000, 3);
+const BOUNDS: (u64, u64, u8) = (1_000, LONGEST.as_nanos() as u64, 3);
+/// Longer ones count as this long.
+pub const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// As long as the longest stage: no run is silent for longer. Readers fill every second of a silence.
 const LONGEST_SILENCE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
-/// A histogram of durations in nanoseconds, 1 µs to 120 s with three significant digits; longer ones count as that long.
+/// A histogram of durations in nanoseconds, 1 µs to [`LONGEST`] with three significant digits.
 pub fn empty_histogram() -> Histogram<u64> {
     #[expect(
         clippy::expect_used,

@@ -36,7 +36,7 @@ pub use clock::RunClock;
 pub use error::RecordError;
 pub use event::{Accounting, Event, What};
 pub use history::{HistorySink, Operation};
-pub use hlog::empty_histogram;
+pub use hlog::{LONGEST, empty_histogram};
 pub use model::{Manifest, Variant};
 pub use reader::Recording;
 pub use sample::{Clock, Endpoint, Lateness, Outcome, Sample, Tag};

@@ -17,7 +17,7 @@ use super::drain;
 use super::error::RunError;
 use super::watching;
 use crate::load::recorder::Keep;
-use crate::load::{Cause, LoadError, LoadOutcome, NO_SOCKET, Recorder, Selector, read_settled};
+use crate::load::{Cause, LoadError, LoadHandle, LoadOutcome, NO_SOCKET, Recorder, Selector, read_settled};
 use crate::plan::Dataset;
 use crate::plan::spec::{FINAL_STATE, GRACE, HOLD_TTL};
 use crate::recording::event::{NoteLevel, What};
@@ -27,6 +27,7 @@ use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::Poller;
 use crate::scrape::poll::Latest;
 use crate::stack::Endpoints;
+use crate::units::Nanos;
 
 /// The only variant.
 pub(super) const NAME: &str = "service";
@@ -156,16 +157,46 @@ impl Alone<'_> {
         Ok(self.recording.event(self.clock.now(), what)?)
     }
 
+    /// Says so when the run is to end.
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`] then.
+    pub(super) fn check_stop(&self) -> Result<(), RunError> {
+        match self.stop.is_cancelled() {
+            true => Err(RunError::Interrupted(self.recording.dir().to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until the schedule begins; `None` when the load was ended before, be it because the run is to end.
+    pub(super) async fn begun(&self, handle: &LoadHandle) -> Option<Nanos> {
+        tokio::select! {
+            zero = handle.begun() => zero,
+            () = self.stop.cancelled() => {
+                handle.stop_now();
+                None
+            }
+        }
+    }
+
     /// Creates the data and starts the service, which reaches its servers at `endpoints`; also begins to scrape all of
     /// them.
     ///
     /// # Errors
-    /// When one of them does not answer, or nothing can be recorded.
+    /// When one of them does not answer, nothing can be recorded, or the run is to end.
     pub(super) async fn start(
         &self,
         endpoints: &Endpoints,
         dataset: &Dataset,
     ) -> Result<(LiveArm, Poller, Latest), RunError> {
+        // Whoever is dropped in the midst of it ends its process with it, and its data goes with the stack or the next sweep.
+        tokio::select! {
+            started = self.prepare(endpoints, dataset) => started,
+            () = self.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
+        }
+    }
+
+    async fn prepare(&self, endpoints: &Endpoints, dataset: &Dataset) -> Result<(LiveArm, Poller, Latest), RunError> {
         let capacity = CAPACITY.to_string();
         let seconds = |length: Duration| format!("{}s", length.as_secs());
         let (active, hold) = (seconds(ACTIVE_TTL), seconds(HOLD_TTL));

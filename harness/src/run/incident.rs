@@ -147,6 +147,7 @@ impl Drill<'_> {
 
     async fn drill(&self, arm: &LiveArm, edges: &Edges, service: Latest) -> Result<(), RunError> {
         let rate = self.probe(arm).await?;
+        self.alone.check_stop()?;
         self.alone.event(What::Fact {
             variant: None,
             name: offered_fact(""),
@@ -170,16 +171,14 @@ impl Drill<'_> {
             let history = Some(self.alone.recording.history());
             Attack::begin(async move { drive(plan, &[target], selector, recorder, history, handle).await })
         };
-        let Some(zero) = handle.begun().await else {
+        let Some(zero) = self.alone.begun(&handle).await else {
             attack.outcome().await?;
-            return Ok(());
+            return self.alone.check_stop();
         };
-        // Seconds are counted from here on.
-        write_cut(self.alone.recording, &recorder)?;
+        recorder.begins_at(zero);
         let broken_now = Broken::default();
         let mut watcher = Watcher::new(scenario, zero, service, handle.clone()).of_drill(broken_now.clone());
         let (observer, clock) = (self.alone.bench.observer.clone(), self.alone.clock);
-        // What the probe left in the recorder is not of the drill.
         let cutter = tokio::spawn(cut_every_second(
             self.alone.recording.clone(),
             Arc::clone(&recorder),

@@ -73,6 +73,7 @@ impl Run<'_> {
     }
 
     async fn load(&self, arm: &LiveArm, service: Latest, handle: LoadHandle) -> Result<(), RunError> {
+        self.alone.check_stop()?;
         for shortage in shortages(self.scenario) {
             self.alone
                 .recording
@@ -90,12 +91,11 @@ impl Run<'_> {
             let history = Some(self.alone.recording.history());
             Attack::begin(async move { drive(plan, &[target], selector, recorder, history, handle).await })
         };
-        let Some(zero) = handle.begun().await else {
+        let Some(zero) = self.alone.begun(&handle).await else {
             attack.outcome().await?;
-            return Ok(());
+            return self.alone.check_stop();
         };
-        // Seconds are counted from here on.
-        write_cut(self.alone.recording, &recorder)?;
+        recorder.begins_at(zero);
         let hopeless = Hopeless::default();
         let cutter = tokio::spawn(cut_every_second(
             self.alone.recording.clone(),

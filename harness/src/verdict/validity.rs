@@ -44,9 +44,9 @@ pub struct Validity {
     pub lag: Vec<String>,
     /// What a report must say beside its numbers.
     pub notes: Vec<String>,
-    /// The 99th percentile of the generator's lag outside of faults, of the variant with the longest; `None` when none
-    /// was measured.
-    pub lag_p99: Option<Nanos>,
+    /// The 99th percentile of how late journeys began outside of faults, be it the generator's own lag or that every user
+    /// was busy; of the variant with the longest. `None` when none was measured.
+    pub late_p99: Option<Nanos>,
 }
 
 impl Validity {
@@ -224,9 +224,9 @@ pub fn judge_generator(generator: &Generator, has_faults: bool, found: &mut Vali
     }
     let p99 = |histogram| quantile(histogram, 0, Ratio(0.99)).and_then(Value::finite);
     let lateness = generator.lateness();
-    let lag = p99(&lateness);
-    found.lag_p99 = found.lag_p99.max(lag.map(Nanos));
-    if let (Some(lag), Some(response)) = (lag, p99(&generator.response))
+    let late = p99(&lateness);
+    found.late_p99 = found.late_p99.max(late.map(Nanos));
+    if let (Some(lag), Some(response)) = (late, p99(&generator.response))
         && exceeds(lag, response, MOST_LAG)
     {
         let as_late = |histogram: &Histogram<u64>| histogram.count_between(lag, u64::MAX);
@@ -453,16 +453,16 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_lag_of_all_variants_is_told_and_none_where_none_was_measured() {
+    fn the_longest_lateness_of_all_variants_is_told_whoever_is_to_blame_and_none_where_none_was_measured() {
         let mut found = Validity::default();
         judge_generator(&Generator::silent("idle"), false, &mut found);
-        assert_eq!(found.lag_p99, None);
+        assert_eq!(found.late_p99, None);
         let mut late = generator();
-        late.lag.record_n(900_000, 100).unwrap();
+        late.wait.record_n(900_000, 100).unwrap();
         for variant in [generator(), late, generator()] {
             judge_generator(&variant, false, &mut found);
         }
-        let lag = found.lag_p99.unwrap();
+        let lag = found.late_p99.unwrap();
         // Three digits of resolution.
         assert!((899_000..=901_000).contains(&lag.0), "{lag:?}");
     }

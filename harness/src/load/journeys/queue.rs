@@ -87,7 +87,10 @@ pub(super) async fn leave(session: &mut Session<'_>, visit: &Visit) -> Result<()
 /// Ends a journey whose aim is reached or lost: gives the place up, so that the next can have it. The journey's time
 /// and outcome are settled before; the request itself is measured like any other.
 pub(super) async fn go(session: &mut Session<'_>, visit: &Visit, end: End) -> End {
-    session.aim_reached();
+    session.is_over(match &end {
+        Ok(outcome) => *outcome,
+        Err(ending) => ending.outcome,
+    });
     let has_place = match &end {
         Ok(_) => true,
         // Who got no answer at all does not trouble the service further.

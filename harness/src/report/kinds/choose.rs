@@ -115,7 +115,7 @@ fn experiment(recording: &Recording) -> Result<Document, KindError> {
         ledger: &ledger,
         doubts: validity.doubts,
         lag: validity.lag,
-        lag_p99: validity.lag_p99,
+        late_p99: validity.late_p99,
         staleness,
     };
     Ok(if plan.kind == "index" {

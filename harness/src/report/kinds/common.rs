@@ -85,10 +85,10 @@ pub(super) fn accounting(events: &[Event]) -> Accounting {
 }
 
 /// Whether the run can be trusted.
-pub(super) fn badges(ledger: &LedgerReport, events: &[Event], doubts: &[String], lag_p99: Option<Nanos>) -> Badges {
+pub(super) fn badges(ledger: &LedgerReport, events: &[Event], doubts: &[String], late_p99: Option<Nanos>) -> Badges {
     Badges {
         invariants: invariants_badge(ledger),
-        generator: generator_badge(&accounting(events), doubts, lag_p99),
+        generator: generator_badge(&accounting(events), doubts, late_p99),
     }
 }
 
@@ -145,18 +145,18 @@ fn invariants_badge(ledger: &LedgerReport) -> Badge {
 }
 
 /// Whether what was offered left when it was due.
-fn generator_badge(sum: &Accounting, doubts: &[String], lag_p99: Option<Nanos>) -> Badge {
+fn generator_badge(sum: &Accounting, doubts: &[String], late_p99: Option<Nanos>) -> Badge {
     if sum.scheduled == 0 {
         return Badge::unknown("no arrival was accounted for");
     }
     let count = |n: u64| format::quantity(Unit::Count, Some(n as f64));
     let detail = format!(
-        "{} of {} scheduled arrivals started, {} dropped, {} late; lag p99 {}",
+        "{} of {} scheduled arrivals started, {} dropped, {} late; lateness p99 {}",
         count(sum.started),
         count(sum.scheduled),
         count(sum.dropped),
         count(sum.late),
-        format::quantity(Unit::Seconds, lag_p99.map(Nanos::as_secs_f64))
+        format::quantity(Unit::Seconds, late_p99.map(Nanos::as_secs_f64))
     );
     let imbalances = sum.imbalances();
     if !imbalances.is_empty() {
@@ -526,13 +526,13 @@ mod tests {
         let badge = generator_badge(&sum, &[], Some(Nanos(350_000)));
         assert_eq!(
             badge.detail,
-            "1,000 of 1,010 scheduled arrivals started, 10 dropped, 3 late; lag p99 350\u{a0}µs"
+            "1,000 of 1,010 scheduled arrivals started, 10 dropped, 3 late; lateness p99 350\u{a0}µs"
         );
         let unmeasured = generator_badge(&sum, &[], None);
-        assert!(unmeasured.detail.ends_with("lag p99 n/a"), "{}", unmeasured.detail);
+        assert!(unmeasured.detail.ends_with("lateness p99 n/a"), "{}", unmeasured.detail);
         let in_doubt = generator_badge(&sum, &["base: too late".to_owned()], None);
         assert!(
-            in_doubt.detail.ends_with("lag p99 n/a; base: too late"),
+            in_doubt.detail.ends_with("lateness p99 n/a; base: too late"),
             "{}",
             in_doubt.detail
         );

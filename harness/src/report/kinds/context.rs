@@ -60,8 +60,8 @@ pub(super) struct Context<'a> {
     pub(super) doubts: Vec<String>,
     /// Doubts about response times, on which no claim here rests.
     pub(super) lag: Vec<String>,
-    /// The 99th percentile of the generator's lag, of the variant with the longest.
-    pub(super) lag_p99: Option<Nanos>,
+    /// The 99th percentile of how late journeys began, of the variant with the longest.
+    pub(super) late_p99: Option<Nanos>,
     /// Variant by variant, for how long each seat that a sampled seat map showed had been gone, in ascending order; empty
     /// where the report does not ask.
     pub(super) staleness: Vec<Vec<Duration>>,
@@ -74,7 +74,7 @@ impl Context<'_> {
 
     /// A document with its head filled in and nothing said yet.
     pub(super) fn opening(&self, title: &str) -> Document {
-        let badges: Badges = common::badges(self.ledger, &self.experiment.events, &self.doubts, self.lag_p99);
+        let badges: Badges = common::badges(self.ledger, &self.experiment.events, &self.doubts, self.late_p99);
         super::blank(self.recording, title, badges)
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use tempfile::TempDir;
 
 use crate::config::{JourneyKind, ScenarioConfig};
@@ -10,7 +9,9 @@ use crate::plan::ScenarioPlan;
 use crate::recording::event::{Accounting, Edge};
 use crate::recording::model::{ClockAnchor, Environment, Tool};
 use crate::recording::store::PLAN_FILE;
-use crate::recording::{Clock, Endpoint, Manifest, Outcome, Recording, RecordingWriter, Tag, Variant, What};
+use crate::recording::{
+    Clock, Endpoint, Manifest, Outcome, Recording, RecordingWriter, Tag, Variant, What, empty_histogram,
+};
 use crate::report::kinds::judgement::Judgement;
 use crate::units::{Nanos, Percent, RatePerSec};
 use crate::verdict::ledger::{Finding, Invariant, LedgerReport, VariantLedger, Verdict};
@@ -103,7 +104,7 @@ impl Fixture {
             outcome,
             clock,
         };
-        let mut histogram = Histogram::<u64>::new_with_bounds(1_000, 120_000 * MS, 3).unwrap();
+        let mut histogram = empty_histogram();
         histogram.record_n(took_ms * MS, n).unwrap();
         let second = Duration::from_secs(1);
         self.writer.interval(start, second, &tag, &histogram).unwrap();

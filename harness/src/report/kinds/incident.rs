@@ -50,7 +50,7 @@ pub(super) fn document(recording: &Recording) -> Result<Document, KindError> {
     let ledger = ledger::verify(recording)?;
     let mut validity = validity::validity(recording)?;
     validity.doubts.append(&mut validity.lag);
-    let badges = common::badges(&ledger, &events, &validity.doubts, validity.lag_p99);
+    let badges = common::badges(&ledger, &events, &validity.doubts, validity.late_p99);
     let mut document = blank(recording, &format!("Incident: {}", plan.fault.words()), badges);
     let Some(fault) = fault_window(&events) else {
         document.sentence = "Nothing can be said: the fault was not injected and healed within the recording.".into();

@@ -83,7 +83,7 @@ fn judge(
         .iter()
         .map(|objective| Judge::new(objective, scenario, zero))
         .collect();
-    cuts::each_second::<RecordError>(recording, |cut| {
+    cuts::each_second::<RecordError>(recording, Some(zero), |cut| {
         let ended: Vec<_> = cut.ended.iter().map(|(tag, histogram)| (tag, histogram)).collect();
         let second = Second {
             begin: cut.start,
@@ -96,6 +96,9 @@ fn judge(
         judges.iter_mut().for_each(|judge| judge.take(&second));
         Ok(())
     })?;
+    if given_up.is_some() {
+        judges.iter_mut().for_each(Judge::give_up);
+    }
     let rulings = judges.into_iter().map(|judge| {
         let objective = judge.objective().clone();
         (objective, judge.finish(books))
@@ -115,7 +118,7 @@ impl Judgement {
         let books = common::accounting(&events);
         let given_up = events
             .iter()
-            .find(|event| matches!(event.what, What::EndedEarly { .. }));
+            .find(|event| matches!(event.what, What::EndedEarly { .. } | What::RanDry { .. }));
         let given_up = given_up.map(|event| event.t);
         let judged = judge(recording, &objectives, &scenario, zero, given_up, &books)?;
         let ledger = ledger::verify(recording)?;

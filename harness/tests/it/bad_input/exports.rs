@@ -13,6 +13,11 @@ use crate::tool::Site;
 
 /// A drill of which a single scrape is left.
 fn record(site: &Site) {
+    record_scrapes(site, 1);
+}
+
+/// The same of which so many are.
+fn record_scrapes(site: &Site, n: u64) {
     let tool = Tool {
         version: "0".to_owned(),
         commit: None,
@@ -29,7 +34,10 @@ fn record(site: &Site) {
                 SeriesKind::Gauge,
             )
             .unwrap();
-        series.sample(Nanos(1), "mysql", &[(id, 3.0)]).unwrap();
+        for scrape in 0..n {
+            let at = Nanos(scrape * 1_000_000_000 + 1);
+            series.sample(at, "mysql", &[(id, 3.0)]).unwrap();
+        }
     }
     writer.close().unwrap();
 }
@@ -163,37 +171,67 @@ fn of_a_wrong_url_or_header_the_flag_is_named_and_not_the_secret() {
     said.fails(2, &["cannot reach http://127.0.0.1", "/w?token=***"]);
 }
 
+/// Takes one request, answers it with `status`, and returns its head.
+fn answer(listener: &TcpListener, status: &str) -> Vec<String> {
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut request = BufReader::new(stream);
+    let mut head = Vec::new();
+    loop {
+        let mut line = String::new();
+        let n_read = request.read_line(&mut line).unwrap();
+        assert!(
+            n_read > 0,
+            "the connection ended within the head of the request: {head:?}"
+        );
+        match line.trim_end() {
+            "" => break,
+            line => head.push(line.to_owned()),
+        }
+    }
+    let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.unwrap_or_else(|| panic!("the request does not say how long it is: {head:?}"));
+    let mut body = vec![0; length.parse().unwrap()];
+    request.read_exact(&mut body).unwrap();
+    let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    request.get_mut().write_all(answer.as_bytes()).unwrap();
+    head
+}
+
+/// Five thousand samples a request, the last of which is the mark that the series is over.
+#[test]
+fn a_refusal_in_the_middle_tells_what_arrived_and_what_was_not_sent() {
+    let site = Site::new();
+    record_scrapes(&site, 21_999);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/api/v1/write", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        for status in ["200 OK", "400 Bad Request", "429 Too Many Requests"] {
+            answer(&listener, status);
+        }
+        listener
+    });
+    let said = site.run(&["export", "run", "--remote-write", &url]);
+    said.fails(
+        2,
+        &[
+            "took 5000 of 22000 samples: it refused 10000, at last with 429 Too Many Requests",
+            ", and the other 7000 were not sent; ",
+        ],
+    );
+    let listener = server.join().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let more = listener.accept().map(|(_, from)| from);
+    assert!(more.is_err(), "it was sent on: {more:?}");
+}
+
 #[test]
 fn the_headers_of_the_caller_reach_the_server() {
     let site = Site::new();
     record(&site);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/api/v1/write", listener.local_addr().unwrap());
-    let server = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut request = BufReader::new(stream);
-        let mut head = Vec::new();
-        loop {
-            let mut line = String::new();
-            let n_read = request.read_line(&mut line).unwrap();
-            assert!(
-                n_read > 0,
-                "the connection ended within the head of the request: {head:?}"
-            );
-            match line.trim_end() {
-                "" => break,
-                line => head.push(line.to_owned()),
-            }
-        }
-        let length = head.iter().find_map(|line| line.strip_prefix("content-length: "));
-        let length = length.unwrap_or_else(|| panic!("the request does not say how long it is: {head:?}"));
-        let mut body = vec![0; length.parse().unwrap()];
-        request.read_exact(&mut body).unwrap();
-        let answer = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
-        request.get_mut().write_all(answer).unwrap();
-        head
-    });
+    let server = std::thread::spawn(move || answer(&listener, "204 No Content"));
     let said = site.run(&[
         "export",
         "run",

@@ -16,5 +16,6 @@ mod scenario;
 mod servers;
 mod space;
 mod tool;
+mod unheard;
 mod usage;
 mod yaml;

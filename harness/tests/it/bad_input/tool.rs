@@ -111,16 +111,37 @@ impl Site {
     #[track_caller]
     pub(crate) fn run_into(&self, mut command: Command, stdout: impl Into<Stdio>) -> Said {
         // Files, since a process that is left behind would keep a pipe open for ever.
-        let [out, err] = ["stdout", "stderr"].map(|name| self.output(name));
-        command.stdout(stdout).stderr(File::create(&err).unwrap());
-        let child = command.spawn().unwrap();
+        command
+            .stdout(stdout)
+            .stderr(File::create(self.output("stderr")).unwrap());
+        self.see_to_its_end(command, |_| {})
+    }
+
+    /// The same where nobody reads standard error any more; `meanwhile` is done while it runs.
+    #[track_caller]
+    pub(crate) fn run_unheard(&self, mut command: Command, meanwhile: impl FnOnce(&mut Child)) -> Said {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command
+            .stdout(File::create(self.output("stdout")).unwrap())
+            .stderr(writer);
+        self.see_to_its_end(command, meanwhile)
+    }
+
+    #[track_caller]
+    fn see_to_its_end(&self, mut command: Command, meanwhile: impl FnOnce(&mut Child)) -> Said {
+        let mut child = command.spawn().unwrap();
         let pid = child.id();
+        meanwhile(&mut child);
         let status = ended(child);
+        // What goes elsewhere is not in these files.
+        let [stdout, stderr] =
+            ["stdout", "stderr"].map(|name| fs::read_to_string(self.output(name)).unwrap_or_default());
         let said = Said {
             pid,
             code: status.code(),
-            stdout: fs::read_to_string(&out).unwrap_or_default(),
-            stderr: fs::read_to_string(&err).unwrap(),
+            stdout,
+            stderr,
         };
         self.check_nothing_is_left(&said);
         said

@@ -152,8 +152,11 @@ async fn journeys_cut_off_when_the_drain_is_over_are_unfinished_and_the_backlog_
         "{total:?}"
     );
     assert_eq!(run.outcome.offered.dropped.users_exhausted, 26);
-    // They waited longest of all, and so are among those who got no answer.
+    // They waited longest of all, and so are among those who got no answer; and so are their requests.
     assert_eq!(run.count(Endpoint::JourneySeatMap, Outcome::Unfinished), 4);
+    assert_eq!(run.count(Endpoint::Seats, Outcome::Unfinished), 4);
+    let requests = run.merged(Endpoint::Seats, Clock::Service);
+    assert_eq!((requests.len(), requests.count_between(190_000_000, u64::MAX)), (4, 4));
     let response = run.merged(Endpoint::JourneySeatMap, Clock::Response);
     assert_eq!(response.len(), total.scheduled);
 }
@@ -197,6 +200,22 @@ async fn journeys_cut_off_before_they_had_a_connection_began_late_and_visits_tha
     for clock in [Clock::Lag, Clock::Wait] {
         assert_eq!(visits.merged(Endpoint::JourneySeatMap, clock).len(), 0, "{clock}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_cut_off_while_leaving_has_reached_the_aim_before() {
+    let clock = RunClock::start();
+    let stub = Stub::start(Duration::ZERO, clock);
+    stub.set(Manner::KeepIn);
+    let mut scenario = scenario(JourneyKind::Browse, 100.0, 0.1, 10);
+    scenario.timeouts.drain = Duration::from_millis(200);
+    let run = run(&stub, scenario, clock, LoadHandle::new()).await;
+    let total = run.outcome.total;
+    assert_eq!((total.started, total.ok, total.unfinished), (10, 10, 0), "{total:?}");
+    assert_eq!(run.count(Endpoint::QueueLeave, Outcome::Unfinished), 10);
+    // The time until the answer that they were after, and not until the end of all.
+    let response = run.merged(Endpoint::JourneyBrowse, Clock::Response);
+    assert_eq!((response.len(), response.count_between(190_000_000, u64::MAX)), (10, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

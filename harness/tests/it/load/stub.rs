@@ -35,6 +35,8 @@ pub(crate) enum Manner {
     Hang,
     /// No answer ever.
     Stall,
+    /// No answer to whoever leaves the queue.
+    KeepIn,
 }
 
 /// How long the stub works on an answer, apart from any freeze. The number of the arrival decides, so that a run can be
@@ -65,6 +67,15 @@ impl Latency {
     /// The exponent of the heavy tail.
     const SHAPE: f64 = 1.5;
 
+    /// What half of all take at most.
+    pub(crate) fn median(self) -> Duration {
+        match self {
+            Self::Constant(constant) => constant,
+            Self::Bimodal { fast, .. } => fast,
+            Self::HeavyTail { least, .. } => least.mul_f64(0.5_f64.powf(-1.0 / Self::SHAPE)),
+        }
+    }
+
     fn of(self, number: u64) -> Duration {
         let even = StdRng::seed_from_u64(number).random::<f64>();
         match self {
@@ -89,8 +100,6 @@ pub(crate) struct Script {
     pub(crate) freeze: Mutex<Option<(Nanos, Nanos)>>,
     /// When the answer to each arrival's first request was handed to the kernel.
     pub(crate) answered: Mutex<BTreeMap<u64, Nanos>>,
-    /// How much longer than by the script each answer took that met no freeze: what a busy machine adds.
-    pub(crate) over: Mutex<Vec<Duration>>,
     /// The user who took a place in the queue, by arrival.
     pub(crate) entered: Mutex<BTreeMap<u64, uuid::Uuid>>,
     /// Connections open now, and the most at once.
@@ -115,7 +124,6 @@ impl Stub {
             manner: Mutex::new(Manner::Answer),
             freeze: Mutex::new(None),
             answered: Mutex::default(),
-            over: Mutex::default(),
             entered: Mutex::default(),
             open: Mutex::default(),
             asked: Mutex::default(),
@@ -248,7 +256,6 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
             let user = body["user_id"].as_str().unwrap().parse().unwrap();
             script.entered.lock().unwrap().insert(number, user);
         }
-        let read = clock.now();
         let latency = script.latency.of(arrival_of(&request.id).unwrap_or_default());
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
@@ -258,13 +265,11 @@ async fn serve(stream: TcpStream, script: Arc<Script>, clock: RunClock) {
             && (from..until).contains(&clock.now())
         {
             tokio::time::sleep(until.since(clock.now())).await;
-        } else {
-            let took = clock.now().since(read);
-            script.over.lock().unwrap().push(took.saturating_sub(latency));
         }
         let manner = script.manner.lock().unwrap().clone();
         let text = match manner {
-            Manner::Answer => answer(&request, IN_STOCK),
+            Manner::KeepIn if request.method == "DELETE" => std::future::pending().await,
+            Manner::Answer | Manner::KeepIn => answer(&request, IN_STOCK),
             Manner::NoDates => answer(&request, Stock { left: 0, ..IN_STOCK }),
             Manner::NoSeats => answer(
                 &request,

@@ -43,7 +43,7 @@ impl Read {
         let document = kinds::document(&recording).unwrap();
         let generator = &document.badges.generator.detail;
         assert!(
-            generator.contains("lag p99 ") && !generator.contains("n/a"),
+            generator.contains("lateness p99 ") && !generator.contains("n/a"),
             "{generator}"
         );
         Self {

@@ -58,6 +58,31 @@ fn ctrl_c_once_ends_the_arrivals_and_still_reports() {
     );
 }
 
+#[test]
+fn ctrl_c_while_the_data_are_created_is_heard_at_once() {
+    let _alone = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.yaml");
+    // Ten million seats: SQLite takes twenty seconds and more to have them.
+    let scenario = "name: large\nstages: [{name: short, for: 1s, rate: 10/s}]\njourneys: {browse: 100%}\n\
+                    data: {users: 10, concerts: 10000, schedules-per-concert: 10, seats-per-schedule: 100}\n";
+    std::fs::write(&path, scenario).unwrap();
+    let mut tool = Tool::start(&[&["run", path.to_str().unwrap()][..], &EMBEDDED].concat());
+    tool.until("the data", |tool| {
+        let is_creating = tool.said().iter().any(|line| line.contains("creating data"));
+        is_creating.then_some(())
+    });
+    tool.signal(Signal::INT);
+    let ended = tool.end();
+    assert_eq!(ended.code, Some(130), "{ended:#?}");
+    assert_eq!(tool.left_behind(), [] as [PathBuf; 0], "{ended:#?}");
+    assert_eq!(
+        tool.services("run"),
+        [] as [u32; 0],
+        "a service was started: {ended:#?}"
+    );
+}
+
 /// After the first one it waits for its users, who think for a minute; the second one does not let it.
 #[track_caller]
 fn twice(signals: [Signal; 2]) {

@@ -13,7 +13,12 @@ use crate::report::{Badges, Cell, Column, Document, GotWorse, Section, Table, Te
 /// Builds the report of a run that was judged.
 pub(in crate::report::kinds) fn document(recording: &Recording, judgement: &Judgement) -> Result<Document, KindError> {
     let validity = &judgement.validity;
-    let badges = common::badges(&judgement.ledger, &judgement.events, &validity.doubts, validity.lag_p99);
+    let badges = common::badges(
+        &judgement.ledger,
+        &judgement.events,
+        &validity.doubts,
+        validity.late_p99,
+    );
     let run = Run {
         measured: Measured::of(recording, judgement)?,
         judgement,

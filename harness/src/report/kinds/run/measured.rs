@@ -66,7 +66,7 @@ impl Measured {
             started: started::rate(&recording.series()?),
             ..Self::default()
         };
-        cuts::each_second::<RecordError>(recording, |cut| {
+        cuts::each_second::<RecordError>(recording, judgement.zero, |cut| {
             measured.seconds.push(Second::of(cut));
             let is_measured = judgement.zero.is_some() && judgement.scenario.is_measured_at(judgement.at(cut.middle()));
             for (endpoint, ended) in cut.by(|tag| Some(tag.endpoint)) {
