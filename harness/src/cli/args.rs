@@ -45,7 +45,7 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Stand-in images for machines without an image registry.
     Images(images::Args),
-    /// Prometheus's rules from dashboards/objectives.yaml: write them, or check that they are up to date.
+    /// What Prometheus and Grafana load, from dashboards/*.yaml: write it, or check that it is up to date.
     Dashboards(dashboards::Args),
     /// Records that the service's consumer gave up: list them, or send them again.
     Dlt(dlt::Args),

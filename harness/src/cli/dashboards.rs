@@ -1,5 +1,6 @@
-//! `soundcheck dashboards`: writes what Prometheus loads from the file of objectives, or checks that it is up to date.
+//! `soundcheck dashboards`: writes what Prometheus and Grafana load, or checks that it is up to date.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,16 +8,16 @@ use anyhow::{Context as _, anyhow};
 
 use super::exit::{Exit, Failure, OrExit as _};
 use super::stdout;
-use crate::monitoring::{self, SOURCE, Written};
+use crate::monitoring::{self, DASHBOARDS, OBJECTIVES, PAGES, RUNBOOKS, Sources, Written};
 
 /// Arguments of `soundcheck dashboards`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder with objectives.yaml, into which the rest is written.
+    /// The folder with objectives.yaml, dashboards.yaml and runbooks, into which the rest is written.
     #[arg(value_name = "DIR", default_value = "dashboards")]
     dir: PathBuf,
 
-    /// Write nothing; end with 2 where a file is not what the objectives say.
+    /// Write nothing; end with 2 where a file is not what those say.
     #[arg(long)]
     check: bool,
 }
@@ -24,20 +25,28 @@ pub struct Args {
 /// Runs `soundcheck dashboards`.
 ///
 /// # Errors
-/// Objectives that make no sense, files that cannot be read or written, and with `--check` files that are out of date.
+/// Sources that make no sense, files that cannot be read or written, and with `--check` files that are out of date.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let source = args.dir.join(SOURCE);
-    let shown = source.display().to_string();
-    let text = fs::read_to_string(&source)
-        .with_context(|| format!("{shown} cannot be read; name the folder of dashboards"))
-        .or_exit(Exit::Usage)?;
+    let sources = sources(&args.dir).or_exit(Exit::Usage)?;
+    let all = monitoring::write(&sources).or_exit(Exit::Usage)?;
     let mut outdated = Vec::new();
-    for Written { path, text } in monitoring::write(&shown, &text).or_exit(Exit::Usage)? {
+    for path in left_over(&args.dir, &all).or_exit(Exit::Usage)? {
+        if args.check {
+            outdated.push(path.display().to_string());
+        } else {
+            fs::remove_file(&path)
+                .with_context(|| format!("{} cannot be removed", path.display()))
+                .or_exit(Exit::Usage)?;
+            stdout::line(&format!("{}: removed", path.display()))?;
+        }
+    }
+    for Written { path, text } in all {
         let path = args.dir.join(path);
         // What cannot be read is not what it should be; writing it says why.
         if fs::read_to_string(&path).is_ok_and(|there| there == text) {
-            stdout::line(&format!("{}: up to date", path.display()))?;
-        } else if args.check {
+            continue;
+        }
+        if args.check {
             outdated.push(path.display().to_string());
         } else {
             put(&path, &text).or_exit(Exit::Usage)?;
@@ -45,14 +54,58 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     if outdated.is_empty() {
+        stdout::line("all files are up to date")?;
         return Ok(Exit::Pass);
     }
     let error = anyhow!(
-        "not what {shown} says: {}; write anew with `soundcheck dashboards {}`",
+        "not what {OBJECTIVES}, {DASHBOARDS} and {RUNBOOKS} say: {}; write anew with `soundcheck dashboards {}`",
         outdated.join(", "),
         args.dir.display()
     );
     Err(Failure::new(Exit::Usage, error))
+}
+
+fn sources(dir: &Path) -> anyhow::Result<Sources> {
+    let read = |path: PathBuf| -> anyhow::Result<(String, String)> {
+        let shown = path.display().to_string();
+        let text = fs::read_to_string(&path).with_context(|| format!("{shown} cannot be read; name the folder of dashboards"))?;
+        Ok((shown, text))
+    };
+    let mut runbooks = BTreeMap::new();
+    for path in named(&dir.join(RUNBOOKS), "md")? {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        runbooks.insert(name, read(path)?.1);
+    }
+    Ok(Sources {
+        objectives: read(dir.join(OBJECTIVES))?,
+        dashboards: read(dir.join(DASHBOARDS))?,
+        runbooks,
+    })
+}
+
+/// Pages of Grafana that nothing stands for any more.
+fn left_over(dir: &Path, all: &[Written]) -> anyhow::Result<Vec<PathBuf>> {
+    let wanted: BTreeSet<PathBuf> = all.iter().map(|one| dir.join(&one.path)).collect();
+    let pages = dir.join(PAGES);
+    if !pages.exists() {
+        return Ok(Vec::new());
+    }
+    let there = named(&pages, "json")?;
+    Ok(there.into_iter().filter(|path| !wanted.contains(path)).collect())
+}
+
+/// The files in `folder` whose names end so.
+fn named(folder: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let cannot = || format!("{} cannot be read; name the folder of dashboards", folder.display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if path.extension().is_some_and(|extension| extension == ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn put(path: &Path, text: &str) -> anyhow::Result<()> {

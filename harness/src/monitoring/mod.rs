@@ -1,28 +1,51 @@
-//! What production loads: Prometheus's rules and their tests, written from one file of objectives and alerts.
+//! What production loads, written from files that a person can read: Prometheus's rules and their tests from objectives and
+//! alerts, Grafana's dashboards from the questions that they answer, and the pages that say what to do.
 //!
-//! [`objectives`] reads the file, [`rules`] makes what Prometheus evaluates of it, and [`proofs`] the tests by which
-//! promtool shows that each alert can fire, and can be silent. Nothing here evaluates anything: the real Prometheus does.
+//! [`objectives`] and [`panels`] read the files, [`rules`] and [`grafana`] make of them what is loaded, and [`proofs`] the
+//! tests by which promtool shows that each alert can fire, and can be silent. Nothing here evaluates anything: the real
+//! Prometheus does.
 
+pub mod grafana;
 pub mod objectives;
 mod objectives_yaml;
+pub mod panels;
 pub mod proofs;
 pub mod rules;
+mod runbooks;
 mod selector;
 mod wording;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use objectives::Promises;
+pub use runbooks::RunbookError;
 
 use crate::config::ConfigError;
-pub use objectives::Promises;
 
-/// The file that all is written from, in the folder of dashboards.
-pub const SOURCE: &str = "objectives.yaml";
+/// What all is written from, in the folder of dashboards.
+pub const OBJECTIVES: &str = "objectives.yaml";
+pub const DASHBOARDS: &str = "dashboards.yaml";
+/// The folder of pages that say what to do, in Markdown.
+pub const RUNBOOKS: &str = "runbooks";
 /// Where Prometheus looks for rules, in the folder of dashboards.
 pub const RULES: &str = "prometheus/rules/booking.yml";
 /// Their tests, beside them.
 pub const PROOFS: &str = "prometheus/tests/booking.yml";
+/// Where Grafana looks for dashboards.
+pub const PAGES: &str = "grafana";
 
-/// A file that is written from another one.
+/// What people write.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Under which name its writer knows a file, and what it says.
+    pub objectives: (String, String),
+    pub dashboards: (String, String),
+    /// By name, without the ending.
+    pub runbooks: BTreeMap<String, String>,
+}
+
+/// A file that is written from others.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Written {
     /// Below the folder of dashboards.
@@ -30,22 +53,49 @@ pub struct Written {
     pub text: String,
 }
 
-/// Everything that follows from `text`, a file of objectives that its writer knows as `file`.
-///
-/// # Errors
-/// With every problem of the file.
-pub fn write(file: &str, text: &str) -> Result<Vec<Written>, ConfigError> {
-    let promises = Promises::parse(file, text)?;
-    Ok(vec![
-        written(RULES, &rules::of(&promises)),
-        written(PROOFS, &proofs::of(&promises)),
-    ])
+/// Why nothing can be written.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitoringError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Runbook(#[from] RunbookError),
 }
 
-fn written(path: &str, content: &impl serde::Serialize) -> Written {
-    let yaml = serde_yaml::to_string(content).expect("lists and maps of text can always be written as YAML");
+/// Everything that follows from `sources`.
+///
+/// # Errors
+/// With every problem of a file, or the first of a page that says what to do.
+pub fn write(sources: &Sources) -> Result<Vec<Written>, MonitoringError> {
+    let promises = Promises::parse(&sources.objectives.0, &sources.objectives.1)?;
+    let dashboards = panels::parse(&sources.dashboards.0, &sources.dashboards.1)?;
+    runbooks::check(&sources.runbooks, &promises, &dashboards)?;
+    let mut all = vec![
+        yaml(RULES, &rules::of(&promises)),
+        yaml(PROOFS, &proofs::of(&promises)),
+    ];
+    for dashboard in &dashboards {
+        let page = grafana::dashboard(dashboard, &promises.runbooks);
+        all.push(json(&format!("{}.json", dashboard.uid), &page));
+    }
+    for (name, text) in &sources.runbooks {
+        all.push(json(&format!("runbook-{name}.json"), &grafana::runbook(name, text)));
+    }
+    Ok(all)
+}
+
+#[expect(clippy::expect_used, reason = "maps and lists of text can always be written")]
+fn yaml(path: &str, content: &impl serde::Serialize) -> Written {
+    let yaml = serde_yaml::to_string(content).expect("plain data are YAML");
     Written {
         path: PathBuf::from(path),
-        text: format!("# Written by `soundcheck dashboards` from {SOURCE}; change that file instead.\n{yaml}"),
+        text: format!("# Written by `soundcheck dashboards` from {OBJECTIVES}; change that file instead.\n{yaml}"),
+    }
+}
+
+fn json(name: &str, page: &serde_json::Value) -> Written {
+    Written {
+        path: Path::new(PAGES).join(name),
+        text: format!("{page:#}\n"),
     }
 }
