@@ -68,7 +68,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 fn sources(dir: &Path) -> anyhow::Result<Sources> {
     let read = |path: PathBuf| -> anyhow::Result<(String, String)> {
         let shown = path.display().to_string();
-        let text = fs::read_to_string(&path).with_context(|| format!("{shown} cannot be read; name the folder of dashboards"))?;
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("{shown} cannot be read; name the folder of dashboards"))?;
         Ok((shown, text))
     };
     let mut runbooks = BTreeMap::new();
@@ -83,15 +84,16 @@ fn sources(dir: &Path) -> anyhow::Result<Sources> {
     })
 }
 
-/// Pages of Grafana that nothing stands for any more.
+/// Pages that were written once, and that nothing stands for any more. Those of somebody else are left alone.
 fn left_over(dir: &Path, all: &[Written]) -> anyhow::Result<Vec<PathBuf>> {
     let wanted: BTreeSet<PathBuf> = all.iter().map(|one| dir.join(&one.path)).collect();
     let pages = dir.join(PAGES);
     if !pages.exists() {
         return Ok(Vec::new());
     }
-    let there = named(&pages, "json")?;
-    Ok(there.into_iter().filter(|path| !wanted.contains(path)).collect())
+    let is_ours = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| monitoring::grafana::is_ours(&text));
+    let there = named(&pages, "json")?.into_iter();
+    Ok(there.filter(|path| !wanted.contains(path) && is_ours(path)).collect())
 }
 
 /// The files in `folder` whose names end so.

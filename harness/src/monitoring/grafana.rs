@@ -11,6 +11,11 @@ const HEIGHT: u32 = 8;
 const BASE: &str = "green";
 const TAG: &str = "soundcheck";
 
+/// Whether a page was written here.
+pub fn is_ours(text: &str) -> bool {
+    serde_json::from_str::<Value>(text).is_ok_and(|page| page["tags"] == json!([TAG]))
+}
+
 /// One page of figures. The pages that say what to do are found at `runbooks`, each with its name behind.
 pub fn dashboard(dashboard: &Dashboard, runbooks: &str) -> Value {
     let (mut x, mut y) = (0, 0);
@@ -49,7 +54,10 @@ pub fn dashboard(dashboard: &Dashboard, runbooks: &str) -> Value {
 
 /// A page of text: what to do.
 pub fn runbook(name: &str, markdown: &str) -> Value {
-    let title = markdown.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or(name);
+    let title = markdown
+        .lines()
+        .find_map(|line| line.strip_prefix("# "))
+        .unwrap_or(name);
     let panel = json!({
         "id": 1,
         "type": "text",
@@ -58,7 +66,12 @@ pub fn runbook(name: &str, markdown: &str) -> Value {
         "gridPos": {"h": 3 * HEIGHT, "w": COLUMNS, "x": 0, "y": 0},
         "options": {"mode": "markdown", "content": within_grafana(markdown)},
     });
-    page(&format!("runbook-{name}"), &format!("Runbook: {title}"), "What to do.", vec![panel])
+    page(
+        &format!("runbook-{name}"),
+        &format!("Runbook: {title}"),
+        "What to do.",
+        vec![panel],
+    )
 }
 
 /// Links between pages are files' names; here the pages are neighbours of another kind.
@@ -136,9 +149,7 @@ fn figure(id: u32, panel: &Panel, (x, y): (u32, u32), runbooks: &str) -> Value {
     let links: Vec<Value> = panel
         .runbook
         .iter()
-        .map(|name| {
-            json!({"title": "What to do", "url": format!("{runbooks}{name}"), "targetBlank": true})
-        })
+        .map(|name| json!({"title": "What to do", "url": format!("{runbooks}{name}"), "targetBlank": true}))
         .collect();
     json!({
         "id": id,
@@ -182,10 +193,20 @@ fn defaults(panel: &Panel) -> Value {
     let mut shown = Vec::new();
     if panel.kind == Kind::Timeseries || steps.is_empty() {
         shown.push(json!({"color": BASE, "value": null}));
-        shown.extend(steps.iter().filter(|(colour, _)| *colour != BASE).map(|(colour, from)| json!({"color": colour, "value": from})));
+        shown.extend(
+            steps
+                .iter()
+                .filter(|(colour, _)| *colour != BASE)
+                .map(|(colour, from)| json!({"color": colour, "value": from})),
+        );
     } else {
         shown.push(json!({"color": steps[0].0, "value": null}));
-        shown.extend(steps.iter().skip(1).map(|(colour, from)| json!({"color": colour, "value": from})));
+        shown.extend(
+            steps
+                .iter()
+                .skip(1)
+                .map(|(colour, from)| json!({"color": colour, "value": from})),
+        );
     }
     let mut defaults = json!({
         "unit": panel.unit,

@@ -70,10 +70,7 @@ pub fn write(sources: &Sources) -> Result<Vec<Written>, MonitoringError> {
     let promises = Promises::parse(&sources.objectives.0, &sources.objectives.1)?;
     let dashboards = panels::parse(&sources.dashboards.0, &sources.dashboards.1)?;
     runbooks::check(&sources.runbooks, &promises, &dashboards)?;
-    let mut all = vec![
-        yaml(RULES, &rules::of(&promises)),
-        yaml(PROOFS, &proofs::of(&promises)),
-    ];
+    let mut all = vec![yaml(RULES, &rules::of(&promises)), yaml(PROOFS, &proofs::of(&promises))];
     for dashboard in &dashboards {
         let page = grafana::dashboard(dashboard, &promises.runbooks);
         all.push(json(&format!("{}.json", dashboard.uid), &page));

@@ -127,7 +127,10 @@ fn validate(raw: RawFile, problems: &mut Problems) -> Option<Promises> {
     };
     let period = top.need("period", raw.period, "30d");
     if period.is_some_and(|period| period.0 < LEAST_PERIOD) {
-        top.add("period", "the slowest rule looks back over a tenth of it in days; write `7d` or more");
+        top.add(
+            "period",
+            "the slowest rule looks back over a tenth of it in days; write `7d` or more",
+        );
     }
     let runbooks = top.need("runbooks", raw.runbooks, "https://example.org/runbooks/");
     let mut objectives: Vec<Objective> = Vec::new();
@@ -141,12 +144,18 @@ fn validate(raw: RawFile, problems: &mut Problems) -> Option<Promises> {
         alerts.extend(alert(raw, &mut Place { problems, path }));
     }
     if objectives.is_empty() && alerts.is_empty() {
-        problems.add(&["objectives".into()], "there is neither an objective nor an alert, so nobody would be told of anything");
+        problems.add(
+            &["objectives".into()],
+            "there is neither an objective nor an alert, so nobody would be told of anything",
+        );
     }
     let mut names: Vec<(&str, Vec<Step>)> = Vec::new();
     let objective_alerts = objectives.iter().enumerate().flat_map(|(n, objective)| {
         let at = |key: &str| vec!["objectives".into(), n.into(), key.into()];
-        [(objective.name.as_str(), at("name")), (objective.alert.as_str(), at("alert"))]
+        [
+            (objective.name.as_str(), at("name")),
+            (objective.alert.as_str(), at("alert")),
+        ]
     });
     let own = alerts
         .iter()
@@ -171,7 +180,10 @@ fn objective(raw: RawObjective, place: &mut Place<'_>) -> Option<Objective> {
     let says = place.need("says", raw.says, "Requests are answered.");
     let goal = place.need("goal", raw.goal, "99.9%");
     if goal.is_some_and(|goal| goal.0.0 <= 0.0 || goal.0.0 >= 100.0) {
-        place.add("goal", "a goal of nothing is never missed, and one of all leaves no budget; write `99.9%` for instance");
+        place.add(
+            "goal",
+            "a goal of nothing is never missed, and one of all leaves no budget; write `99.9%` for instance",
+        );
     }
     let at_least = place.need("at-least", raw.at_least, "1/s");
     let alert = place.need("alert", raw.alert, "AvailabilityBudgetBurn");
@@ -179,7 +191,10 @@ fn objective(raw: RawObjective, place: &mut Place<'_>) -> Option<Objective> {
     let example = raw.example.unwrap_or_default();
     let is_about_times = raw.times.is_some() || raw.within.is_some();
     if is_about_times && (raw.requests.is_some() || raw.failed.is_some()) {
-        place.add("times", "an objective counts either failures (`requests`, `failed`) or times (`times`, `within`)");
+        place.add(
+            "times",
+            "an objective counts either failures (`requests`, `failed`) or times (`times`, `within`)",
+        );
         return None;
     }
     let counts = if is_about_times {
@@ -233,7 +248,9 @@ fn alert(raw: RawAlert, place: &mut Place<'_>) -> Option<Alert> {
             };
             place.within("fires").add("value", message);
         }
-        let unknown = wording::labels(says).into_iter().find(|label| !fires.labels.contains_key(*label));
+        let unknown = wording::labels(says)
+            .into_iter()
+            .find(|label| !fires.labels.contains_key(*label));
         if let Some(label) = unknown {
             let message = format!("`says` tells `{{{label}}}`, and the alert that fires here has no such label");
             place.within("fires").add("labels", message);

@@ -76,7 +76,10 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Dashboard>, ConfigError> {
     let (read, mut problems) = strict::read::<Vec<Dashboard>>(file, text);
     for (n, dashboard) in read.iter().flatten().enumerate() {
         if dashboard.panels.is_empty() {
-            problems.add(&[n.into(), "panels".into()], "a dashboard without panels answers nothing");
+            problems.add(
+                &[n.into(), "panels".into()],
+                "a dashboard without panels answers nothing",
+            );
         }
         for (m, panel) in dashboard.panels.iter().enumerate() {
             let path = |key: &str| vec![n.into(), "panels".into(), m.into(), key.into()];

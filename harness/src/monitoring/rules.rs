@@ -90,6 +90,9 @@ impl Burn {
 const FAST: [Duration; 3] = [MINUTE.saturating_mul(5), MINUTE.saturating_mul(30), HOUR];
 const SLOW: [Duration; 2] = [HOUR.saturating_mul(6), HOUR.saturating_mul(72)];
 
+/// The groups, each after what it looks at.
+pub(super) const GROUPS: [&str; 4] = ["objectives", "objectives-slow", "budgets", "alerts"];
+
 /// The rules of `promises`.
 pub fn of(promises: &Promises) -> Rules {
     let recorded = |windows: &[Duration]| -> Vec<Rule> {
@@ -101,26 +104,27 @@ pub fn of(promises: &Promises) -> Rules {
         let burns = BURNS.into_iter().map(|burn| burn_alert(promises, objective, burn));
         burns.chain([goal(objective), budget_left(promises, objective)])
     });
+    let [fast, slow, budgets, alerts] = GROUPS.map(str::to_owned);
     Rules {
         groups: vec![
             Group {
-                name: "objectives".to_owned(),
+                name: fast,
                 interval: None,
                 rules: recorded(&FAST),
             },
             // Over days it costs most, and changes least.
             Group {
-                name: "objectives-slow".to_owned(),
+                name: slow,
                 interval: Some(prometheus(MINUTE)),
                 rules: recorded(&SLOW),
             },
             Group {
-                name: "budgets".to_owned(),
+                name: budgets,
                 interval: None,
                 rules: burns.collect(),
             },
             Group {
-                name: "alerts".to_owned(),
+                name: alerts,
                 interval: None,
                 rules: promises.alerts.iter().map(|alert| own_alert(promises, alert)).collect(),
             },
@@ -190,7 +194,10 @@ fn burn_alert(promises: &Promises, objective: &Objective, burn: Burn) -> Rule {
     let limit = number(burn.limit(objective, promises.period));
     let share = |window: Duration| {
         let window = prometheus(window);
-        format!("objective:failed:ratio_rate{window}{{objective=\"{}\"}} > {limit}", objective.name)
+        format!(
+            "objective:failed:ratio_rate{window}{{objective=\"{}\"}} > {limit}",
+            objective.name
+        )
     };
     let enough = format!(
         "objective:requests:rate{}{{objective=\"{}\"}} >= {}",
@@ -270,7 +277,13 @@ fn severity(severity: Severity) -> String {
 
 /// A length of time as Prometheus reads it: `1h30m`, whole days as `3d`.
 pub(super) fn prometheus(length: Duration) -> String {
-    const UNITS: [(u128, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    const UNITS: [(u128, &str); 5] = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1_000, "s"),
+        (1, "ms"),
+    ];
     let mut rest = length.as_millis();
     let mut text = String::new();
     for (unit, name) in UNITS {
@@ -303,7 +316,13 @@ mod tests {
 
     #[test]
     fn lengths_are_written_as_prometheus_reads_them() {
-        for (seconds, text) in [(0.0, "0s"), (0.25, "250ms"), (90.0, "1m30s"), (3600.0, "1h"), (259_200.0, "3d")] {
+        for (seconds, text) in [
+            (0.0, "0s"),
+            (0.25, "250ms"),
+            (90.0, "1m30s"),
+            (3600.0, "1h"),
+            (259_200.0, "3d"),
+        ] {
             assert_eq!(prometheus(Duration::from_secs_f64(seconds)), text);
         }
     }

@@ -58,7 +58,8 @@ pub(super) fn check(
         }
         for part in PARTS {
             let after = page.split_once(&format!("\n## {part}\n")).map(|(_, after)| after);
-            let is_said = after.is_some_and(|after| !after.trim_start().is_empty() && !after.trim_start().starts_with("## "));
+            let is_said =
+                after.is_some_and(|after| !after.trim_start().is_empty() && !after.trim_start().starts_with("## "));
             if !is_said {
                 return Err(RunbookError::Part {
                     name: name.clone(),

@@ -19,9 +19,14 @@ impl Selector {
             None => (text, ""),
         };
         let is_name = metric.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && metric.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+            && metric
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
         // Braces may stand inside of a value alone.
-        let is_plain = matchers.split('"').step_by(2).all(|outside| !outside.contains(['{', '}']));
+        let is_plain = matchers
+            .split('"')
+            .step_by(2)
+            .all(|outside| !outside.contains(['{', '}']));
         let is_closed = matchers.matches('"').count() % 2 == 0;
         (is_name && is_plain && is_closed).then(|| Self {
             metric: metric.to_owned(),
@@ -104,7 +109,17 @@ mod tests {
 
     #[test]
     fn what_is_no_selector_is_refused() {
-        for text in ["", "sum(a)", "a + b", "a{", "a}", r#"a{b="c}"#, r#"a{b="c"}[5m]"#, r#"a{b="c"} + d{e="f"}"#, "1a"] {
+        for text in [
+            "",
+            "sum(a)",
+            "a + b",
+            "a{",
+            "a}",
+            r#"a{b="c}"#,
+            r#"a{b="c"}[5m]"#,
+            r#"a{b="c"} + d{e="f"}"#,
+            "1a",
+        ] {
             assert_eq!(Selector::parse(text), None, "{text}");
         }
     }

@@ -38,7 +38,10 @@ pub(super) fn labels(says: &str) -> Vec<&str> {
 }
 
 fn gaps(says: &str) -> Vec<&str> {
-    says.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect()
+    says.split('{')
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
+        .collect()
 }
 
 fn fill(says: &str, content: impl Fn(&str) -> String) -> String {
