@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
 use super::exit::{Exit, Failure, OrExit as _};
-use super::stdout;
+use super::{asking, stdout};
 use crate::monitoring::{self, DASHBOARDS, OBJECTIVES, PAGES, RUNBOOKS, Sources, Written};
 
 /// Arguments of `soundcheck dashboards`.
@@ -20,14 +21,27 @@ pub struct Args {
     /// Write nothing; end with 2 where a file is not what those say.
     #[arg(long)]
     check: bool,
+
+    /// Write nothing; put every query of every panel and rule to the Prometheus at this address, and end with 4 where one has
+    /// no answer and no reason for that.
+    #[arg(long, value_name = "URL", conflicts_with = "check")]
+    ask: Option<String>,
+
+    /// With --ask: ask those that have no answer again for so long.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s", requires = "ask")]
+    within: Duration,
 }
 
 /// Runs `soundcheck dashboards`.
 ///
 /// # Errors
 /// Sources that make no sense, files that cannot be read or written, and with `--check` files that are out of date.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+pub async fn run(args: Args) -> Result<Exit, Failure> {
     let sources = sources(&args.dir).or_exit(Exit::Usage)?;
+    if let Some(address) = &args.ask {
+        let queries = monitoring::queries(&sources).or_exit(Exit::Usage)?;
+        return asking::all(address, &queries, args.within).await;
+    }
     let all = monitoring::write(&sources).or_exit(Exit::Usage)?;
     let mut outdated = Vec::new();
     for path in left_over(&args.dir, &all).or_exit(Exit::Usage)? {

@@ -58,7 +58,7 @@ fn run(command: Command, is_quiet: bool) -> Result<Exit, Failure> {
         Command::Down => block_on(super::down::run()),
         Command::Doctor(args) => block_on(super::doctor::run(args)),
         Command::Images(args) => block_on(super::images::run(args)),
-        Command::Dashboards(args) => super::dashboards::run(&args),
+        Command::Dashboards(args) => block_on(super::dashboards::run(args)),
         Command::Dlt(args) => super::dlt::run(args),
         Command::Service(args) => super::service::run(args),
         Command::Watchdog => watch(),

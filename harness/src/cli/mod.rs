@@ -18,6 +18,7 @@ pub mod stdout;
 pub mod report;
 pub mod run;
 
+mod asking;
 mod command_line;
 mod ending;
 mod export_file;

@@ -10,6 +10,7 @@ pub mod objectives;
 mod objectives_yaml;
 pub mod panels;
 pub mod proofs;
+pub mod queries;
 pub mod rules;
 mod runbooks;
 mod selector;
@@ -19,6 +20,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use objectives::Promises;
+use panels::Dashboard;
+pub use queries::Query;
 pub use runbooks::RunbookError;
 
 use crate::config::ConfigError;
@@ -62,14 +65,30 @@ pub enum MonitoringError {
     Runbook(#[from] RunbookError),
 }
 
+impl Sources {
+    fn read(&self) -> Result<(Promises, Vec<Dashboard>), MonitoringError> {
+        let promises = Promises::parse(&self.objectives.0, &self.objectives.1)?;
+        let dashboards = panels::parse(&self.dashboards.0, &self.dashboards.1)?;
+        runbooks::check(&self.runbooks, &promises, &dashboards)?;
+        Ok((promises, dashboards))
+    }
+}
+
+/// Every question that they put to Prometheus.
+///
+/// # Errors
+/// As [`write`].
+pub fn queries(sources: &Sources) -> Result<Vec<Query>, MonitoringError> {
+    let (promises, dashboards) = sources.read()?;
+    Ok(queries::all(&promises, &dashboards))
+}
+
 /// Everything that follows from `sources`.
 ///
 /// # Errors
 /// With every problem of a file, or the first of a page that says what to do.
 pub fn write(sources: &Sources) -> Result<Vec<Written>, MonitoringError> {
-    let promises = Promises::parse(&sources.objectives.0, &sources.objectives.1)?;
-    let dashboards = panels::parse(&sources.dashboards.0, &sources.dashboards.1)?;
-    runbooks::check(&sources.runbooks, &promises, &dashboards)?;
+    let (promises, dashboards) = sources.read()?;
     let mut all = vec![yaml(RULES, &rules::of(&promises)), yaml(PROOFS, &proofs::of(&promises))];
     for dashboard in &dashboards {
         let page = grafana::dashboard(dashboard, &promises.runbooks);

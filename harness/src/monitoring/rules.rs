@@ -38,6 +38,14 @@ struct Rule {
     annotations: BTreeMap<String, String>,
 }
 
+impl Rules {
+    /// What is recorded, and how it is computed.
+    pub fn recorded(&self) -> impl Iterator<Item = (&str, &str)> {
+        let rules = self.groups.iter().flat_map(|group| &group.rules);
+        rules.filter_map(|rule| Some((rule.record.as_deref()?, rule.expr.as_str())))
+    }
+}
+
 /// How fast a budget is spent when somebody is told: `share` of it within `long`. It must still be spent as fast in
 /// `short`, so that the alert ends soon after its cause does.
 ///

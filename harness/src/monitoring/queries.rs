@@ -1,0 +1,57 @@
+//! Every question that panels and rules put to Prometheus, for those who want to see that it has an answer.
+
+use std::collections::BTreeSet;
+
+use super::objectives::Promises;
+use super::panels::Dashboard;
+use super::rules;
+use super::selector::Selector;
+
+/// One question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Query {
+    /// Where it stands.
+    pub place: String,
+    /// PromQL, with nothing left for Grafana to fill in.
+    pub expr: String,
+    /// When it may have no answer.
+    pub empty: Option<String>,
+}
+
+/// Rates of panels are asked over as long as this: long enough for a few scrapes, whatever their distance.
+const WINDOW: &str = "1m";
+
+/// All of `dashboards` and of the rules of `promises`.
+pub fn all(promises: &Promises, dashboards: &[Dashboard]) -> Vec<Query> {
+    let mut all = Vec::new();
+    for dashboard in dashboards {
+        for panel in &dashboard.panels {
+            all.extend(panel.queries.iter().map(|query| Query {
+                place: format!("{}, “{}”, {}", dashboard.title, panel.title, query.legend),
+                expr: query.resolved(WINDOW),
+                empty: query.empty.clone(),
+            }));
+        }
+    }
+    all.extend(rules::of(promises).recorded().map(|(record, expr)| Query {
+        place: format!("the rule {record}"),
+        expr: expr.to_owned(),
+        empty: None,
+    }));
+    for alert in &promises.alerts {
+        all.push(Query {
+            place: format!("the alert {}", alert.name),
+            expr: alert.when.clone(),
+            empty: Some("an alert that does not fire returns nothing".to_owned()),
+        });
+        // What it looks at is what its own tests are made of.
+        let selectors = alert.fires.series.keys().filter_map(|series| Selector::parse(series));
+        let metrics: BTreeSet<String> = selectors.map(|selector| selector.metric().to_owned()).collect();
+        all.extend(metrics.into_iter().map(|metric| Query {
+            place: format!("what the alert {} looks at", alert.name),
+            expr: format!("count({metric})"),
+            empty: None,
+        }));
+    }
+    all
+}
