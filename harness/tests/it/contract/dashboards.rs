@@ -1,4 +1,4 @@
-//! Dashboards and rules use metrics that the service really has.
+//! Dashboards and rules use metrics and labels that the service really has, and are what their sources say.
 
 use std::collections::BTreeSet;
 
@@ -45,4 +45,104 @@ fn every_metric_that_a_dashboard_names_exists() {
 fn a_name_that_does_not_exist_is_found() {
     let names = names_in(r#"{"expr": "rate(booking_http_requests_totals[1m])"}"#);
     assert_eq!(names.difference(&known()).count(), 1);
+}
+
+/// What is chosen of the service's metrics: each with the labels between its braces.
+fn selectors_in(text: &str) -> Vec<(String, Vec<String>)> {
+    let text = text.replace("\\\"", "\"");
+    let mut found = Vec::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find("booking_") {
+        let after = &rest[at..];
+        let end = after
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(after.len());
+        let (name, behind) = after.split_at(end);
+        rest = behind;
+        let Some(inside) = behind.strip_prefix('{') else {
+            continue;
+        };
+        // Braces stand inside of values as well, and every second part is outside of them.
+        let mut labels = Vec::new();
+        let mut parts = inside.split('"').step_by(2);
+        for part in parts.by_ref() {
+            let label = part.trim_start_matches([',', '}', ' ']);
+            let is_over = part.trim_start().starts_with('}');
+            if is_over || label.is_empty() {
+                break;
+            }
+            labels.push(label.trim_end_matches(['=', '!', '~', ' ']).to_owned());
+        }
+        found.push((name.to_owned(), labels));
+    }
+    found
+}
+
+#[test]
+fn every_label_that_is_asked_for_exists() {
+    const EVERYWHERE: [&str; 3] = ["instance", "job", "le"];
+    let folder = root().join("dashboards");
+    let mut n_labels = 0;
+    for file in files(&folder, ".json").into_iter().chain(files(&folder, ".yml")) {
+        for (name, labels) in selectors_in(&std::fs::read_to_string(&file).unwrap()) {
+            let base = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix));
+            let is_it = |known: &&booking_service::metrics::Definition| known.name == name || Some(known.name) == base;
+            let definition = DEFINITIONS.iter().find(is_it).unwrap();
+            for label in labels {
+                let is_known = definition.labels.contains(&label.as_str()) || EVERYWHERE.contains(&label.as_str());
+                assert!(is_known, "{}: {name} has no label `{label}`", file.display());
+                n_labels += 1;
+            }
+        }
+    }
+    assert!(n_labels >= 50, "only {n_labels} labels were found");
+    let odd = selectors_in(r#"sum(rate(booking_x_total{route=~"/v1/{id}/y",status!="2"}[5m])) + booking_y"#);
+    assert_eq!(
+        odd,
+        [(
+            "booking_x_total".to_owned(),
+            vec!["route".to_owned(), "status".to_owned()]
+        )]
+    );
+}
+
+#[test]
+fn a_latency_that_is_promised_is_the_bound_of_a_bucket() {
+    let text = std::fs::read_to_string(root().join("dashboards/prometheus/rules/booking.yml")).unwrap();
+    let mut n_bounds = 0;
+    for (at, _) in text.match_indices("_bucket{") {
+        let name: String = text[..at]
+            .chars()
+            .rev()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect();
+        let name: String = name.chars().rev().collect();
+        let Some(definition) = DEFINITIONS.iter().find(|known| known.name == name) else {
+            continue;
+        };
+        let inside = &text[at..text[at..].find("[").map_or(text.len(), |end| at + end)];
+        let Some((_, bound)) = inside.split_once("le=") else {
+            continue;
+        };
+        let bound = bound.trim_start_matches(['~', '"']);
+        let bound: f64 = bound[..bound.find(['"', '|']).unwrap()].parse().unwrap();
+        assert!(
+            definition.buckets.contains(&bound),
+            "{name} has no bucket up to {bound} s"
+        );
+        n_bounds += 1;
+    }
+    assert!(n_bounds >= 4, "only {n_bounds} bounds were found");
+}
+
+#[test]
+fn the_files_are_what_their_sources_say() {
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_soundcheck"))
+        .args(["dashboards", "--check"])
+        .arg(root().join("dashboards"))
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }

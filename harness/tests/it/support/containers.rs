@@ -43,6 +43,7 @@ const IN_CONTAINERS: &[(&str, &[&str])] = &[
             "kills::ten_kills_under_load_lose_nothing_on_containers",
         ],
     ),
+    ("it_monitoring", &["rules"]),
     (
         "it_report",
         &["evidence::every_report_on_containers_holds_its_evidence"],
