@@ -47,9 +47,9 @@ impl Run<'_> {
                 .with(
                     "Response times begin when a user wanted to start, service times with the send. Only a journey's first \
                      request has an intended start of its own. The columns of services and responses are of those who got an \
-                     answer; asked for means that time-outs, connections that were lost or never came about, arrivals that \
-                     were dropped and journeys that were cut off count as endlessly slow. Work counts where it ended, and \
-                     what ended after the last stage counts with that.",
+                     answer; asked for means that time-outs, connections that were lost or never came about, and whatever was \
+                     cut off count as endlessly slow; and so do, among journeys, arrivals that were dropped. Work counts \
+                     where it ended, and what ended after the last stage counts with that.",
                 )
                 .with(self.times()),
             self.settling(),
