@@ -256,10 +256,9 @@ fn alert(raw: RawAlert, place: &mut Place<'_>) -> Option<Alert> {
             place.within("fires").add("labels", message);
         }
     }
-    if let Some(silent) = &silent {
-        if !silent.labels.is_empty() || silent.value.is_some() {
-            place.add("silent", "nothing fires here, so it has neither labels nor a value");
-        }
+    let says_too_much = |silent: &Proof| !silent.labels.is_empty() || silent.value.is_some();
+    if silent.as_ref().is_some_and(says_too_much) {
+        place.add("silent", "nothing fires here, so it has neither labels nor a value");
     }
     Some(Alert {
         name: name?,

@@ -22,6 +22,7 @@ const HARNESS: &[Layer] = &[
     layer("format", &["units"]),
     layer("config", &["units"]),
     layer("plan", &["config", "units"]),
+    layer("monitoring", &["config", "units"]),
     layer("recording", &["units"]),
     layer("analysis", &["recording", "units"]),
     // Judged by `run` while it goes on and by `report` afterwards, in the same way.
@@ -103,6 +104,7 @@ const HARNESS: &[Layer] = &[
             "format",
             "load",
             "namespace",
+            "monitoring",
             "objectives",
             "plan",
             "recording",
