@@ -14,6 +14,7 @@ mod scratch;
 pub mod stack_args;
 pub mod stdout;
 
+pub mod load;
 pub mod report;
 pub mod run;
 
