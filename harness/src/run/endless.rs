@@ -14,6 +14,8 @@ use crate::config::ScenarioConfig;
 use crate::load::{LoadError, LoadHandle, LoadPlan, Progress, Target, drive};
 use crate::recording::RunClock;
 
+/// Who is still on the way when the end is asked for has this long: less than what runs containers waits before it kills.
+const END_WITHIN: Duration = Duration::from_secs(5);
 /// What has gathered is thrown away this often, so that a round of days needs no more memory than one of minutes.
 const FORGET_EVERY: Duration = Duration::from_secs(1);
 
@@ -74,7 +76,11 @@ pub async fn endless(
         let load = drive(plan, targets, selector, Arc::clone(&recorder), None, handle.clone());
         let mut load = std::pin::pin!(load);
         let mut forget = tokio::time::interval(FORGET_EVERY);
-        let mut is_stopped = false;
+        let mut cut_off = std::pin::pin!(async {
+            stop.cancelled().await;
+            tokio::time::sleep(END_WITHIN).await;
+        });
+        let (mut is_stopped, mut is_cut_off) = (false, false);
         loop {
             tokio::select! {
                 ended = &mut load => {
@@ -84,6 +90,10 @@ pub async fn endless(
                 () = stop.cancelled(), if !is_stopped => {
                     is_stopped = true;
                     handle.stop();
+                }
+                () = &mut cut_off, if !is_cut_off => {
+                    is_cut_off = true;
+                    handle.stop_now();
                 }
                 _ = forget.tick() => drop(recorder.cut()),
                 _ = due.tick() => tell(rounds.with(handle.progress())),
