@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Misuse;
+use crate::admin::health::HealthError;
 use crate::app::{App, InvalidRedisUrl};
 use crate::config::{Config, ConfigError, Source, keys};
 use crate::messaging::dead_letter::DeadLetterError;
@@ -31,6 +32,8 @@ pub enum Command {
     Audit(ConfigArgs),
     /// List the records that the consumer gave up, or send them again.
     Dlt(admin::dlt::DltArgs),
+    /// Ask the instance of this configuration whether it is ready; ends with 0 only then.
+    Health(ConfigArgs),
 }
 
 /// Where the configuration comes from; environment variables stand between the file and `--set`.
@@ -101,10 +104,15 @@ fn is_away(cause: Cause<'_>) -> bool {
         cause.downcast_ref(),
         Some(Away { .. } | NoSpace(_) | PoolTimeout(_) | Unreachable(_))
     ) || cause.is::<DeadLetterError>()
+        || matches!(
+            cause.downcast_ref(),
+            Some(HealthError::Silent { .. } | HealthError::NotReady { .. })
+        )
 }
 
 fn is_misuse(cause: Cause<'_>) -> bool {
     matches!(cause.downcast_ref(), Some(StoreError::Schema(_)))
+        || matches!(cause.downcast_ref(), Some(HealthError::AnyPort))
         || cause.is::<ConfigError>()
         || cause.is::<Misuse>()
         || cause.is::<InvalidRedisUrl>()
@@ -146,6 +154,7 @@ pub fn run(command: Command) -> Result<(), Failed> {
                     .await
                     .map_err(Failed::from)
             }
+            Command::Health(args) => admin::health::run(&args.load()?).map_err(Failed::from),
             Command::Dlt(args) => {
                 let config = args.load()?;
                 admin::dlt::run(&args, &config, &mut std::io::stdout().lock())

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{dashboards, dlt, doctor, export, images, render, report, run, service, up, verify};
+use super::{dashboards, dlt, doctor, export, images, load, render, report, run, service, up, verify};
 
 /// Load testing, observability and failure rehearsal for services that must not sell the same seat twice.
 ///
@@ -31,6 +31,8 @@ pub enum Command {
     Report(report::Args),
     /// Drive one scenario against the service, and report on it.
     Run(run::Args),
+    /// Keep a service that runs already busy with a scenario, again and again, and record nothing.
+    Load(load::Args),
     /// Rebuild the report of a recording from its folder alone.
     Render(render::Args),
     /// Judge the invariants of a recording anew.
@@ -49,7 +51,7 @@ pub enum Command {
     Dashboards(dashboards::Args),
     /// Records that the service's consumer gave up: list them, or send them again.
     Dlt(dlt::Args),
-    /// The reservation service itself: serve, migrate, seed, index, audit, dlt.
+    /// The reservation service itself: serve, migrate, seed, index, audit, dlt, health.
     Service(service::Args),
     /// Holds the undo list of another process of this tool; see the module `watchdog`.
     #[command(name = crate::watchdog::child::SUBCOMMAND, hide = true)]

@@ -21,10 +21,12 @@ pub(super) fn repeating(words: &[String], args: &StackArgs, stack: StackKind, im
             }
         }
         StackKind::External => {
+            // Also those that nobody typed: on another day they may be others.
+            let external = args.external();
             let urls = [
-                ("--mysql", &args.mysql),
-                ("--redis", &args.redis),
-                ("--kafka", &args.kafka),
+                ("--mysql", &external.mysql),
+                ("--redis", &external.redis),
+                ("--kafka", &external.kafka),
             ];
             for (name, url) in urls {
                 if let Some(url) = url {
@@ -96,6 +98,14 @@ mod tests {
             StackKind::External,
             &images,
             "soundcheck report --stack external --mysql mysql://root:***@h:3306 --redis redis://h:6379 --kafka a:9092,b:9092",
+        );
+        let external = crate::stack::options::ExternalUrls::of_compose(|name| std::env::var(name).ok());
+        let [mysql, redis, kafka] = [external.mysql, external.redis, external.kafka].map(Option::unwrap);
+        check(
+            &[],
+            StackKind::External,
+            &images,
+            &format!("soundcheck report --stack external --mysql {mysql} --redis {redis} --kafka {kafka}"),
         );
         // What was not used does not belong to the run.
         check(

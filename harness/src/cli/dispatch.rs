@@ -51,6 +51,7 @@ fn run(command: Command, is_quiet: bool) -> Result<Exit, Failure> {
     match command {
         Command::Report(args) => block_on(super::report::run(args, is_quiet)),
         Command::Run(args) => block_on(super::run::run(args, is_quiet)),
+        Command::Load(args) => block_on(super::load::run(args, is_quiet)),
         Command::Render(args) => super::render::run(&args),
         Command::Verify(args) => super::verify::run(&args),
         Command::Export(args) => block_on(super::export::run(args)),

@@ -15,6 +15,7 @@ pub mod stack_args;
 mod stderr;
 pub mod stdout;
 
+pub mod load;
 pub mod report;
 pub mod run;
 

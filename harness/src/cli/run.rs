@@ -108,7 +108,7 @@ fn list() -> Result<(), Failure> {
 }
 
 /// A file of this name, or else the scenario that ships under it.
-fn read(name: &str) -> Result<ScenarioConfig, Failure> {
+pub(super) fn read(name: &str) -> Result<ScenarioConfig, Failure> {
     let path = Path::new(name);
     // A name alone means the one that ships, whatever lies in the folder.
     let is_shipped = shipped::SCENARIOS.iter().any(|(known, _)| *known == name);

@@ -15,7 +15,8 @@ pub struct StackArgs {
     #[arg(long = "image", value_name = "COMPONENT=IMAGE")]
     pub images: Vec<ImageOverride>,
 
-    /// With --stack external: `mysql://USER[:PASSWORD]@HOST:PORT`.
+    /// With --stack external: `mysql://USER[:PASSWORD]@HOST:PORT`. Without any of the three addresses, the servers of
+    /// docker-compose.yml are used.
     #[arg(long, value_name = "URL", env = "SOUNDCHECK_MYSQL_URL", hide_env_values = true)]
     pub mysql: Option<String>,
 
@@ -37,13 +38,19 @@ impl StackArgs {
         Ok(StackOptions {
             choice: self.stack,
             images: ImageOverrides::new(&self.images, |name| std::env::var(name).ok()),
-            external: ExternalUrls {
-                mysql: self.mysql.clone(),
-                redis: self.redis.clone(),
-                kafka: self.kafka.clone(),
-            },
+            external: self.external(),
             observer,
             ..StackOptions::from_env(self.stack)?
         })
+    }
+
+    /// The servers of an external stack.
+    pub(super) fn external(&self) -> ExternalUrls {
+        let typed = ExternalUrls {
+            mysql: self.mysql.clone(),
+            redis: self.redis.clone(),
+            kafka: self.kafka.clone(),
+        };
+        typed.or_of_compose(|name| std::env::var(name).ok())
     }
 }

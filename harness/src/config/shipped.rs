@@ -6,6 +6,7 @@ use super::strict::ConfigError;
 /// Name and text of each shipped scenario.
 pub const SCENARIOS: &[(&str, &str)] = &[
     ("smoke", include_str!("../../scenarios/smoke.yaml")),
+    ("gentle", include_str!("../../scenarios/gentle.yaml")),
     ("browse-heavy", include_str!("../../scenarios/browse-heavy.yaml")),
     ("onsale-burst", include_str!("../../scenarios/onsale-burst.yaml")),
     ("sold-out", include_str!("../../scenarios/sold-out.yaml")),

@@ -1,8 +1,10 @@
 //! Builds the stand-in images of `harness/images/`, whose files are embedded here so that the binary alone suffices.
 //!
 //! A builder writes a root file system as a tar archive; the daemon imports it by its socket. An image remembers the
-//! hash of the files it was built from, so that building again costs nothing until they change.
+//! hash of the files it was built from, so that building again costs nothing until they change. One holds this program
+//! itself, for stacks in which the service runs in a container: what `service/Dockerfile` makes, without a compiler.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -31,7 +33,10 @@ pub enum StandIn {
     MySql,
     Redis,
     Kafka,
+    /// Prometheus, and the tools around it: Alertmanager, the exporters, the proxy that it watches.
     Prometheus,
+    /// The service, and this tool beside it.
+    Booking,
 }
 
 /// What [`build`] had to do.
@@ -83,7 +88,7 @@ macro_rules! embed {
 
 impl StandIn {
     /// Every one, in the order of building: what most runs need first.
-    pub const ALL: [Self; 4] = [Self::MySql, Self::Redis, Self::Kafka, Self::Prometheus];
+    pub const ALL: [Self; 5] = [Self::MySql, Self::Redis, Self::Kafka, Self::Prometheus, Self::Booking];
 
     /// The image's name and tag; never an official one.
     pub const fn image(self) -> &'static str {
@@ -92,6 +97,7 @@ impl StandIn {
             Self::Redis => "soundcheck/redis:8",
             Self::Kafka => "soundcheck/kafka:4",
             Self::Prometheus => "soundcheck/prometheus:2",
+            Self::Booking => concat!("soundcheck/booking:", env!("CARGO_PKG_VERSION")),
         }
     }
 
@@ -101,6 +107,7 @@ impl StandIn {
             Self::Redis => "redis",
             Self::Kafka => "kafka",
             Self::Prometheus => "prometheus",
+            Self::Booking => "booking",
         }
     }
 
@@ -112,11 +119,19 @@ impl StandIn {
                 embed!("kafka": "build.sh", "image.conf", "log4j2.yaml", "pom.xml", "run.sh", "server.properties")
             }
             Self::Prometheus => embed!("prometheus": "build.sh", "image.conf", "prometheus.yml"),
+            Self::Booking => embed!("booking": "build.sh", "image.conf"),
         }
     }
 
+    /// The program that the image holds, where it is this one.
+    fn program(self) -> Result<Option<PathBuf>, BuildError> {
+        let is_wanted = self == Self::Booking;
+        let program = is_wanted.then(|| std::env::current_exe().map_err(self.unusable(Path::new("/proc/self/exe"))));
+        program.transpose()
+    }
+
     /// The hash of everything that decides what the image becomes, but for the packages themselves.
-    fn content_hash(self) -> String {
+    fn content_hash(self) -> Result<String, BuildError> {
         let mut hash = Sha256::new();
         for (path, contents) in self.files() {
             for part in [path, contents] {
@@ -124,17 +139,20 @@ impl StandIn {
                 hash.update(part);
             }
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        if let Some(program) = self.program()? {
+            hash_file(&mut hash, &program).map_err(self.unusable(&program))?;
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// The instructions that the image carries.
-    fn instructions(self) -> Vec<String> {
+    fn instructions(self, content_hash: &str) -> Vec<String> {
         let conf = self
             .files()
             .iter()
             .find(|(path, _)| path.ends_with("/image.conf"))
             .map_or("", |(_, text)| text);
-        let label = format!("LABEL {LABEL_BUILDER}={}", self.content_hash());
+        let label = format!("LABEL {LABEL_BUILDER}={content_hash}");
         conf.lines().map(str::to_owned).chain([label]).collect()
     }
 
@@ -160,7 +178,8 @@ impl StandIn {
 /// # Errors
 /// The builder fails (the error repeats the end of its log), or the daemon refuses.
 pub async fn build(daemon: &Daemon, stand_in: StandIn, rebuild: bool) -> Result<Built, BuildError> {
-    if !rebuild && is_up_to_date(daemon, stand_in).await? {
+    let content_hash = stand_in.content_hash()?;
+    if !rebuild && is_up_to_date(daemon, stand_in, &content_hash).await? {
         return Ok(Built::UpToDate);
     }
     let folder = tempfile::Builder::new()
@@ -169,18 +188,30 @@ pub async fn build(daemon: &Daemon, stand_in: StandIn, rebuild: bool) -> Result<
         .map_err(stand_in.unusable(&std::env::temp_dir()))?;
     let archive = folder.path().join("image.tar");
     write_archive(stand_in, folder.path(), &archive).await?;
-    import(daemon, stand_in, &archive).await?;
+    import(daemon, stand_in, &archive, &content_hash).await?;
     Ok(Built::Anew)
 }
 
-async fn is_up_to_date(daemon: &Daemon, stand_in: StandIn) -> Result<bool, BuildError> {
+async fn is_up_to_date(daemon: &Daemon, stand_in: StandIn, content_hash: &str) -> Result<bool, BuildError> {
     match daemon.api().inspect_image(stand_in.image()).await {
         Ok(image) => {
             let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
-            Ok(labels.get(LABEL_BUILDER) == Some(&stand_in.content_hash()))
+            Ok(labels.get(LABEL_BUILDER).is_some_and(|known| known == content_hash))
         }
         Err(error) if is_not_found(&error) => Ok(false),
         Err(error) => Err(stand_in.failed("look for")(error)),
+    }
+}
+
+/// A piece at a time: a program with its debug information is large.
+fn hash_file(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::open(path)?;
+    let mut chunk = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(()),
+            n_bytes => hash.update(&chunk[..n_bytes]),
+        }
     }
 }
 
@@ -197,7 +228,11 @@ async fn write_archive(stand_in: StandIn, folder: &Path, archive: &Path) -> Resu
     let log = std::fs::File::create(&log_path).map_err(stand_in.unusable(&log_path))?;
     let log_too = log.try_clone().map_err(stand_in.unusable(&log_path))?;
     let script = folder.join(stand_in.folder()).join("build.sh");
-    let status = Command::new("sh")
+    let mut builder = Command::new("sh");
+    if let Some(program) = stand_in.program()? {
+        builder.env("SOUNDCHECK_PROGRAM", program);
+    }
+    let status = builder
         .arg(&script)
         .arg(archive)
         .env("TMPDIR", folder)
@@ -219,13 +254,13 @@ async fn write_archive(stand_in: StandIn, folder: &Path, archive: &Path) -> Resu
     })
 }
 
-async fn import(daemon: &Daemon, stand_in: StandIn, archive: &Path) -> Result<(), BuildError> {
+async fn import(daemon: &Daemon, stand_in: StandIn, archive: &Path, content_hash: &str) -> Result<(), BuildError> {
     let (repo, tag) = stand_in.image().split_once(':').unwrap_or((stand_in.image(), "latest"));
     let options = CreateImageOptions {
         from_src: Some("-".to_owned()),
         repo: Some(repo.to_owned()),
         tag: Some(tag.to_owned()),
-        changes: stand_in.instructions(),
+        changes: stand_in.instructions(content_hash),
         ..CreateImageOptions::default()
     };
     let file = File::open(archive).await.map_err(stand_in.unusable(archive))?;
@@ -273,7 +308,7 @@ mod tests {
                 "{paths:?}"
             );
             assert!(
-                stand_in.instructions().iter().any(|line| line.starts_with("CMD ")),
+                stand_in.instructions("0").iter().any(|line| line.starts_with("CMD ")),
                 "{stand_in:?}"
             );
             assert!(
@@ -298,6 +333,25 @@ mod tests {
                 .collect();
             embedded.sort();
             assert_eq!(embedded, on_disk);
+        }
+    }
+
+    /// Who has built the tool anew gets its service, and not the one of before.
+    #[test]
+    fn the_image_of_this_program_is_another_when_the_program_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|text| {
+            let path = folder.path().join(text);
+            std::fs::write(&path, text).unwrap();
+            let mut hash = Sha256::new();
+            hash_file(&mut hash, &path).unwrap();
+            hash.finalize()
+        });
+        assert_eq!(one, Sha256::digest("one"));
+        assert_ne!(one, other);
+        for stand_in in StandIn::ALL {
+            let is_this = stand_in.program().unwrap() == Some(std::env::current_exe().unwrap());
+            assert_eq!(is_this, stand_in == StandIn::Booking);
         }
     }
 

@@ -1,4 +1,5 @@
-//! Where load, scraping and faults meet: it turns a plan into a recording, and does nothing else.
+//! Where load, scraping and faults meet: it turns a plan into a recording, and does nothing else, but for [`endless`],
+//! which keeps a service busy and records nothing.
 //!
 //! What the recording says is the business of `analysis` and `verdict`; nothing here judges.
 
@@ -10,6 +11,7 @@ mod cutting;
 mod data;
 mod drain;
 mod edges;
+pub mod endless;
 pub mod error;
 pub mod experiment;
 mod hopeless;
@@ -22,6 +24,7 @@ mod watching;
 mod ways;
 
 pub use bench::{Bench, Moment, Observer, overview};
+pub use endless::endless;
 pub use error::RunError;
 pub use experiment::experiment;
 pub use incident::incident;

@@ -102,6 +102,33 @@ pub struct ExternalUrls {
     pub kafka: Option<String>,
 }
 
+impl ExternalUrls {
+    /// What was given; where nothing was, the servers of `docker-compose.yml`. Of several servers none is guessed, since
+    /// somebody's database beside a broker of this machine would be a stack that nobody meant.
+    #[must_use]
+    pub fn or_of_compose(self, env: impl Fn(&str) -> Option<String>) -> Self {
+        if self == Self::default() {
+            Self::of_compose(env)
+        } else {
+            self
+        }
+    }
+
+    /// The servers of `docker-compose.yml`, on the ports that its variables give them.
+    pub fn of_compose(env: impl Fn(&str) -> Option<String>) -> Self {
+        let address = |component: Component, usual: &str| {
+            let port = env(&format!("SOUNDCHECK_{}_PORT", component.name().to_uppercase()));
+            let port = port.filter(|port| !port.is_empty());
+            format!("127.0.0.1:{}", port.as_deref().unwrap_or(usual))
+        };
+        Self {
+            mysql: Some(format!("mysql://root@{}", address(Component::Database, "3306"))),
+            redis: Some(format!("redis://{}", address(Component::Redis, "6379"))),
+            kafka: Some(address(Component::Kafka, "9092")),
+        }
+    }
+}
+
 impl fmt::Debug for ExternalUrls {
     /// The URLs may hold passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,7 +252,8 @@ impl StackOptions {
                 mysql: env("SOUNDCHECK_MYSQL_URL"),
                 redis: env("SOUNDCHECK_REDIS_URL"),
                 kafka: env("SOUNDCHECK_KAFKA_BROKERS"),
-            },
+            }
+            .or_of_compose(env),
             kafka_advertised: None,
             ports: Ports::default(),
             program: crate::watchdog::handle::this_program()?,
@@ -261,6 +289,32 @@ mod tests {
             let error = text.parse::<ImageOverride>().unwrap_err().to_string();
             assert!(error.contains(text) && error.contains("mysql=IMAGE"), "{error}");
         }
+    }
+
+    #[test]
+    fn without_any_address_the_servers_of_compose_are_meant_and_otherwise_none_is_guessed() {
+        let of = |urls: ExternalUrls| [urls.mysql, urls.redis, urls.kafka].map(|url| url.unwrap_or_default());
+        let usual = ExternalUrls::default().or_of_compose(|_| None);
+        let expected = [
+            "mysql://root@127.0.0.1:3306",
+            "redis://127.0.0.1:6379",
+            "127.0.0.1:9092",
+        ];
+        assert_eq!(of(usual), expected);
+
+        let env = |name: &str| match name {
+            "SOUNDCHECK_MYSQL_PORT" => Some("3307".to_owned()),
+            "SOUNDCHECK_KAFKA_PORT" => Some(String::new()),
+            _ => None,
+        };
+        let elsewhere = of(ExternalUrls::default().or_of_compose(env));
+        assert_eq!(elsewhere, ["mysql://root@127.0.0.1:3307", expected[1], expected[2]]);
+
+        let one = ExternalUrls {
+            redis: Some("redis://h".into()),
+            ..ExternalUrls::default()
+        };
+        assert_eq!(one.clone().or_of_compose(|_| None), one);
     }
 
     #[test]

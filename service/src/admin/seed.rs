@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -52,6 +52,9 @@ pub struct SeedArgs {
     /// Where the catalogue goes: ids of users, concerts and dates, totals, and a hash of the rows.
     #[arg(long, value_name = "OUT.json")]
     catalogue: Option<PathBuf>,
+    /// Leave a database that holds data as it is, if the catalogue is there too: for a start that may be the second one.
+    #[arg(long, requires = "catalogue")]
+    if_empty: bool,
 }
 
 /// What is in the database, for whoever plans load on it.
@@ -102,6 +105,12 @@ pub async fn run(args: &SeedArgs) -> anyhow::Result<()> {
     if !(0.0..=3.0).contains(&args.skew) {
         bail!(Misuse(format!("--skew must be from 0 to 3, not {}", args.skew)));
     }
+    let store = Store::connect(&config, Arc::new(Metrics::new()?)).await?;
+    store.check_schema().await?;
+    if args.if_empty && store.has_users().await? {
+        store.close().await;
+        return check_whole(args.catalogue.as_deref());
+    }
     // Opened before the work, so that a path that cannot be written is found at once.
     let file = match &args.catalogue {
         Some(path) => Some(
@@ -109,8 +118,6 @@ pub async fn run(args: &SeedArgs) -> anyhow::Result<()> {
         ),
         None => None,
     };
-    let store = Store::connect(&config, Arc::new(Metrics::new()?)).await?;
-    store.check_schema().await?;
     let shape = Shape {
         seed: args.seed,
         n_users: args.users,
@@ -125,6 +132,24 @@ pub async fn run(args: &SeedArgs) -> anyhow::Result<()> {
     }
     store.close().await;
     Ok(())
+}
+
+/// The catalogue is written last, so that one that is whole says that the data are.
+fn check_whole(catalogue: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = catalogue else { return Ok(()) };
+    let read = || -> anyhow::Result<()> {
+        let file = std::io::BufReader::new(std::fs::File::open(path)?);
+        let _whole: serde::de::IgnoredAny = serde_json::from_reader(file)?;
+        Ok(())
+    };
+    read().map_err(|error| {
+        let misuse = Misuse(format!(
+            "the database holds data, but {} is no whole catalogue of it ({error}), as after a seeding that was cut off: \
+             seed a fresh namespace, or remove this one first",
+            path.display()
+        ));
+        misuse.into()
+    })
 }
 
 fn write(file: std::fs::File, catalogue: &Catalogue) -> std::io::Result<()> {

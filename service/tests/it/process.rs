@@ -239,6 +239,37 @@ fn what_is_missing_or_in_the_way_is_named_with_its_remedy() {
     );
 }
 
+/// A start that may be the second one changes nothing of what the first has made, and takes no half for the whole.
+#[test]
+fn what_is_seeded_already_is_left_as_it_is_if_that_was_asked() {
+    let site = Site::new();
+    site.succeed(&["migrate"]);
+    let catalogue = site.path("catalogue.json");
+    let again = |users: &'static str| {
+        let seed = ["seed", "--if-empty", "--catalogue", &catalogue];
+        [&seed[..], &["--users", users, "--concerts", "1"]].concat()
+    };
+    site.succeed(&again("3"));
+    let first = site.catalogue();
+    assert_eq!(first["users"].as_array().unwrap().len(), 3);
+    site.succeed(&again("4"));
+    assert_eq!(site.catalogue(), first);
+    assert_eq!(of_kind(&site.audit(), "user").count(), 3);
+
+    let whole = std::fs::read(&catalogue).unwrap();
+    std::fs::write(&catalogue, &whole[..whole.len() / 2]).unwrap();
+    let words = [
+        "the database holds data",
+        "catalogue.json is no whole catalogue",
+        "remove this one first",
+    ];
+    site.fail(&again("3"), 2, &words);
+    assert_eq!(std::fs::read(&catalogue).unwrap().len(), whole.len() / 2);
+    std::fs::remove_file(&catalogue).unwrap();
+    site.fail(&again("3"), 2, &words);
+    site.fail(&["seed", "--if-empty"], 2, &["--catalogue"]);
+}
+
 #[test]
 fn each_index_can_be_put_on() {
     let site = Site::seeded("50");
@@ -254,6 +285,43 @@ async fn it_serves_until_it_is_told_to_stop() {
     assert!(process.client.balance(&site.users()[0]).await > 0);
     process.signal("-TERM");
     assert!(process.ended().success());
+}
+
+/// What an image's health check asks: 0 only from an instance that can do its work.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_health_can_be_asked_without_a_client() {
+    let site = Site::seeded("50");
+    site.fail(&["health"], 2, &["`listen` asks for any free port"]);
+    let mut process = site.start(|_| {});
+    let port = process.client.url("").rsplit_once(':').unwrap().1.to_owned();
+    // As in a container, where it listens on every address.
+    for address in ["127.0.0.1", "0.0.0.0"] {
+        site.succeed(&["health", "--set", &format!("listen={address}:{port}")]);
+    }
+    let listen = format!("listen=127.0.0.1:{port}");
+    process.signal("-TERM");
+    assert!(process.ended().success());
+    site.fail(&["health", "--set", &listen], 6, &["no service answers at 127.0.0.1"]);
+
+    // One that answers, and has lost what it needs.
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen={}", other.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = other.accept().unwrap();
+        let mut request = [0; 1024];
+        let n_bytes = stream.read(&mut request).unwrap();
+        let answer =
+            "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n{\"ready\":false,\"away\":[\"queue\"]}";
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8_lossy(&request[..n_bytes]).into_owned()
+    });
+    site.fail(
+        &["health", "--set", &listen],
+        6,
+        &["is not ready: HTTP/1.1 503", "queue"],
+    );
+    assert!(answering.join().unwrap().starts_with("GET /health/ready HTTP/1.1\r\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,12 +157,13 @@ fn one_server_that_is_wrong_is_told_alone() {
 fn an_address_that_is_none_or_missing_is_wrong_usage() {
     let site = Site::new();
     let external = ["report", "cache", "--stack", "external"];
-    site.run(&external).fails(
+    // Of one's own servers none is guessed.
+    let one = ["--redis", "redis://h:6379"];
+    site.run(&[&external[..], &one].concat()).fails(
         2,
         &[
-            "the stack has 3 errors",
+            "the stack has 2 errors",
             "needs --mysql URL (or SOUNDCHECK_MYSQL_URL)",
-            "needs --redis URL (or SOUNDCHECK_REDIS_URL)",
             "needs --kafka HOST:PORT (or SOUNDCHECK_KAFKA_BROKERS)",
         ],
     );
@@ -181,6 +182,26 @@ fn an_address_that_is_none_or_missing_is_wrong_usage() {
             "http://h:3306 is no address for mysql; expected mysql://USER[:PASSWORD]@HOST:PORT",
             "h:6379 is no address for redis; expected redis://HOST:PORT",
             "kafka://h:9092 is no address for kafka; expected HOST:PORT",
+        ],
+    );
+}
+
+/// Without any address they are those of docker-compose.yml, on the ports that it was given.
+#[test]
+fn servers_that_nobody_names_are_those_of_compose() {
+    let closed = soundcheck::stack::ports::choose().unwrap().to_string();
+    let site = Site::new();
+    let mut command = site.tool(&["report", "cache", "--stack", "external"]);
+    for part in ["MYSQL", "REDIS", "KAFKA"] {
+        command.env(format!("SOUNDCHECK_{part}_PORT"), &closed);
+    }
+    site.run_command(command).fails(
+        6,
+        &[
+            "the stack has 3 errors",
+            &format!("mysql at mysql://root@127.0.0.1:{closed}: nothing listens there"),
+            &format!("redis at redis://127.0.0.1:{closed}: nothing listens there"),
+            &format!("kafka at 127.0.0.1:{closed}: nothing listens there"),
         ],
     );
 }

@@ -1,8 +1,10 @@
 //! Promises that hold between files: the direction of imports, the names that dashboards use, the versions of images,
-//! what the documentation shows, and that nothing but the service's clock tells the time.
+//! what each service of `docker-compose.yml` is bound to, what the documentation shows, and that nothing but the service's
+//! clock tells the time.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod compose;
 mod dashboards;
 mod documented;
 mod layering;

@@ -27,7 +27,9 @@ fn tags_of(name: &str, text: &str) -> BTreeSet<String> {
         let rest = &text[at + name.len() + 1..];
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
         let tag = rest[..end.unwrap_or(rest.len())].trim_end_matches(['.', '-']);
-        if tag.starts_with(|c: char| c.is_ascii_digit()) {
+        // `mysql:3306` is a server and its port.
+        let is_port = tag.parse::<u16>().is_ok_and(|number| number >= 1024);
+        if tag.starts_with(|c: char| c.is_ascii_digit()) && !is_port {
             tags.insert(tag.to_owned());
         }
     }
@@ -115,7 +117,10 @@ fn versions_are_found_where_they_are_written() {
     let tags = |name, text: &str| tags_of(name, text).into_iter().collect::<Vec<_>>();
     assert_eq!(tags("mysql", "image: ${X:-mysql:9.7}\n# mysql:8.4."), ["8.4", "9.7"]);
     assert_eq!(
-        tags("mysql", "soundcheck/mysql:9.7, mysql: starting, a_mysql:1"),
+        tags(
+            "mysql",
+            "soundcheck/mysql:9.7, mysql: starting, a_mysql:1, root@mysql:3306"
+        ),
         [] as [&str; 0]
     );
     assert_eq!(tags("apache/kafka", "\"apache/kafka:4.1.0\""), ["4.1.0"]);

@@ -81,6 +81,7 @@ fn run_file(scenario: &ScenarioConfig, objectives: Option<&str>) -> Ran {
 fn check(name: &str, scenario: &ScenarioConfig, ran: &Ran) {
     match name {
         "smoke" => check_smoke(scenario, ran),
+        "gentle" => check_gentle(ran),
         "browse-heavy" => check_browse_heavy(ran),
         "onsale-burst" => check_onsale_burst(scenario, ran),
         "sold-out" => check_sold_out(scenario, ran),
@@ -143,6 +144,13 @@ fn check_smoke(scenario: &ScenarioConfig, ran: &Ran) {
     ] {
         assert!(rows.get(&step).is_some_and(|row| row.ok() > 0), "no {step}");
     }
+}
+
+/// A wave: many at its peak, few afterwards.
+fn check_gentle(ran: &Ran) {
+    let operations = ran.operations();
+    let [peak, lull] = ["peak", "lull"].map(|stage| visits_per_second(&operations, ran.stage(stage)));
+    assert!(lull > 0.0 && peak > 2.0 * lull, "{peak}/s and {lull}/s");
 }
 
 fn check_browse_heavy(ran: &Ran) {

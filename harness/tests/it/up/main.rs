@@ -7,6 +7,7 @@
 mod support;
 
 mod external;
+mod load;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
