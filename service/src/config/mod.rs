@@ -14,6 +14,6 @@ pub mod settings;
 pub mod source;
 pub mod switches;
 
-pub use settings::{Cache, Config, Database, Events, Logging, Queue, Resilience, Secret};
+pub use settings::{Cache, Config, Database, Events, Logging, Queue, Resilience, Secret, Tracing};
 pub use source::{ConfigError, Source};
-pub use switches::{CacheMode, EventsMode, Locking, Mutant, Mutants, QueueMode, Stampede};
+pub use switches::{CacheMode, EventsMode, Locking, LogTarget, Mutant, Mutants, QueueMode, Stampede};

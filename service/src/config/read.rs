@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::keys::{KEYS, unknown};
-use super::settings::{Cache, Config, Database, Events, Logging, Queue, Resilience, Secret};
+use super::settings::{Cache, Config, Database, Events, Logging, Queue, Resilience, Secret, Tracing};
 use super::source::{ConfigError, Source};
-use super::switches::{CacheMode, EventsMode, Locking, Mutant, Mutants, QueueMode, Stampede};
+use super::switches::{CacheMode, EventsMode, Locking, LogTarget, Mutant, Mutants, QueueMode, Stampede};
 
 impl Config {
     /// Validates what `source` gathered.
@@ -119,6 +119,13 @@ fn read(reader: &mut Reader) -> Option<Config> {
         (text.len() >= 16).then(|| Secret::new(text))
     });
     let logging = Logging {
+        to: reader.switch(
+            "logging.to",
+            "stderr",
+            LogTarget::ALL,
+            LogTarget::parse,
+            LogTarget::name,
+        )?,
         level: reader.with_default(
             "logging.level",
             "info",
@@ -131,9 +138,15 @@ fn read(reader: &mut Reader) -> Option<Config> {
         )?,
         headers: reader.flag("logging.headers", "off")?,
         bodies: reader.flag("logging.bodies", "off")?,
-        sample_ratio: reader.with_default("logging.sample", "1", "a share from 0 to 1", |text| {
-            text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
-        })?,
+        sample_ratio: reader.share("logging.sample", "1")?,
+    };
+    let otlp_endpoint = reader.optional("tracing.otlp_endpoint", "http://HOST:PORT, or nothing", |text| {
+        let is_sound = text.is_empty() || is_address(text);
+        is_sound.then(|| Some(Secret::new(text)).filter(|_| !text.is_empty()))
+    });
+    let tracing = Tracing {
+        otlp_endpoint: otlp_endpoint.flatten(),
+        sample_ratio: reader.share("tracing.sample_ratio", "1")?,
     };
     let mutants = mutants(reader);
 
@@ -187,7 +200,15 @@ fn read(reader: &mut Reader) -> Option<Config> {
         resilience,
         token_secret: token_secret?,
         logging,
+        tracing,
         mutants,
+    })
+}
+
+/// Whether `text` is where something may be sent by HTTP.
+fn is_address(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
     })
 }
 
@@ -256,7 +277,7 @@ impl Reader {
         if parsed.is_none() {
             // A secret that is malformed must not reach a log by way of its error.
             let shown = match key {
-                "token.secret" | "database.url" | "redis.url" => String::new(),
+                "token.secret" | "database.url" | "redis.url" | "tracing.otlp_endpoint" => String::new(),
                 _ => format!(", not `{}`", setting.text),
             };
             self.errors
@@ -324,6 +345,12 @@ impl Reader {
         };
         let expected = "a duration with a unit such as 200ms, 2s or 5m";
         self.with_default(key, default, expected, parse)
+            .or_else(|| parse(default))
+    }
+
+    fn share(&mut self, key: &str, default: &str) -> Option<f64> {
+        let parse = |text: &str| text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        self.with_default(key, default, "a share from 0 to 1", parse)
             .or_else(|| parse(default))
     }
 
@@ -472,6 +499,35 @@ mod tests {
             &format!("{BASE}mutants: [D18]\n"),
             &["service.yaml:3: `mutants` must be a list of D1 to D17, not `D18`"],
         );
+    }
+
+    #[test]
+    fn nothing_is_traced_without_an_address() {
+        let endpoint = |setting: &str| {
+            let source = Source::new().yaml(BASE, "a").flags(&[setting]);
+            Config::from_source(source).map(|config| config.tracing.otlp_endpoint.is_some())
+        };
+        assert!(!endpoint("tracing.otlp_endpoint=").unwrap());
+        assert!(!endpoint("tracing.sample_ratio=0.5").unwrap());
+        for sound in ["http://127.0.0.1:4318", "https://me:word@collector.example/otlp/"] {
+            assert!(endpoint(&format!("tracing.otlp_endpoint={sound}")).unwrap(), "{sound}");
+        }
+        for unsound in [
+            "127.0.0.1:4318",
+            "grpc://h:4317",
+            "http://",
+            "http://me:word@h:1?key=word",
+        ] {
+            let error = endpoint(&format!("tracing.otlp_endpoint={unsound}")).unwrap_err();
+            let expected = "--set tracing.otlp_endpoint: `tracing.otlp_endpoint` must be http://HOST:PORT, or nothing";
+            assert_eq!(error.0, [expected], "a password may be in it");
+        }
+        for unsound in ["1.5", "-1", "NaN", "all"] {
+            assert!(
+                endpoint(&format!("tracing.sample_ratio={unsound}")).is_err(),
+                "{unsound}"
+            );
+        }
     }
 
     #[test]

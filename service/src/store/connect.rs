@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Database, MySqlPool, Pool, SqlStr, Sq
 use super::{Engine, StoreError};
 use crate::config::{self, Config, Mutants};
 use crate::metrics::Metrics;
+use crate::trace::{Span, spans};
 
 /// From the connection to the answer of the first statement.
 const GREETED_WITHIN: Duration = Duration::from_secs(10);
@@ -137,10 +138,9 @@ impl Store {
         };
         let expected = expected.map(|migration| migration.version).max();
         let applied: Result<Option<i64>, sqlx::Error> = read_on!(self, "check_schema", |connection| {
-            sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success")
-                .fetch_one(connection)
-                .await
-        });
+            let applied = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success");
+            Ok(applied.fetch_one(connection).await)
+        })?;
         match applied {
             Ok(applied) if applied == expected => Ok(()),
             Ok(applied) => Err(StoreError::Schema(format!(
@@ -174,8 +174,8 @@ impl Store {
                 sqlx::query(lease).bind(shard).execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The pools, for modules that have statements of their own.
@@ -211,12 +211,17 @@ impl Store {
         Ok(acquired)
     }
 
-    /// Observes the time until it is dropped as that of the store method `call`.
-    pub(crate) fn timer(&self, call: &str) -> prometheus::HistogramTimer {
-        self.metrics
-            .database_call_duration
-            .with_label_values(&[call])
-            .start_timer()
+    /// Begins the store method `call`: its time until it is dropped is observed, and a span of it kept where the request's
+    /// is.
+    pub(crate) fn begin(&self, call: &'static str) -> Call {
+        Call {
+            span: spans::database_call(self.engine.name(), call),
+            _timer: self
+                .metrics
+                .database_call_duration
+                .with_label_values(&[call])
+                .start_timer(),
+        }
     }
 
     /// Sets the gauges of the pools.
@@ -263,6 +268,22 @@ impl Store {
             }
             Engine::MySql(pool) => pool.close().await,
         }
+    }
+}
+
+/// A store method under way. One that is cut off ends like one that succeeds: nobody knows what became of it.
+pub(crate) struct Call {
+    span: Option<Span>,
+    _timer: prometheus::HistogramTimer,
+}
+
+impl Call {
+    /// Ends it with its result, and passes that on.
+    pub(crate) fn end<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let (Some(span), Err(error)) = (&mut self.span, &result) {
+            span.fail(error.kind());
+        }
+        result
     }
 }
 
