@@ -25,6 +25,7 @@ pub mod schedule;
 pub mod selector;
 mod session;
 pub mod settled;
+pub mod slowest;
 pub mod tally;
 mod timer;
 
@@ -40,4 +41,5 @@ pub use recorder::{Cause, Cut, Gathered, Keep, LeftOut, Recorder};
 pub use schedule::Schedule;
 pub use selector::{Selector, Slice};
 pub use settled::{SettledError, read_settled};
+pub use slowest::Slow;
 pub use tally::Account;

@@ -1,7 +1,8 @@
 //! Takes every sample into histograms of its own, apart by variant, endpoint, outcome and clock.
 //!
 //! Users record through shards, so that they do not wait for each other; whoever writes the recording cuts off what has
-//! gathered, once a second or once a slice. Nothing is averaged, and nothing is kept longer than until the next cut.
+//! gathered, once a second or once a slice. Nothing is averaged, and nothing is kept longer than until the next cut, apart
+//! from the names of the few slowest requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::selector::Selector;
+use super::slowest::{Slow, Slowest};
 use crate::recording::{Clock, Endpoint, Lateness, Outcome, RunClock, Sample, Tag, empty_histogram};
 use crate::units::Nanos;
 
@@ -95,7 +97,11 @@ struct Key {
     clock: Clock,
 }
 
-type Shard = HashMap<Key, Histogram<u64>>;
+#[derive(Debug, Default)]
+struct Shard {
+    histograms: HashMap<Key, Histogram<u64>>,
+    slowest: Slowest,
+}
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -119,7 +125,7 @@ impl Recorder {
             selector,
             variants,
             keep,
-            shards: (0..shards).map(|_| Mutex::new(Shard::new())).collect(),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
             last_cut: Mutex::new(clock.now()),
             straddling: AtomicU64::new(0),
             settling: AtomicU64::new(0),
@@ -141,6 +147,15 @@ impl Recorder {
 
     /// Takes one sample. `user` spreads users over the shards.
     pub fn record(&self, user: usize, sample: &Sample) {
+        self.take(user, sample, None);
+    }
+
+    /// Takes the sample of a request, which is found again by its trace and its span.
+    pub(crate) fn record_request(&self, user: usize, sample: &Sample, trace: u128, span: u64) {
+        self.take(user, sample, Some((trace, span)));
+    }
+
+    fn take(&self, user: usize, sample: &Sample, found_by: Option<(u128, u64)>) {
         if let Some(reason) = self.reason_to_leave_out(sample) {
             reason.fetch_add(1, Ordering::Relaxed);
             return;
@@ -148,6 +163,17 @@ impl Recorder {
         let mut shard = self.shards[user % self.shards.len()]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        if let Some((trace, span)) = found_by {
+            shard.slowest.note(Slow {
+                variant: sample.variant,
+                endpoint: sample.endpoint,
+                outcome: sample.outcome,
+                sent: sample.sent,
+                took: sample.done.since(sample.sent),
+                trace,
+                span,
+            });
+        }
         let mut add = |clock, duration: Duration| {
             let key = Key {
                 slice: sample.slice,
@@ -157,6 +183,7 @@ impl Recorder {
                 clock,
             };
             shard
+                .histograms
                 .entry(key)
                 .or_insert_with(empty_histogram)
                 .saturating_record(Nanos::from_duration(duration).0);
@@ -225,6 +252,16 @@ impl Recorder {
         }
     }
 
+    /// Takes out the slowest requests since the last time, by variant and endpoint.
+    pub fn take_slowest(&self) -> Vec<Slow> {
+        let mut all = Slowest::default();
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.join(std::mem::take(&mut shard.slowest));
+        }
+        all.into_vec()
+    }
+
     /// Takes out what has gathered, in the order of slices and tags.
     ///
     /// In an experiment, cut within the settling time of the next slice: what ends just before the switch and is
@@ -239,8 +276,8 @@ impl Recorder {
         let start = std::mem::replace(&mut *self.last_cut.lock().unwrap_or_else(PoisonError::into_inner), now);
         let mut gathered: BTreeMap<Key, Histogram<u64>> = BTreeMap::new();
         for shard in &self.shards {
-            let shard = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
-            for (key, histogram) in shard {
+            let histograms = std::mem::take(&mut shard.lock().unwrap_or_else(PoisonError::into_inner).histograms);
+            for (key, histogram) in histograms {
                 match gathered.entry(key) {
                     std::collections::btree_map::Entry::Vacant(entry) => {
                         entry.insert(histogram);
@@ -335,6 +372,26 @@ mod tests {
         assert_eq!((cut[0].histogram.len(), cut[1].histogram.len()), (2, 3));
         assert!(close(&cut[2].histogram, 30) && close(&cut[3].histogram, 60));
         assert!(recorder.cut().is_empty(), "a cut takes everything out");
+    }
+
+    #[test]
+    fn the_slowest_requests_are_kept_by_name_until_they_are_taken() {
+        let (recorder, _) = recorder(Keep::Everything);
+        for (user, took_ms) in [20, 300, 10, 90, 80].into_iter().enumerate() {
+            let sample = sample(0, None, 100, 100 + took_ms);
+            recorder.record_request(user, &sample, 1 << 100, took_ms);
+        }
+        // Journeys have no request of their own.
+        recorder.record(0, &sample(0, Some(1), 1, 5_000));
+        recorder.cut();
+        let slowest = recorder.take_slowest();
+        let spans: Vec<u64> = slowest.iter().map(|slow| slow.span).collect();
+        assert_eq!(spans, [300, 90, 80]);
+        assert_eq!(
+            (slowest[0].trace, slowest[0].took),
+            (1 << 100, Duration::from_millis(300))
+        );
+        assert_eq!(recorder.take_slowest(), []);
     }
 
     #[test]

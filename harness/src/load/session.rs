@@ -212,9 +212,10 @@ impl<'a> Session<'a> {
             "{:08x}-{}-{}",
             self.context.dice.nonce as u32, self.arrival.number, self.n_steps
         );
+        let span = self.ids.next_u64() | 1;
         let trace = Trace {
             trace: self.trace,
-            span: self.ids.next_u64() | 1,
+            span,
             request_id,
         };
         let clock = self.context.recorder.clock();
@@ -252,7 +253,7 @@ impl<'a> Session<'a> {
         self.asked = exchange.sent;
         self.answered = exchange.done;
         let (_, waited) = self.began(exchange.sent);
-        self.context.recorder.record(
+        self.context.recorder.record_request(
             self.worker,
             &Sample {
                 variant: self.slice.variant,
@@ -264,6 +265,8 @@ impl<'a> Session<'a> {
                 sent: exchange.sent,
                 done: exchange.done,
             },
+            self.trace,
+            span,
         );
         if !ending.cause.is_empty() {
             self.context

@@ -46,7 +46,8 @@ impl Run<'_> {
                      were dropped and journeys that were cut off count as endlessly slow. Work counts where it ended, and \
                      what ended after the last stage counts with that.",
                 )
-                .with(self.times()),
+                .with(self.times())
+                .with_some(self.slowest()),
             self.settling(),
             Section::new("Was anything sold twice, or lost?").with(common::invariants_table(&self.judgement.ledger)),
         ];
