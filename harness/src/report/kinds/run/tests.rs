@@ -234,7 +234,7 @@ fn the_slowest_requests_are_named_by_their_traces() {
     let first = row(&text, "*The slowest requests", "| seat map |");
     assert_eq!(
         first,
-        "| seat map | time-out | 6.50 | 5.00 | 00000000000000000000000000000005 | 0000000000000009 |"
+        "| seat map | time-out | 6.50 | 5,000 | 00000000000000000000000000000005 | 0000000000000009 |"
     );
     let seats = text.lines().filter(|line| line.starts_with("| seat map | time-out |"));
     assert_eq!(seats.count(), 3, "{text}");
