@@ -19,6 +19,8 @@ mod limits;
 mod outcome;
 pub mod recorder;
 #[cfg(test)]
+mod recorder_tests;
+#[cfg(test)]
 mod replay_tests;
 mod replies;
 pub mod schedule;

@@ -15,7 +15,6 @@ use sqlx::{AssertSqlSafe, Connection as _, Database, MySqlPool, Pool, SqlStr, Sq
 use super::{Engine, StoreError};
 use crate::config::{self, Config, Mutants};
 use crate::metrics::Metrics;
-use crate::trace::{Span, spans};
 
 /// From the connection to the answer of the first statement.
 const GREETED_WITHIN: Duration = Duration::from_secs(10);
@@ -211,19 +210,6 @@ impl Store {
         Ok(acquired)
     }
 
-    /// Begins the store method `call`: its time until it is dropped is observed, and a span of it kept where the request's
-    /// is.
-    pub(crate) fn begin(&self, call: &'static str) -> Call {
-        Call {
-            span: spans::database_call(self.engine.name(), call),
-            _timer: self
-                .metrics
-                .database_call_duration
-                .with_label_values(&[call])
-                .start_timer(),
-        }
-    }
-
     /// Sets the gauges of the pools.
     pub fn observe_pools(&self) {
         let gauge = &self.metrics.database_pool_connections;
@@ -268,22 +254,6 @@ impl Store {
             }
             Engine::MySql(pool) => pool.close().await,
         }
-    }
-}
-
-/// A store method under way. One that is cut off ends like one that succeeds: nobody knows what became of it.
-pub(crate) struct Call {
-    span: Option<Span>,
-    _timer: prometheus::HistogramTimer,
-}
-
-impl Call {
-    /// Ends it with its result, and passes that on.
-    pub(crate) fn end<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let (Some(span), Err(error)) = (&mut self.span, &result) {
-            span.fail(error.kind());
-        }
-        result
     }
 }
 
