@@ -60,6 +60,61 @@ async fn a_booking_is_one_trace_from_the_requests_to_the_ticket() {
     while_quiet(|| drop(cluster));
 }
 
+/// What is tried again is one trace still: each sending is a child of the handling that caused it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_continues_the_trace() {
+    let collector = Collector::start().await;
+    let cluster = MockCluster::new(1).unwrap();
+    let brokers = format!("kafka.brokers={}", cluster.bootstrap_servers());
+    let settings = [
+        "namespace=traces_retry",
+        "events.lease_ttl=1s",
+        "events.retry_backoff=20ms",
+        NONE_OF_OURS,
+        &brokers,
+        &collector.setting(),
+    ];
+    let app = TestApp::with(SMALL, &settings).await;
+    let topics = Topics::new("traces_retry");
+    fail::cfg("traces_retry/consumer-handler", "1*return->off").unwrap();
+    let user = &app.users[1];
+    let token = app.client.admitted(user).await;
+    let seat = app.client.free_seats(&token, &app.schedules[0]).await.remove(0);
+    let held = app.client.hold(&token, &seat, "hold").await.expect(201, "");
+    let traced = app.client.traced(KEPT);
+    traced
+        .pay(&token, &held.text("reservation_id"), "pay")
+        .await
+        .expect(200, "");
+    let again = format!("process {}", topics.retry);
+    let spans = collector
+        .until("the second attempt", |spans| {
+            spans.iter().any(|span| span.name == again)
+        })
+        .await;
+    let chain = [
+        "POST /v1/payments".to_owned(),
+        format!("send {}", topics.main),
+        format!("process {}", topics.main),
+        format!("send {}", topics.retry),
+        again,
+        "issue_ticket".to_owned(),
+    ];
+    let of = |name: &String| spans.iter().find(|span| span.name == *name).unwrap();
+    for pair in chain.windows(2) {
+        let (parent, child) = (of(&pair[0]), of(&pair[1]));
+        assert!(child.is_child_of(parent), "{child:#?} of {parent:#?}");
+    }
+    let refused = of(&chain[2]);
+    assert!(
+        refused.is_error && refused.attribute("error.type") == "retried",
+        "{refused:?}"
+    );
+    assert!(!of(&chain[4]).is_error);
+    app.stop().await;
+    while_quiet(|| drop(cluster));
+}
+
 /// Also when the collector is there: who keeps nothing of a trace asks for nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_keeps_is_not_exported() {
