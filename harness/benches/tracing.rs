@@ -2,8 +2,7 @@
 //! that keeps every request's trace and exports it.
 //!
 //! `cargo bench -p soundcheck --bench tracing`. Needs nothing: SQLite, and a collector in this process that throws away
-//! what it gets. `SOUNDCHECK_BENCH_PROGRAM` names another build, of which the first side alone can be measured when it
-//! knows no traces: the cost of having them and not using them is the difference of two runs.
+//! what it gets. `SOUNDCHECK_BENCH_BEFORE` names an earlier build, which then takes its turns as well.
 //!
 //! A seat map from a warm cache is the cheapest request there is, with a span of its own alone; a balance adds the span of
 //! a statement. Sides and requests take turns in random order. The processor time of a slice is read when its last spans
@@ -16,6 +15,7 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
@@ -31,10 +31,12 @@ use support::figures::{Goal, Rounds};
 use support::load::{closed_loop, connections};
 use support::site::{Site, admit, counter, stop};
 
+/// Where there is an earlier build.
+const BEFORE: &str = "before";
 /// Of the processor time of a service without traces.
 const NOT_KEPT_GOAL: Goal = Goal::AtMost(1.05);
 const N_CONNECTIONS: usize = 32;
-const N_ROUNDS: usize = 7;
+const N_ROUNDS: usize = 6;
 const SLICE: Duration = Duration::from_millis(1_500);
 /// Longer than a span waits for others.
 const SETTLING: Duration = Duration::from_millis(1_300);
@@ -135,18 +137,25 @@ async fn measure() {
     let path = site.migrate(&base).await;
     let catalogue = site.seed(&path, &SPEC).await;
     let endpoint = format!("http://{}", collector());
+    let before = std::env::var_os("SOUNDCHECK_BENCH_BEFORE").map(PathBuf::from);
     let mut sides = Vec::new();
     for (name, flags, endpoint) in [
         ("off", "01", None),
         ("not kept", "00", Some(&endpoint)),
         ("kept", "01", Some(&endpoint)),
+        (BEFORE, "01", None),
     ] {
         let mut settings = vec![("cache.ttl", "10m")];
         if let Some(endpoint) = endpoint {
             settings.push(("tracing.otlp_endpoint", endpoint.as_str()));
         }
         let config = site.config("bench_tracing", &settings);
-        let service = site.launch(&config, &name.replace(' ', "-")).await;
+        let log = name.replace(' ', "-");
+        let service = match (&before, name) {
+            (Some(build), BEFORE) => site.launch_build(build.clone(), &config, &log).await,
+            (None, BEFORE) => continue,
+            _ => site.launch(&config, &log).await,
+        };
         let clients = connections(&service.ready().address, N_CONNECTIONS).await;
         sides.push(Side {
             name,
@@ -215,7 +224,7 @@ async fn measure() {
         }
     }
     for side in sides {
-        if side.name != "off" {
+        if ["not kept", "kept"].contains(&side.name) {
             let exported = counter(&side.service, "booking_spans_exported_total", "").await;
             let dropped = counter(&side.service, "booking_spans_dropped_total", "").await;
             println!("  {}: {exported:.0} spans exported, {dropped:.0} dropped", side.name);

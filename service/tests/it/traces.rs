@@ -1,7 +1,5 @@
 //! Spans, from the request to a collector: whole, for whoever asks for them, and never in the way.
 
-use std::time::{Duration, Instant};
-
 use booking_service::messaging::topics::Topics;
 use rdkafka::mocking::MockCluster;
 use tokio::net::TcpSocket;
@@ -258,26 +256,23 @@ async fn what_is_not_taken_is_sent_again_or_counted() {
     let exported = || client.metric("booking_spans_exported_total", "");
 
     // Passing: the same batch comes again.
-    collector.refuse(503);
+    collector.refuse(503, 1);
     traced.balance(user).await;
-    client
-        .until("it was tried", || async { collector.n_requests() > 0 })
-        .await;
-    collector.refuse(0);
     collector.until("it came", |spans| spans.len() == 2).await;
+    assert_eq!(collector.n_requests(), 2);
     client
         .until("it counts", || async { exported().await == Some(2.0) })
         .await;
 
     // For good: it is lost.
-    collector.refuse(400);
+    collector.refuse(400, 1);
     traced.balance(user).await;
     client
         .until("it is given up", || async { dropped(client, "not_taken").await == 2.0 })
         .await;
 
     // Taken, and thrown away in part.
-    collector.take_and_reject(1);
+    collector.reject(1);
     traced.balance(user).await;
     client
         .until("one is missed", || async { dropped(client, "rejected").await == 1.0 })
@@ -292,8 +287,6 @@ async fn the_last_spans_are_sent_at_the_end() {
     let collector = Collector::start().await;
     let app = TestApp::small(&[NONE_OF_OURS, &collector.setting()]).await;
     app.client.traced(KEPT).balance(&app.users[0]).await;
-    let began = Instant::now();
     app.stop().await;
     assert_eq!(collector.spans().len(), 2);
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }

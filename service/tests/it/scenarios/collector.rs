@@ -56,8 +56,9 @@ impl Seen {
 struct Received {
     spans: Mutex<Vec<Seen>>,
     n_requests: AtomicUsize,
-    /// What is answered; 0 takes everything.
+    /// What so many requests are answered; the others are taken.
     status: AtomicU16,
+    n_to_refuse: AtomicUsize,
     /// Spans that it says it threw away, of each request.
     n_rejected: AtomicU16,
 }
@@ -106,15 +107,15 @@ impl Collector {
         self.received.n_requests.load(Ordering::SeqCst)
     }
 
-    /// Refuses what comes from now on with `status`.
-    pub fn refuse(&self, status: u16) {
+    /// Refuses the next so many requests with `status`.
+    pub fn refuse(&self, status: u16, n_requests: usize) {
         self.received.status.store(status, Ordering::SeqCst);
+        self.received.n_to_refuse.store(n_requests, Ordering::SeqCst);
     }
 
-    /// Takes everything again, and says that it threw away so many spans of each request.
-    pub fn take_and_reject(&self, n: u16) {
-        self.received.n_rejected.store(n, Ordering::SeqCst);
-        self.refuse(0);
+    /// Says from now on that it threw away so many spans of each request.
+    pub fn reject(&self, n_spans: u16) {
+        self.received.n_rejected.store(n_spans, Ordering::SeqCst);
     }
 
     /// Waits until what has arrived is as `is_there` says, and returns it.
@@ -133,8 +134,13 @@ impl Collector {
 
 async fn take(State(received): State<Arc<Received>>, headers: HeaderMap, body: Bytes) -> (StatusCode, Vec<u8>) {
     received.n_requests.fetch_add(1, Ordering::SeqCst);
-    let status = received.status.load(Ordering::SeqCst);
-    if status != 0 {
+    let one_less = |n: usize| n.checked_sub(1);
+    if received
+        .n_to_refuse
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+        .is_ok()
+    {
+        let status = received.status.load(Ordering::SeqCst);
         return (StatusCode::from_u16(status).unwrap(), Vec::new());
     }
     assert_eq!(headers["content-type"], "application/x-protobuf");
