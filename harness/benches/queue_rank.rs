@@ -55,7 +55,10 @@ async fn fill(queue: &RedisQueue, from: u32, to: u32) {
 
 /// Calls of scripts and the microseconds that they took, since the server began.
 async fn script_time(connection: &RedisConnection) -> (f64, f64) {
-    let text: String = connection.query(redis::cmd("INFO").arg("commandstats")).await.unwrap();
+    let text: String = connection
+        .query("bench", redis::cmd("INFO").arg("commandstats"))
+        .await
+        .unwrap();
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix("cmdstat_evalsha:"))

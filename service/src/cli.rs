@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::admin::Misuse;
 use crate::admin::health::HealthError;
 use crate::app::{App, InvalidRedisUrl};
-use crate::config::{Config, ConfigError, Source, keys};
+use crate::config::{Config, ConfigError, LogTarget, Source, keys};
 use crate::messaging::dead_letter::DeadLetterError;
 use crate::store::StoreError;
 use crate::{admin, telemetry};
@@ -176,7 +177,12 @@ struct Ready {
 
 async fn serve(args: ServeArgs) -> Result<(), Failed> {
     let config = args.config.load()?;
-    if let Some(subscriber) = telemetry::subscriber(&config.logging, std::io::stderr) {
+    // Each line is written whole, so that the ready line stands between two of them.
+    let sink = match config.logging.to {
+        LogTarget::Stderr => BoxMakeWriter::new(std::io::stderr),
+        LogTarget::Stdout => BoxMakeWriter::new(std::io::stdout),
+    };
+    if let Some(subscriber) = telemetry::subscriber(&config.logging, sink) {
         tracing::subscriber::set_global_default(subscriber).context("a log subscriber is set already")?;
     }
     allow_many_connections();

@@ -184,6 +184,11 @@ metrics! {
         "0 closed, 1 half open, 2 open.";
     breaker_opened: IntCounterVec = "booking_breaker_opened_total" ["dependency"] NONE,
         "How often a breaker opened.";
+
+    spans_exported: IntCounter = "booking_spans_exported_total" [] NONE,
+        "Spans of traces that the collector took; 0 where nothing is traced.";
+    spans_dropped: IntCounterVec = "booking_spans_dropped_total" ["reason"] NONE,
+        "Spans of traces that were lost (queue_full, not_taken, rejected, stopped).";
 }
 
 impl Metrics {

@@ -89,6 +89,14 @@ impl Site {
             .unwrap()
     }
 
+    /// The same with another build.
+    pub(crate) async fn launch_build(&self, build: PathBuf, config: &ServiceConfig, name: &str) -> RunningService {
+        let program = Program::tool(build);
+        RunningService::launch(&program, config, self.folder.path(), name, Some(&self.watchdog))
+            .await
+            .unwrap()
+    }
+
     pub(crate) async fn remove(&self, namespace: &str) {
         self.stack.remove_namespace(namespace).await.unwrap();
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure, OrExit as _};
-use super::{interrupt, run};
+use super::{interrupt, run, stderr};
 use crate::load::{Catalogue, LoadError, Target, make_room};
 use crate::run::endless;
 use crate::run::endless::Rounds;
@@ -51,7 +51,7 @@ pub async fn run(args: Args, is_quiet: bool) -> Result<Exit, Failure> {
     let stop = CancellationToken::new();
     let tell = |rounds: Rounds| {
         if !is_quiet {
-            say(&line(&scenario.name, rounds));
+            stderr::line(&line(&scenario.name, rounds));
         }
     };
     let load = endless(&scenario, &target, args.seed, stop.clone(), TELL_EVERY, tell);
@@ -78,11 +78,6 @@ fn line(name: &str, rounds: Rounds) -> String {
     let Rounds { over, progress } = rounds;
     let (started, ok, failed) = (progress.started, progress.ok, progress.failed);
     format!("{name}: {started} journeys started, {ok} served, {failed} not served; {over} rounds are over")
-}
-
-#[expect(clippy::print_stderr, reason = "terminal output")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ use crate::objectives::{self, Objective};
 use crate::plan::{ScenarioPlan, scenario};
 use crate::recording::Recording;
 use crate::report::kinds::{self, judgement::Judgement};
-use crate::run;
+use crate::run::{self, Bench};
+use crate::stack::component::without_password;
 
 /// Arguments of `soundcheck run`.
 #[derive(Debug, clap::Args)]
@@ -54,6 +55,11 @@ pub struct Args {
     #[arg(long)]
     live: bool,
 
+    /// Let the service send traces of all requests to this OpenTelemetry collector, by OTLP over HTTP, such as
+    /// `http://127.0.0.1:4318`. They cost it time.
+    #[arg(long, value_name = "URL", value_parser = collector)]
+    traces: Option<String>,
+
     /// Also write the verdict, the objectives, the books and the invariants to this file, as JUnit XML for CI.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -61,6 +67,16 @@ pub struct Args {
     /// Print one JSON object instead of a summary.
     #[arg(long)]
     json: bool,
+}
+
+/// Where traces can be sent.
+fn collector(text: &str) -> Result<String, String> {
+    let is_sound = reqwest::Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none());
+    // Without the text, in which a password may be.
+    is_sound
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected an address such as http://127.0.0.1:4318".to_owned())
 }
 
 /// Runs the scenario and reports on it.
@@ -169,9 +185,15 @@ async fn carry_out(
     if let Some(path) = &args.objectives {
         words.extend(["--objectives".to_owned(), path.display().to_string()]);
     }
+    if let Some(url) = &args.traces {
+        words.extend(["--traces".to_owned(), without_password(url)]);
+    }
     let command = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
     let command = [command, vec!["--seed".to_owned(), args.seed.to_string()]].concat();
-    let mut bench = session.bench(&progress, ending.stop.clone(), command);
+    let mut bench = Bench {
+        traces: args.traces.clone(),
+        ..session.bench(&progress, ending.stop.clone(), command)
+    };
     let page = session::live_page(args.live, &scenario.name, args.seed, &mut bench, &progress).await?;
     let dir = args.out.join(making::folder_name(scenario::KIND, args.seed));
     let ended = match run::scenario(&bench, &plan, scenario, objectives, &dir).await {

@@ -82,6 +82,7 @@ impl Session {
             command,
             typed: command_line::typed(std::env::args_os()),
             profile: None,
+            traces: None,
         }
     }
 

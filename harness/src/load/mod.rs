@@ -19,12 +19,15 @@ mod limits;
 mod outcome;
 pub mod recorder;
 #[cfg(test)]
+mod recorder_tests;
+#[cfg(test)]
 mod replay_tests;
 mod replies;
 pub mod schedule;
 pub mod selector;
 mod session;
 pub mod settled;
+pub mod slowest;
 pub mod tally;
 mod timer;
 
@@ -40,4 +43,5 @@ pub use recorder::{Cause, Cut, Gathered, Keep, LeftOut, Recorder};
 pub use schedule::Schedule;
 pub use selector::{Selector, Slice};
 pub use settled::{SettledError, read_settled};
+pub use slowest::Slow;
 pub use tally::Account;

@@ -1,7 +1,8 @@
 //! Takes every sample into histograms of its own, apart by variant, endpoint, outcome and clock.
 //!
 //! Users record through shards, so that they do not wait for each other; whoever writes the recording cuts off what has
-//! gathered, once a second or once a slice. Nothing is averaged, and nothing is kept longer than until the next cut.
+//! gathered, once a second or once a slice. Nothing is averaged, and nothing is kept longer than until the next cut, apart
+//! from the names of the few slowest requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,12 +13,13 @@ use hdrhistogram::Histogram;
 
 use super::outcome::NO_SOCKET;
 use super::selector::Selector;
+use super::slowest::{Slow, Slowest};
 use crate::recording::{Clock, Endpoint, Lateness, Outcome, RunClock, Sample, Tag, empty_histogram};
 use crate::units::Nanos;
 
 /// More causes of failure than this are noise: one that puts an id into its text for instance.
-const MAX_CAUSES: usize = 500;
-const MAX_CAUSE_CHARS: usize = 200;
+pub(super) const MAX_CAUSES: usize = 500;
+pub(super) const MAX_CAUSE_CHARS: usize = 200;
 
 /// Which samples are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,7 +98,11 @@ struct Key {
     clock: Clock,
 }
 
-type Shard = HashMap<Key, Histogram<u64>>;
+#[derive(Debug, Default)]
+struct Shard {
+    histograms: HashMap<Key, Histogram<u64>>,
+    slowest: Slowest,
+}
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -120,7 +126,7 @@ impl Recorder {
             selector,
             variants,
             keep,
-            shards: (0..shards).map(|_| Mutex::new(Shard::new())).collect(),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
             last_cut: Mutex::new(clock.now()),
             straddling: AtomicU64::new(0),
             settling: AtomicU64::new(0),
@@ -142,6 +148,15 @@ impl Recorder {
 
     /// Takes one sample. `user` spreads users over the shards.
     pub fn record(&self, user: usize, sample: &Sample) {
+        self.take(user, sample, None);
+    }
+
+    /// Takes the sample of a request, which is found again by its trace and its span.
+    pub(crate) fn record_request(&self, user: usize, sample: &Sample, trace: u128, span: u64) {
+        self.take(user, sample, Some((trace, span)));
+    }
+
+    fn take(&self, user: usize, sample: &Sample, found_by: Option<(u128, u64)>) {
         if let Some(reason) = self.reason_to_leave_out(sample) {
             reason.fetch_add(1, Ordering::Relaxed);
             return;
@@ -149,6 +164,17 @@ impl Recorder {
         let mut shard = self.shards[user % self.shards.len()]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        if let Some((trace, span)) = found_by {
+            shard.slowest.note(Slow {
+                variant: sample.variant,
+                endpoint: sample.endpoint,
+                outcome: sample.outcome,
+                sent: sample.sent,
+                took: sample.done.since(sample.sent),
+                trace,
+                span,
+            });
+        }
         let mut add = |clock, duration: Duration| {
             let key = Key {
                 slice: sample.slice,
@@ -158,6 +184,7 @@ impl Recorder {
                 clock,
             };
             shard
+                .histograms
                 .entry(key)
                 .or_insert_with(empty_histogram)
                 .saturating_record(Nanos::from_duration(duration).0);
@@ -233,6 +260,16 @@ impl Recorder {
         *self.last_cut.lock().unwrap_or_else(PoisonError::into_inner) = zero;
     }
 
+    /// Takes out the slowest requests since the last time, by variant and endpoint.
+    pub fn take_slowest(&self) -> Vec<Slow> {
+        let mut all = Slowest::default();
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.join(std::mem::take(&mut shard.slowest));
+        }
+        all.into_vec()
+    }
+
     /// Takes out what has gathered, in the order of slices and tags.
     ///
     /// In an experiment, cut within the settling time of the next slice: what ends just before the switch and is
@@ -247,8 +284,8 @@ impl Recorder {
         let start = std::mem::replace(&mut *self.last_cut.lock().unwrap_or_else(PoisonError::into_inner), now);
         let mut gathered: BTreeMap<Key, Histogram<u64>> = BTreeMap::new();
         for shard in &self.shards {
-            let shard = std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
-            for (key, histogram) in shard {
+            let histograms = std::mem::take(&mut shard.lock().unwrap_or_else(PoisonError::into_inner).histograms);
+            for (key, histogram) in histograms {
                 match gathered.entry(key) {
                     std::collections::btree_map::Entry::Vacant(entry) => {
                         entry.insert(histogram);
@@ -284,132 +321,5 @@ impl Recorder {
             length: now.since(start),
             cuts,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::load::selector::Slice;
-
-    fn recorder(keep: Keep) -> (Recorder, Arc<Selector>) {
-        let selector = Arc::new(Selector::new(0));
-        let variants = vec!["off".to_owned(), "redis".to_owned()];
-        (
-            Recorder::new(variants, Arc::clone(&selector), keep, RunClock::start()),
-            selector,
-        )
-    }
-
-    fn sample(slice: u32, intended_ms: Option<u64>, sent_ms: u64, done_ms: u64) -> Sample {
-        let at = |ms: u64| Nanos(ms * 1_000_000);
-        Sample {
-            variant: 1,
-            slice,
-            endpoint: Endpoint::Seats,
-            outcome: Outcome::Ok,
-            intended: intended_ms.map(at),
-            lateness: Lateness::Generator,
-            sent: at(sent_ms),
-            done: at(done_ms),
-        }
-    }
-
-    fn close(histogram: &Histogram<u64>, ms: u64) -> bool {
-        histogram.len() == 1 && histogram.max().abs_diff(ms * 1_000_000) <= ms * 1_000
-    }
-
-    #[test]
-    fn the_clocks_are_kept_apart() {
-        let (recorder, _) = recorder(Keep::Everything);
-        recorder.record(0, &sample(0, Some(100), 130, 150));
-        recorder.record(1, &sample(0, None, 130, 140));
-        let waited = Sample {
-            lateness: Lateness::BusyUsers,
-            ..sample(0, Some(100), 160, 170)
-        };
-        recorder.record(0, &waited);
-        let cut = recorder.cut();
-        let names: Vec<String> = cut.iter().map(|cut| cut.tag.to_string()).collect();
-        assert_eq!(
-            names,
-            [
-                "redis/seats/ok/response",
-                "redis/seats/ok/service",
-                "redis/seats/ok/lag",
-                "redis/seats/ok/wait",
-            ]
-        );
-        assert_eq!((cut[0].histogram.len(), cut[1].histogram.len()), (2, 3));
-        assert!(close(&cut[2].histogram, 30) && close(&cut[3].histogram, 60));
-        assert!(recorder.cut().is_empty(), "a cut takes everything out");
-    }
-
-    #[test]
-    fn a_dropped_arrival_has_a_response_time_and_no_service_time() {
-        let (recorder, _) = recorder(Keep::Everything);
-        recorder.record(
-            0,
-            &Sample {
-                outcome: Outcome::Dropped,
-                ..sample(0, Some(0), 40, 40)
-            },
-        );
-        let names: Vec<String> = recorder.cut().iter().map(|cut| cut.tag.to_string()).collect();
-        assert_eq!(names, ["redis/seats/dropped/response", "redis/seats/dropped/lag"]);
-    }
-
-    #[test]
-    fn samples_that_straddle_or_settle_are_left_out_and_counted() {
-        let (recorder, selector) = recorder(Keep::WithinSlices {
-            settle: Duration::from_millis(250),
-        });
-        recorder.record(0, &sample(0, Some(1), 1, 2));
-        selector.switch(Slice {
-            number: 4,
-            variant: 1,
-            start: Nanos(1_000_000_000),
-        });
-        recorder.record(0, &sample(4, Some(1_300), 1_300, 1_310));
-        recorder.record(0, &sample(4, Some(1_249), 1_300, 1_310));
-        recorder.record(0, &sample(4, Some(990), 1_300, 1_310));
-        recorder.record(0, &sample(3, Some(900), 900, 1_010));
-        assert_eq!(
-            recorder.left_out(),
-            LeftOut {
-                straddling: 2,
-                settling: 1,
-                outside: 1
-            }
-        );
-        let cut = recorder.cut();
-        assert_eq!(cut.len(), 3);
-        assert!(cut.iter().all(|cut| cut.slice == 4 && cut.histogram.len() == 1));
-    }
-
-    #[test]
-    fn causes_are_counted_and_bounded() {
-        let (recorder, _) = recorder(Keep::Everything);
-        for n in 0..(MAX_CAUSES + 10) {
-            recorder.count_cause(0, Endpoint::Pay, Outcome::Error, &format!("cause {n}"));
-        }
-        // One that is known keeps its name, however many others there are.
-        recorder.count_cause(0, Endpoint::Pay, Outcome::Error, "cause 7");
-        let causes = recorder.causes();
-        assert_eq!(causes.len(), MAX_CAUSES + 1);
-        assert_eq!(causes.values().sum::<u64>(), MAX_CAUSES as u64 + 11);
-        let known = causes.iter().find(|(cause, _)| cause.text == "cause 7");
-        assert_eq!(known.map(|(_, count)| *count), Some(2));
-        let unsent = format!("{NO_SOCKET}: too many open files");
-        recorder.count_cause(0, Endpoint::Pay, Outcome::Lost, &unsent);
-        assert!(recorder.causes().keys().any(|cause| cause.text == unsent));
-    }
-
-    #[test]
-    fn no_server_says_more_of_a_cause_than_a_line() {
-        let (recorder, _) = recorder(Keep::Everything);
-        recorder.count_cause(0, Endpoint::Pay, Outcome::Error, &"é".repeat(1 << 20));
-        let causes = recorder.causes();
-        assert!(causes.keys().all(|cause| cause.text == "é".repeat(MAX_CAUSE_CHARS)));
     }
 }

@@ -64,8 +64,8 @@ pub(crate) struct Session<'a> {
     answered: Nanos,
     /// When and how the journey was over, if requests follow that are no part of it.
     ended: Option<(Nanos, Outcome)>,
-    /// The request that was sent and has no answer yet, and when it was sent.
-    under_way: Option<(Endpoint, Nanos)>,
+    /// The request that was sent and has no answer yet, when it was sent, and its span.
+    under_way: Option<(Endpoint, Nanos, u64)>,
 }
 
 /// The connection for a journey's first request.
@@ -179,14 +179,14 @@ impl<'a> Session<'a> {
     /// The journey is cut off now. What was sent and not answered is a request like any other, and its user waited; how
     /// the journey itself ended, if only tidying up was cut off.
     pub(crate) fn cut_off(&mut self, now: Nanos) -> Option<Outcome> {
-        if let Some((endpoint, sent)) = self.under_way.take() {
-            self.record(endpoint, Outcome::Unfinished, sent, now);
+        if let Some((endpoint, sent, span)) = self.under_way.take() {
+            self.record(endpoint, Outcome::Unfinished, (sent, now), span);
         }
         self.ended.map(|(_, outcome)| outcome)
     }
 
     /// Takes the time of the request just asked.
-    fn record(&self, endpoint: Endpoint, outcome: Outcome, sent: Nanos, done: Nanos) {
+    fn record(&self, endpoint: Endpoint, outcome: Outcome, (sent, done): (Nanos, Nanos), span: u64) {
         let (_, waited) = self.began(sent);
         let sample = Sample {
             variant: self.slice.variant,
@@ -198,7 +198,9 @@ impl<'a> Session<'a> {
             sent,
             done,
         };
-        self.context.recorder.record(self.worker, &sample);
+        self.context
+            .recorder
+            .record_request(self.worker, &sample, self.trace, span);
     }
 
     /// When the journey began, of which nothing came after `until`, and whether it waited for a connection: until it had
@@ -240,9 +242,10 @@ impl<'a> Session<'a> {
             "{:08x}-{}-{}",
             self.context.dice.nonce as u32, self.arrival.number, self.n_steps
         );
+        let span = self.ids.next_u64() | 1;
         let trace = Trace {
             trace: self.trace,
-            span: self.ids.next_u64() | 1,
+            span,
             request_id,
         };
         let clock = self.context.recorder.clock();
@@ -264,7 +267,7 @@ impl<'a> Session<'a> {
                     waited: connection.waited,
                 };
             }
-            *under_way = Some((endpoint, at));
+            *under_way = Some((endpoint, at, span));
             client.send(connection, &call, trace).await
         })
         .await;
@@ -282,7 +285,7 @@ impl<'a> Session<'a> {
         }
         self.asked = exchange.sent;
         self.answered = exchange.done;
-        self.record(endpoint, ending.outcome, exchange.sent, exchange.done);
+        self.record(endpoint, ending.outcome, (exchange.sent, exchange.done), span);
         if !ending.cause.is_empty() {
             self.context
                 .recorder

@@ -62,6 +62,8 @@ pub enum What {
         cause: String,
         count: u64,
     },
+    /// One of the slowest requests of its kind in a stage. It ended at this event's moment.
+    Slow(Slow),
     /// Something that a reader of the report must know.
     Note { level: NoteLevel, text: String },
     /// One step of the search for what this machine can bear.
@@ -135,6 +137,21 @@ pub struct Slice {
     pub start: Nanos,
     /// When arrivals stopped counting.
     pub end: Nanos,
+}
+
+/// A request that took long, and by what it is found in the service's log and traces.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Slow {
+    pub variant: u16,
+    pub endpoint: Endpoint,
+    pub outcome: Outcome,
+    pub sent: Nanos,
+    /// From the send to the end of the answer, or to the moment that it was given up.
+    pub took: Nanos,
+    /// W3C trace id, in hexadecimal; all requests of a journey share it.
+    pub trace: String,
+    /// W3C span id, in hexadecimal: the parent of the service's own span.
+    pub span: String,
 }
 
 /// The steps of a fault's life.

@@ -20,7 +20,7 @@ use crate::load::recorder::Keep;
 use crate::load::{Cause, LoadError, LoadHandle, LoadOutcome, NO_SOCKET, Recorder, Selector, read_settled};
 use crate::plan::Dataset;
 use crate::plan::spec::{FINAL_STATE, GRACE, HOLD_TTL};
-use crate::recording::event::{NoteLevel, What};
+use crate::recording::event::{self, NoteLevel, What};
 use crate::recording::model::{Rules, Variant};
 use crate::recording::store::PLAN_FILE;
 use crate::recording::{RecordingWriter, RunClock};
@@ -205,12 +205,18 @@ impl Alone<'_> {
             ("queue.active_ttl", active.as_str()),
             ("hold.ttl", hold.as_str()),
         ];
+        // Only where it is asked for: an older build may not know the key.
+        let traces = self
+            .bench
+            .traces
+            .as_deref()
+            .map(|address| ("tracing.otlp_endpoint", address));
         let variant = (NAME, 0);
         let mut arm = LiveArm::prepare(
             self.bench,
             self.clock,
             variant,
-            settings,
+            settings.into_iter().chain(traces),
             Some(endpoints),
             None,
             dataset,
@@ -270,6 +276,23 @@ impl Alone<'_> {
     /// Writes down why requests failed, and what was never sent.
     pub(super) fn failures(&self, causes: BTreeMap<Cause, u64>) -> Result<(), RunError> {
         failures(causes).into_iter().try_for_each(|what| self.event(what))
+    }
+
+    /// Writes down the slowest requests since the last time.
+    pub(super) fn slowest(&self, recorder: &Recorder) -> Result<(), RunError> {
+        for slow in recorder.take_slowest() {
+            let what = What::Slow(event::Slow {
+                variant: slow.variant,
+                endpoint: slow.endpoint,
+                outcome: slow.outcome,
+                sent: slow.sent,
+                took: Nanos::from_duration(slow.took),
+                trace: format!("{:032x}", slow.trace),
+                span: format!("{:016x}", slow.span),
+            });
+            self.recording.event(slow.sent.plus(slow.took), what)?;
+        }
+        Ok(())
     }
 
     /// Reads the seat maps when nobody changes anything any more, and waits for what is still under way. A reader who is

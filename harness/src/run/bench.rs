@@ -96,6 +96,8 @@ pub struct Bench<'a> {
     /// The command line as it was typed, for the manifest, secrets masked.
     pub typed: Vec<String>,
     pub profile: Option<String>,
+    /// Where a service alone under load sends its traces; experiments measure without.
+    pub traces: Option<String>,
 }
 
 impl Bench<'_> {

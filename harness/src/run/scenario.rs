@@ -12,7 +12,7 @@ use super::hopeless::Hopeless;
 use super::live::Watcher;
 use crate::analysis::started;
 use crate::config::{ScenarioConfig, Stage};
-use crate::load::{Gathered, LoadHandle, LoadPlan, Progress, RanDry, drive, shortages};
+use crate::load::{Gathered, LoadHandle, LoadPlan, Progress, RanDry, Recorder, drive, shortages};
 use crate::objectives::{Judge, Objective};
 use crate::plan::ScenarioPlan;
 use crate::recording::event::{Edge, NoteLevel, What};
@@ -109,7 +109,7 @@ impl Run<'_> {
         ));
         // At the end of the schedule there is nothing left to stop; before it, whoever is on the way still arrives.
         let staged = tokio::select! {
-            staged = self.stages(zero) => staged.inspect_err(|_| handle.stop()),
+            staged = self.stages(zero, &recorder) => staged.inspect_err(|_| handle.stop()),
             reason = hopeless.reason() => {
                 handle.stop();
                 self.alone.event(What::EndedEarly { reason })
@@ -120,6 +120,7 @@ impl Run<'_> {
         let outcome = attack.outcome().await;
         finish_cutting(cutter).await?;
         write_cut(self.alone.recording, &recorder)?;
+        self.alone.slowest(&recorder)?;
         if let Some(dry) = handle.dry() {
             let RanDry { feeder, rows, at } = dry;
             self.alone.recording.event(at, What::RanDry { feeder, rows })?;
@@ -152,8 +153,8 @@ impl Run<'_> {
             .collect()
     }
 
-    /// Marks each stage at its moment of the schedule.
-    async fn stages(&self, zero: Nanos) -> Result<(), RunError> {
+    /// Marks each stage at its moment of the schedule, and writes down what took longest in it.
+    async fn stages(&self, zero: Nanos, recorder: &Recorder) -> Result<(), RunError> {
         let mut end = zero;
         for stage in &self.scenario.stages {
             let begin = end;
@@ -167,6 +168,7 @@ impl Run<'_> {
                 () = self.alone.stop.cancelled() => return Err(RunError::Interrupted(self.alone.recording.dir().to_owned())),
             }
             self.alone.recording.event(end, self.edge(stage, Edge::End))?;
+            self.alone.slowest(recorder)?;
         }
         Ok(())
     }

@@ -114,9 +114,9 @@ pub async fn wipe_at_stop(connection: &RedisConnection, namespace: &str, mutants
                 .arg(key(namespace, pattern))
                 .arg("COUNT")
                 .arg(500);
-            let (next, keys): (u64, Vec<String>) = connection.query(&scan).await?;
+            let (next, keys): (u64, Vec<String>) = connection.query("wipe", &scan).await?;
             if !keys.is_empty() {
-                removed += connection.query::<u64>(redis::cmd("DEL").arg(keys)).await?;
+                removed += connection.query::<u64>("wipe", redis::cmd("DEL").arg(keys)).await?;
             }
             cursor = next;
             if cursor == 0 {

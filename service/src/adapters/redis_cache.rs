@@ -83,7 +83,7 @@ impl SeatMapCache for RedisCache {
         async move {
             let mut command = redis::cmd("MGET");
             command.arg(self.entry_key(schedule)).arg(self.version_key(schedule));
-            let (value, version): (Option<Vec<u8>>, Option<u64>) = self.connection.query(&command).await?;
+            let (value, version): (Option<Vec<u8>>, Option<u64>) = self.connection.query("cache get", &command).await?;
             // Redis expires by its own clock; the service's decides when the two differ.
             let entry = value
                 .and_then(decode)
@@ -100,7 +100,7 @@ impl SeatMapCache for RedisCache {
         async move {
             let mut command = redis::cmd("GET");
             command.arg(self.version_key(schedule));
-            let version: Option<u64> = self.connection.query(&command).await?;
+            let version: Option<u64> = self.connection.query("cache stamp", &command).await?;
             Ok(FillStamp(version.unwrap_or(0)))
         }
         .boxed()
@@ -126,7 +126,7 @@ impl SeatMapCache for RedisCache {
                 .arg(&encode(&entry)[..])
                 // Redis refuses a lifetime of zero.
                 .arg(u64::try_from(self.ttl.as_millis()).unwrap_or(u64::MAX).max(1));
-            self.connection.run(&call).await
+            self.connection.run("cache fill", &call).await
         }
         .boxed()
     }
@@ -136,7 +136,7 @@ impl SeatMapCache for RedisCache {
             let mut call = self.invalidate.key(self.entry_key(schedule));
             call.key(self.version_key(schedule))
                 .arg(u64::try_from(VERSION_TTL.as_millis()).unwrap_or(u64::MAX));
-            self.connection.run(&call).await
+            self.connection.run("cache invalidate", &call).await
         }
         .boxed()
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo as _, ProtocolVersion, RedisError, ScriptInvocation};
+use redis::{Arg, Client, Cmd, FromRedisValue, IntoConnectionInfo as _, ProtocolVersion, RedisError, ScriptInvocation};
 
 use crate::ports::Unavailable;
+use crate::trace::{Span, spans};
 
 /// The name that [`Unavailable`] carries.
 pub const DEPENDENCY: &str = "redis";
@@ -85,13 +86,14 @@ impl RedisConnection {
         })
     }
 
-    /// Sends one command.
+    /// Sends one command; traces name it by its `purpose`.
     ///
     /// # Errors
     /// When Redis is away, does not answer in time, or refuses the command.
-    pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unavailable> {
+    pub async fn query<T: FromRedisValue>(&self, purpose: &'static str, command: &Cmd) -> Result<T, Unavailable> {
         let (mut first, mut again) = (self.manager.clone(), self.manager.clone());
-        self.bounded(command.query_async(&mut first), command.query_async(&mut again))
+        let span = spans::redis_call(purpose, || name_of(command));
+        self.bounded(span, command.query_async(&mut first), command.query_async(&mut again))
             .await
     }
 
@@ -99,9 +101,14 @@ impl RedisConnection {
     ///
     /// # Errors
     /// As for [`Self::query`].
-    pub async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Unavailable> {
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        purpose: &'static str,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, Unavailable> {
         let (mut first, mut again) = (self.manager.clone(), self.manager.clone());
-        self.bounded(script.invoke_async(&mut first), script.invoke_async(&mut again))
+        let span = spans::redis_call(purpose, || "EVALSHA".to_owned());
+        self.bounded(span, script.invoke_async(&mut first), script.invoke_async(&mut again))
             .await
     }
 
@@ -110,11 +117,12 @@ impl RedisConnection {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), Unavailable> {
-        self.query(&redis::cmd("PING")).await
+        self.query("ping", &redis::cmd("PING")).await
     }
 
     async fn bounded<T>(
         &self,
+        mut span: Option<Span>,
         first: impl Future<Output = Result<T, RedisError>>,
         again: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, Unavailable> {
@@ -127,10 +135,25 @@ impl RedisConnection {
                 outcome => outcome,
             }
         };
-        tokio::time::timeout(self.command_timeout, attempts)
-            .await
+        let answered = tokio::time::timeout(self.command_timeout, attempts).await;
+        if let Some(span) = &mut span {
+            match &answered {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => span.fail("refused"),
+                Err(_) => span.fail("timeout"),
+            }
+        }
+        answered
             .map_err(|_| unavailable(NoAnswer(self.command_timeout)))?
             .map_err(unavailable)
+    }
+}
+
+/// The name of a command, without what it is about.
+fn name_of(command: &Cmd) -> String {
+    match command.args_iter().next() {
+        Some(Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+        _ => String::new(),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::redis_connection::{RedisConnection, key};
 use crate::ports::Unavailable;
+use crate::trace;
 
 /// The first pause between two attempts; each further one may be twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -81,7 +82,7 @@ impl RedisLocks {
         loop {
             let mut call = self.acquire.key(&guard.key);
             call.key(&fences).arg(&guard.token).arg(ttl_ms);
-            guard.fence = self.connection.run(&call).await?;
+            guard.fence = self.connection.run("lock acquire", &call).await?;
             if guard.fence != 0 {
                 return Ok(Acquired::Held(guard));
             }
@@ -123,7 +124,7 @@ impl LockGuard {
     pub async fn release(mut self) -> Result<bool, Unavailable> {
         let mut call = self.release.key(&self.key);
         call.arg(&self.token);
-        let released = self.connection.run(&call).await;
+        let released = self.connection.run("lock release", &call).await;
         self.is_armed = released.is_err();
         released
     }
@@ -140,13 +141,13 @@ impl Drop for LockGuard {
         };
         let (connection, release) = (self.connection.clone(), self.release.clone());
         let (key, token) = (std::mem::take(&mut self.key), std::mem::take(&mut self.token));
-        runtime.spawn(async move {
+        runtime.spawn(trace::inherited(async move {
             let mut call = release.key(key);
             call.arg(token);
-            if let Err(error) = connection.run::<bool>(&call).await {
+            if let Err(error) = connection.run::<bool>("lock release", &call).await {
                 let cause: &dyn std::error::Error = &*error.source;
                 tracing::debug!(error = cause, "a lock was not released, it ends with its lifetime");
             }
-        });
+        }));
     }
 }

@@ -156,13 +156,16 @@ impl RedisQueue {
         let Some([range, trim]) = &self.scripts.two_step_admission else {
             return Ok(());
         };
-        let users: Vec<i64> = self.connection.run(&self.call(range, now, REQUEST_BATCH)).await?;
+        let users: Vec<i64> = self
+            .connection
+            .run("queue admit", &self.call(range, now, REQUEST_BATCH))
+            .await?;
         if users.is_empty() {
             return Ok(());
         }
         let mut call = self.call(trim, now, REQUEST_BATCH);
         call.arg(users);
-        self.connection.run(&call).await
+        self.connection.run("queue admit", &call).await
     }
 
     #[cfg(not(feature = "mutants"))]
@@ -196,7 +199,8 @@ impl WaitingQueue for RedisQueue {
         async move {
             let mut call = self.call(&self.scripts.enter, now, REQUEST_BATCH);
             call.arg(user.raw()).arg(candidate.to_string());
-            let (visit, state, ahead, moment_ms): (String, u8, u64, i64) = self.connection.run(&call).await?;
+            let (visit, state, ahead, moment_ms): (String, u8, u64, i64) =
+                self.connection.run("queue enter", &call).await?;
             let id =
                 u64::from_str_radix(&visit, 16).map_err(|_| unavailable(UnknownAnswer(format!("visit {visit}"))))?;
             self.admit_in_two_steps(now).await?;
@@ -210,7 +214,7 @@ impl WaitingQueue for RedisQueue {
             self.admit_in_two_steps(now).await?;
             let mut call = self.call(&self.scripts.standing, now, REQUEST_BATCH);
             call.arg(token.user.raw()).arg(token.id.to_string());
-            let (state, ahead, moment_ms): (u8, u64, i64) = self.connection.run(&call).await?;
+            let (state, ahead, moment_ms): (u8, u64, i64) = self.connection.run("queue standing", &call).await?;
             standing(state, ahead, moment_ms)
         }
         .boxed()
@@ -220,7 +224,7 @@ impl WaitingQueue for RedisQueue {
         async move {
             let mut call = self.call(&self.scripts.leave, now, REQUEST_BATCH);
             call.arg(token.user.raw()).arg(token.id.to_string());
-            self.connection.run(&call).await
+            self.connection.run("queue leave", &call).await
         }
         .boxed()
     }
@@ -229,7 +233,8 @@ impl WaitingQueue for RedisQueue {
         async move {
             self.admit_in_two_steps(now).await?;
             let call = self.call(&self.scripts.tick, now, TICK_BATCH);
-            let (waiting, active, admitted, expired): (u64, u64, u64, u64) = self.connection.run(&call).await?;
+            let (waiting, active, admitted, expired): (u64, u64, u64, u64) =
+                self.connection.run("queue tick", &call).await?;
             Ok(QueueCounts {
                 waiting,
                 active,
@@ -245,7 +250,8 @@ impl WaitingQueue for RedisQueue {
             let [.., totals] = &self.keys;
             let mut command = redis::cmd("HMGET");
             command.arg(totals).arg(&["entered", "admitted", "left", "expired"]);
-            let [entered, admitted, left, expired]: [Option<u64>; 4] = self.connection.query(&command).await?;
+            let [entered, admitted, left, expired]: [Option<u64>; 4] =
+                self.connection.query("queue totals", &command).await?;
             Ok(QueueTotals {
                 entered: entered.unwrap_or(0),
                 admitted: admitted.unwrap_or(0),

@@ -90,14 +90,15 @@ impl SqlQueue {
     ) -> Result<T, Unavailable> {
         let (writer, _) = self.pools()?;
         let mut acquired = self.store.acquire("writer", writer).await.map_err(unavailable)?;
-        let _timer = self.store.timer("queue");
+        let call = self.store.begin("queue");
         let run = async {
             let mut transaction = acquired.begin_with("BEGIN IMMEDIATE").await?;
             let done = operation(&mut transaction, self).await?;
             transaction.commit().await?;
             Ok(done)
         };
-        run.await.map_err(|error: sqlx::Error| unavailable(error.into()))
+        let done = run.await.map_err(|error: sqlx::Error| error.into());
+        call.end(done).map_err(unavailable)
     }
 
     /// Lets expired tokens go and admits into free places.

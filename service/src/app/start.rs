@@ -22,6 +22,7 @@ use crate::messaging::client::Told;
 use crate::metrics::Metrics;
 use crate::ports::Clock;
 use crate::store::{Store, StoreError};
+use crate::trace::{self, Exporter};
 use crate::usecase::{Booking, OnPaid, Parts};
 
 /// How long requests under way may take to end, and how long each part of the messaging.
@@ -56,6 +57,9 @@ pub enum StartError {
     /// librdkafka refuses the settings.
     #[error("cannot use `kafka.brokers`")]
     Kafka(#[source] Told),
+    /// `tracing.otlp_endpoint` is no address; the configuration has checked.
+    #[error(transparent)]
+    Trace(#[from] trace::StartError),
     /// A metric's definition is broken.
     #[error("cannot define the metrics")]
     Metrics(#[from] prometheus::Error),
@@ -73,6 +77,7 @@ pub struct App {
     sql_queue: Option<Arc<SqlQueue>>,
     redis: Option<RedisConnection>,
     messaging: Messaging,
+    exporter: Option<Exporter>,
 }
 
 impl App {
@@ -103,11 +108,12 @@ impl App {
             Some(shifted) => shifted.clone(),
             None => Arc::new(SystemClock),
         };
+        let (tracer, exporter) = trace::start(&config.tracing, &config.namespace, &metrics)?;
         let redis = build::connect_redis(&config)?;
         let (queue, sql_queue) = build::queue(&config, &store, redis.as_ref())?;
         let locks = build::locks(&config, redis.as_ref())?;
         build::describe(&metrics, &config, &store);
-        let messaging = Messaging::start(&config, &store, &clock, &metrics, DRAIN_PATIENCE)
+        let messaging = Messaging::start(&config, &store, &clock, &metrics, &tracer, DRAIN_PATIENCE)
             .map_err(|error| StartError::Kafka(Told(error)))?;
         let publisher = messaging.publisher();
         let booking = Booking::new(Parts {
@@ -121,6 +127,7 @@ impl App {
             on_paid: OnPaid(Box::new(move |event, trace_parent| {
                 publisher.committed(event, trace_parent)
             })),
+            tracer,
             instance: rand::rng().random(),
         });
 
@@ -134,6 +141,7 @@ impl App {
             sql_queue,
             redis,
             messaging,
+            exporter,
         };
         background::start(&app.booking, &app.background, &app.stop_background);
         let state = HttpState {
@@ -168,6 +176,9 @@ impl App {
         self.background.wait().await;
         self.wipe().await;
         self.messaging.stop().await;
+        if let Some(exporter) = self.exporter {
+            exporter.stop().await;
+        }
         // A server that hangs may keep a connection; the process's end closes it.
         if tokio::time::timeout(CLOSE_PATIENCE, self.booking.store.close())
             .await

@@ -97,6 +97,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "signs queue tokens: at least 16 characters, the same for all instances; required",
     ),
     (
+        "logging.to",
+        "stderr",
+        "stderr | stdout: where log lines go; the ready line is on stdout in any case",
+    ),
+    (
         "logging.level",
         "info",
         "a filter such as `info` or `booking_service=debug`",
@@ -107,6 +112,16 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "logging.sample",
         "1",
         "the share of requests that are logged, 0 to 1; those that end in 5xx always are",
+    ),
+    (
+        "tracing.otlp_endpoint",
+        "",
+        "http://HOST:PORT of an OpenTelemetry collector (OTLP over HTTP); without it, nothing is traced",
+    ),
+    (
+        "tracing.sample_ratio",
+        "1",
+        "the share of traces that is kept, 0 to 1, where the caller's `traceparent` does not decide",
     ),
     (
         "mutants",

@@ -3,12 +3,11 @@
 //! A value that the chosen database or the missing Redis cannot honour is an error here, not a surprise later.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::keys::{KEYS, unknown};
-use super::settings::{Cache, Config, Database, Events, Logging, Queue, Resilience, Secret};
+use super::reader::Reader;
+use super::settings::{Cache, Config, Database, Events, Logging, Queue, Resilience, Secret, Tracing};
 use super::source::{ConfigError, Source};
-use super::switches::{CacheMode, EventsMode, Locking, Mutant, Mutants, QueueMode, Stampede};
+use super::switches::{CacheMode, EventsMode, Locking, LogTarget, Mutant, Mutants, QueueMode, Stampede};
 
 impl Config {
     /// Validates what `source` gathered.
@@ -119,6 +118,13 @@ fn read(reader: &mut Reader) -> Option<Config> {
         (text.len() >= 16).then(|| Secret::new(text))
     });
     let logging = Logging {
+        to: reader.switch(
+            "logging.to",
+            "stderr",
+            LogTarget::ALL,
+            LogTarget::parse,
+            LogTarget::name,
+        )?,
         level: reader.with_default(
             "logging.level",
             "info",
@@ -131,9 +137,15 @@ fn read(reader: &mut Reader) -> Option<Config> {
         )?,
         headers: reader.flag("logging.headers", "off")?,
         bodies: reader.flag("logging.bodies", "off")?,
-        sample_ratio: reader.with_default("logging.sample", "1", "a share from 0 to 1", |text| {
-            text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
-        })?,
+        sample_ratio: reader.share("logging.sample", "1")?,
+    };
+    let otlp_endpoint = reader.optional("tracing.otlp_endpoint", "http://HOST:PORT, or nothing", |text| {
+        let is_sound = text.is_empty() || is_address(text);
+        is_sound.then(|| Some(Secret::new(text)).filter(|_| !text.is_empty()))
+    });
+    let tracing = Tracing {
+        otlp_endpoint: otlp_endpoint.flatten(),
+        sample_ratio: reader.share("tracing.sample_ratio", "1")?,
     };
     let mutants = mutants(reader);
 
@@ -187,7 +199,15 @@ fn read(reader: &mut Reader) -> Option<Config> {
         resilience,
         token_secret: token_secret?,
         logging,
+        tracing,
         mutants,
+    })
+}
+
+/// Whether `text` is where something may be sent by HTTP.
+fn is_address(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
     })
 }
 
@@ -228,122 +248,10 @@ fn mutants(reader: &mut Reader) -> Mutants {
     chosen.into_iter().collect()
 }
 
-/// Reads settings by key, and collects what is wrong instead of stopping at it.
-struct Reader {
-    source: Source,
-    errors: Vec<String>,
-}
-
-impl Reader {
-    fn new(mut source: Source) -> Self {
-        let mut errors = std::mem::take(&mut source.errors);
-        for (key, setting) in &source.settings {
-            if !KEYS.iter().any(|(known, _, _)| known == key) {
-                errors.push(unknown(key, setting));
-            }
-        }
-        Self { source, errors }
-    }
-
-    fn origin(&self, key: &str) -> String {
-        let setting = self.source.settings.get(key);
-        setting.map_or_else(|| "default".to_owned(), |setting| setting.origin.clone())
-    }
-
-    fn parse<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let setting = self.source.settings.get(key)?;
-        let parsed = parse(&setting.text);
-        if parsed.is_none() {
-            // A secret that is malformed must not reach a log by way of its error.
-            let shown = match key {
-                "token.secret" | "database.url" | "redis.url" => String::new(),
-                _ => format!(", not `{}`", setting.text),
-            };
-            self.errors
-                .push(format!("{}: `{key}` must be {expected}{shown}", setting.origin));
-        }
-        parsed
-    }
-
-    fn optional<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        self.parse(key, expected, parse)
-    }
-
-    fn required<T>(&mut self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        if !self.source.settings.contains_key(key) {
-            self.errors.push(format!("`{key}` is missing: set it to {expected}"));
-            return None;
-        }
-        self.parse(key, expected, parse)
-    }
-
-    fn with_default<T>(
-        &mut self,
-        key: &str,
-        default: &str,
-        expected: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Option<T> {
-        if self.source.settings.contains_key(key) {
-            // The first error does not hide the next: the caller goes on with nothing only at the end.
-            return self.parse(key, expected, parse);
-        }
-        parse(default)
-    }
-
-    fn switch<T: Copy>(
-        &mut self,
-        key: &str,
-        default: &str,
-        all: &[T],
-        parse: fn(&str) -> Option<T>,
-        name: fn(T) -> &'static str,
-    ) -> Option<T> {
-        let expected = all.iter().map(|value| name(*value)).collect::<Vec<_>>().join(" | ");
-        // After an error the default stands in, so that the remaining keys are still checked.
-        self.with_default(key, default, &expected, parse)
-            .or_else(|| parse(default))
-    }
-
-    fn flag(&mut self, key: &str, default: &str) -> Option<bool> {
-        let parse = |text: &str| match text {
-            "on" | "true" => Some(true),
-            "off" | "false" => Some(false),
-            _ => None,
-        };
-        self.with_default(key, default, "on | off", parse)
-            .or_else(|| parse(default))
-    }
-
-    fn duration(&mut self, key: &str, default: &str) -> Option<Duration> {
-        let parse = |text: &str| {
-            let duration = humantime::parse_duration(text).ok()?;
-            (Duration::from_millis(1)..=Duration::from_hours(24 * 365))
-                .contains(&duration)
-                .then_some(duration)
-        };
-        let expected = "a duration with a unit such as 200ms, 2s or 5m";
-        self.with_default(key, default, expected, parse)
-            .or_else(|| parse(default))
-    }
-
-    fn integer(&mut self, key: &str, default: &str, least: u32, most: u32) -> Option<u32> {
-        let parse = |text: &str| text.parse().ok().filter(|number| (least..=most).contains(number));
-        let expected = format!("a whole number from {least} to {most}");
-        self.with_default(key, default, &expected, parse)
-            .or_else(|| parse(default))
-    }
-
-    fn refuse(&mut self, key: &str, value: &str, circumstance: &str, alternatives: &str) {
-        let origin = self.origin(key);
-        self.errors.push(format!(
-            "{origin}: `{key}: {value}` cannot be honoured {circumstance}; use {alternatives}"
-        ));
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const BASE: &str = "database.url: sqlite:///tmp/x.db\ntoken.secret: 0123456789abcdef\n";
@@ -472,6 +380,35 @@ mod tests {
             &format!("{BASE}mutants: [D18]\n"),
             &["service.yaml:3: `mutants` must be a list of D1 to D17, not `D18`"],
         );
+    }
+
+    #[test]
+    fn nothing_is_traced_without_an_address() {
+        let endpoint = |setting: &str| {
+            let source = Source::new().yaml(BASE, "a").flags(&[setting]);
+            Config::from_source(source).map(|config| config.tracing.otlp_endpoint.is_some())
+        };
+        assert!(!endpoint("tracing.otlp_endpoint=").unwrap());
+        assert!(!endpoint("tracing.sample_ratio=0.5").unwrap());
+        for sound in ["http://127.0.0.1:4318", "https://me:word@collector.example/otlp/"] {
+            assert!(endpoint(&format!("tracing.otlp_endpoint={sound}")).unwrap(), "{sound}");
+        }
+        for unsound in [
+            "127.0.0.1:4318",
+            "grpc://h:4317",
+            "http://",
+            "http://me:word@h:1?key=word",
+        ] {
+            let error = endpoint(&format!("tracing.otlp_endpoint={unsound}")).unwrap_err();
+            let expected = "--set tracing.otlp_endpoint: `tracing.otlp_endpoint` must be http://HOST:PORT, or nothing";
+            assert_eq!(error.0, [expected], "a password may be in it");
+        }
+        for unsound in ["1.5", "-1", "NaN", "all"] {
+            assert!(
+                endpoint(&format!("tracing.sample_ratio={unsound}")).is_err(),
+                "{unsound}"
+            );
+        }
     }
 
     #[test]

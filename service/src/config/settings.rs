@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::switches::{CacheMode, EventsMode, Locking, Mutants, QueueMode, Stampede};
+use super::switches::{CacheMode, EventsMode, Locking, LogTarget, Mutants, QueueMode, Stampede};
 
 /// Text that never shows in logs or messages.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub struct Resilience {
 /// What is logged.
 #[derive(Clone, Debug)]
 pub struct Logging {
+    /// Where lines go.
+    pub to: LogTarget,
     /// A filter of `tracing-subscriber`.
     pub level: String,
     /// Request headers, masked.
@@ -100,6 +102,15 @@ pub struct Logging {
     /// Request bodies, masked and bounded.
     pub bodies: bool,
     /// The share of requests that are logged, 0 to 1.
+    pub sample_ratio: f64,
+}
+
+/// Traces.
+#[derive(Clone, Debug)]
+pub struct Tracing {
+    /// The collector that takes spans; without one nothing is traced. May hold a password.
+    pub otlp_endpoint: Option<Secret>,
+    /// The share of the traces that begin here which is kept, 0 to 1.
     pub sample_ratio: f64,
 }
 
@@ -136,6 +147,8 @@ pub struct Config {
     pub token_secret: Secret,
     /// Logs.
     pub logging: Logging,
+    /// Traces.
+    pub tracing: Tracing,
     /// Defects that are switched on.
     pub mutants: Mutants,
 }

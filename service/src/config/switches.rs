@@ -88,6 +88,14 @@ QueueMode {
     Sql = "sql",
 });
 
+switch!(/// Where log lines go.
+LogTarget {
+    /// To standard error, so that standard output has the ready line alone.
+    Stderr = "stderr",
+    /// To standard output, where containers' logs are looked for; the ready line is one of the lines then.
+    Stdout = "stdout",
+});
+
 switch!(/// The seventeen defects, as switches. README says which invariant exposes each.
 Mutant {
     /// No free slot admits the whole queue.

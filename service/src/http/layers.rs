@@ -17,7 +17,8 @@ use futures::FutureExt as _;
 
 use super::error::{Problem, ProblemNote};
 use super::router::HttpState;
-use crate::telemetry::{RequestLine, TraceContext, mask_body, mask_headers};
+use crate::telemetry::{RequestLine, mask_body, mask_headers};
+use crate::trace::{Span, TraceContext, spans};
 
 /// The most of a body that is logged.
 const MAX_LOGGED_BODY_BYTES: usize = 2048;
@@ -105,6 +106,7 @@ struct UnderWay {
     method: &'static str,
     route: String,
     trace: TraceContext,
+    span: Option<Span>,
     request_id: String,
     headers: Option<String>,
     body_note: Option<BodyNote>,
@@ -113,16 +115,17 @@ struct UnderWay {
 
 impl UnderWay {
     fn begin(state: Arc<HttpState>, request: &mut Request) -> Self {
+        let begun = Instant::now();
         let logging = &state.booking.config.logging;
+        let method = method_label(request.method());
+        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let (trace, span) = state.booking.tracer.request(method, route, request.headers());
         let this = Self {
-            begun: Instant::now(),
-            method: method_label(request.method()),
-            route: request
-                .extensions()
-                .get::<MatchedPath>()
-                .map_or("unmatched", MatchedPath::as_str)
-                .to_owned(),
-            trace: TraceContext::from_headers(request.headers()),
+            begun,
+            method,
+            route: route.unwrap_or("unmatched").to_owned(),
+            trace,
+            span,
             request_id: state.request_ids.next(),
             headers: logging.headers.then(|| mask_headers(request.headers())),
             body_note: logging.bodies.then(BodyNote::default),
@@ -132,8 +135,7 @@ impl UnderWay {
         if let Some(note) = &this.body_note {
             request.extensions_mut().insert(note.clone());
         }
-        let trace = this.trace.clone();
-        request.extensions_mut().insert(RequestContext { trace });
+        request.extensions_mut().insert(RequestContext { trace: this.trace });
         this
     }
 
@@ -165,13 +167,17 @@ impl UnderWay {
                 .with_label_values(&[self.method, &self.route, status.as_str()])
                 .inc();
         }
+        if let (Some(span), Some(status)) = (&mut self.span, status) {
+            span.answered(status.as_u16(), code);
+        }
+        let trace_id = self.trace.trace_id();
         let line = RequestLine {
             method: self.method,
             route: &self.route,
             status: status.map(|status| status.as_u16()),
             duration: elapsed,
             request_id: &self.request_id,
-            trace_id: self.trace.trace_id(),
+            trace_id: &trace_id,
             code,
             cause: note.and_then(|note| note.cause.as_deref()),
             headers: self.headers.as_deref(),
@@ -198,7 +204,7 @@ pub async fn observe(State(state): State<Arc<HttpState>>, mut request: Request, 
             .await
             .unwrap_or_else(|_panic| Problem::panicked().into_response())
     });
-    let mut response = scoped.await;
+    let mut response = spans::within(under_way.span.as_ref(), scoped).await;
     under_way.answered(&mut response);
     response
 }

@@ -233,7 +233,7 @@ impl TicketConsumer {
             }
         };
         match outcome {
-            Outcome::Settled => {
+            Outcome::Settled(_) => {
                 self.n_postponed = 0;
                 if self.lanes.end(&job.place, job.generation) {
                     let (topic, partition) = &job.place;

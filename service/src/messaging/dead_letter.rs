@@ -14,6 +14,7 @@ use super::client::{self, Told};
 use super::producer::{Outgoing, Producer};
 use super::record::{self, Source};
 use super::topics::Topics;
+use crate::trace::Tracer;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a record for so long, although the broker says that there are more, the reading has failed.
@@ -114,7 +115,7 @@ pub async fn list(brokers: &str, topics: &Topics) -> Result<Vec<DeadLetter>, Dea
 /// # Errors
 /// When the broker does not answer; what was sent until then stays sent, and is remembered.
 pub async fn replay(brokers: &str, topics: &Topics) -> Result<Vec<DeadLetter>, DeadLetterError> {
-    let producer = Producer::in_order(brokers).map_err(|source| DeadLetterError::Read {
+    let producer = Producer::in_order(brokers, &Tracer::off()).map_err(|source| DeadLetterError::Read {
         topic: topics.main.clone(),
         source: Told(source),
     })?;
@@ -133,6 +134,7 @@ pub async fn replay(brokers: &str, topics: &Topics) -> Result<Vec<DeadLetter>, D
             key: letter.message.key().unwrap_or_default(),
             payload: letter.message.payload().unwrap_or_default(),
             headers: record::replayed_headers(&letter.message),
+            trace_parent: record::header(&letter.message, record::TRACE_PARENT),
             timestamp_ms: None,
         };
         // The producer never gives up by itself; a person at a terminal does.

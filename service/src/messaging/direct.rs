@@ -40,7 +40,8 @@ impl DirectPublisher {
                 topic: &this.topics.main,
                 key: key.as_bytes(),
                 payload: payload.as_bytes(),
-                headers: record::first_headers(&event.event.to_string(), trace_parent.as_deref()),
+                headers: record::first_headers(&event.event.to_string()),
+                trace_parent: trace_parent.as_deref(),
                 timestamp_ms: Some(event.paid_at.unix_ms()),
             });
             match sent.await {

@@ -21,12 +21,14 @@ use crate::metrics::Metrics;
 use crate::ports::Clock;
 use crate::store::inbox::Issued;
 use crate::store::{Store, StoreError};
+use crate::trace::spans::{self, Received};
+use crate::trace::{TraceContext, Tracer};
 
 /// How a record was settled, or why it was not.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Its offset may be committed.
-    Settled,
+    /// Its offset may be committed. The label is that of the metric.
+    Settled(&'static str),
     /// Nothing was done; it must be handled again.
     Postponed,
 }
@@ -39,6 +41,7 @@ pub(super) struct Handler {
     pub(super) topics: Topics,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) tracer: Tracer,
     pub(super) namespace: String,
     pub(super) retries: u32,
     pub(super) backoff: Backoff,
@@ -60,6 +63,26 @@ impl Handler {
     }
 
     pub(super) async fn handle(&self, message: &OwnedMessage) -> Outcome {
+        let sender = record::header(message, record::TRACE_PARENT).and_then(TraceContext::parse);
+        let received = Received {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            group: &self.topics.group,
+        };
+        let mut span = self.tracer.process(received, sender);
+        let outcome = spans::within(span.as_ref(), self.apply_or_pass_on(message)).await;
+        if let Some(span) = &mut span {
+            match outcome {
+                Outcome::Settled("applied" | "duplicate") => {}
+                Outcome::Settled(how) => span.fail(how),
+                Outcome::Postponed => span.fail("postponed"),
+            }
+        }
+        outcome
+    }
+
+    async fn apply_or_pass_on(&self, message: &OwnedMessage) -> Outcome {
         let event = match PaymentCompleted::from_json(message.payload().unwrap_or_default()) {
             Ok(event) => event,
             Err(error) => {
@@ -104,13 +127,13 @@ impl Handler {
         self.store.issue_ticket(event, self.clock.now()).await
     }
 
-    fn settled(&self, message: &OwnedMessage, outcome: &str) -> Outcome {
+    fn settled(&self, message: &OwnedMessage, outcome: &'static str) -> Outcome {
         let topic = self.label(message.topic());
         self.metrics
             .consumer_messages
             .with_label_values(&[topic, outcome])
             .inc();
-        Outcome::Settled
+        Outcome::Settled(outcome)
     }
 
     /// The handler said no: another attempt later, or none.
@@ -152,7 +175,7 @@ impl Handler {
         );
         let headers = record::failed_headers(message, &source, attempts, &cause, None);
         let outcome = self.pass_on(message, &self.topics.dead, headers, "dead_lettered").await;
-        if matches!(outcome, Outcome::Settled) {
+        if matches!(outcome, Outcome::Settled(_)) {
             self.metrics.dead_letters.with_label_values(&[cause.kind]).inc();
         }
         outcome
@@ -165,13 +188,18 @@ impl Handler {
         message: &OwnedMessage,
         topic: &str,
         headers: rdkafka::message::OwnedHeaders,
-        outcome: &str,
+        outcome: &'static str,
     ) -> Outcome {
+        // From the handling on where that is kept, and else as it came.
+        let handling = spans::current().map(|context| context.to_string());
         let sent = self.producer.send(Outgoing {
             topic,
             key: message.key().unwrap_or_default(),
             payload: message.payload().unwrap_or_default(),
             headers,
+            trace_parent: handling
+                .as_deref()
+                .or_else(|| record::header(message, record::TRACE_PARENT)),
             timestamp_ms: message.timestamp().to_millis(),
         });
         match sent.await {

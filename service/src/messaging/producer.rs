@@ -13,6 +13,8 @@ use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
 use super::client::{QuietContext, common};
+use super::record;
+use crate::trace::{Span, TraceContext, Tracer};
 
 /// How long a message may wait for the broker when loss is accepted.
 const LOSSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,8 +30,10 @@ pub struct Outgoing<'a> {
     pub key: &'a [u8],
     /// The text.
     pub payload: &'a [u8],
-    /// See [`super::record`].
+    /// See [`super::record`]; without the trace.
     pub headers: OwnedHeaders,
+    /// The W3C trace context that the record continues: as it is, or, where that trace is kept, by a span of the sending.
+    pub trace_parent: Option<&'a str>,
     /// Milliseconds since 1970 UTC; `None` for the client's clock.
     pub timestamp_ms: Option<i64>,
 }
@@ -37,6 +41,7 @@ pub struct Outgoing<'a> {
 /// A Kafka producer that survives its client's fatal errors.
 pub struct Producer {
     config: ClientConfig,
+    tracer: Tracer,
     client: RwLock<FutureProducer<QuietContext>>,
 }
 
@@ -51,7 +56,7 @@ impl Producer {
     ///
     /// # Errors
     /// When the client cannot be made, for instance with malformed addresses.
-    pub fn in_order(brokers: &str) -> Result<Self, KafkaError> {
+    pub fn in_order(brokers: &str, tracer: &Tracer) -> Result<Self, KafkaError> {
         let mut config = common(brokers);
         config
             .set("enable.idempotence", "true")
@@ -60,25 +65,26 @@ impl Producer {
             // Never: giving up on one message while later ones are under way would break the order.
             .set("message.timeout.ms", "0")
             .set("linger.ms", "2");
-        Self::with(config)
+        Self::with(config, tracer)
     }
 
     /// Loses what the broker has not acknowledged soon, and everything in its queue when the process dies.
     ///
     /// # Errors
     /// When the client cannot be made, for instance with malformed addresses.
-    pub fn lossy(brokers: &str) -> Result<Self, KafkaError> {
+    pub fn lossy(brokers: &str, tracer: &Tracer) -> Result<Self, KafkaError> {
         let mut config = common(brokers);
         config
             .set("acks", "1")
             .set("message.timeout.ms", LOSSY_TIMEOUT.as_millis().to_string())
             .set("linger.ms", "2");
-        Self::with(config)
+        Self::with(config, tracer)
     }
 
-    fn with(config: ClientConfig) -> Result<Self, KafkaError> {
+    fn with(config: ClientConfig, tracer: &Tracer) -> Result<Self, KafkaError> {
         let client = RwLock::new(config.create_with_context(QuietContext)?);
-        Ok(Self { config, client })
+        let tracer = tracer.clone();
+        Ok(Self { config, tracer, client })
     }
 
     /// Hands a record to the client; the future ends with its delivery.
@@ -86,6 +92,28 @@ impl Producer {
     /// # Errors
     /// When the client does not take it; the record was not sent then.
     pub fn begin(&self, outgoing: Outgoing<'_>) -> Result<Delivery, KafkaError> {
+        let (outgoing, span) = self.traced(outgoing);
+        self.hand_over(outgoing, span).map_err(|(error, _)| error)
+    }
+
+    /// Begins the span of a record, and lets the record continue its trace.
+    fn traced<'a>(&self, mut outgoing: Outgoing<'a>) -> (Outgoing<'a>, Option<Span>) {
+        let Some(text) = outgoing.trace_parent else {
+            return (outgoing, None);
+        };
+        let span = self.tracer.send(outgoing.topic, TraceContext::parse(text));
+        outgoing.headers = match &span {
+            Some(span) => record::with_trace(outgoing.headers, &span.context().to_string()),
+            None => record::with_trace(outgoing.headers, text),
+        };
+        (outgoing, span)
+    }
+
+    fn hand_over(
+        &self,
+        outgoing: Outgoing<'_>,
+        mut span: Option<Span>,
+    ) -> Result<Delivery, (KafkaError, Option<Span>)> {
         let mut record = FutureRecord::to(outgoing.topic)
             .key(outgoing.key)
             .payload(outgoing.payload)
@@ -93,10 +121,11 @@ impl Producer {
         record.timestamp = outgoing.timestamp_ms;
         let client = self.current();
         match client.send_result(record) {
-            Ok(future) => Ok(Delivery { future, client }),
+            Ok(future) => Ok(Delivery { future, client, span }),
             Err((error, _)) => {
                 self.renew_after_fatal(&client);
-                Err(error)
+                fail(span.as_mut(), &error);
+                Err((error, span))
             }
         }
     }
@@ -106,16 +135,19 @@ impl Producer {
     /// # Errors
     /// When it was not delivered, as far as is known.
     pub async fn send(&self, outgoing: Outgoing<'_>) -> Result<(), KafkaError> {
+        let (outgoing, mut span) = self.traced(outgoing);
         let delivery = loop {
             let attempt = Outgoing {
                 headers: outgoing.headers.clone(),
                 ..outgoing
             };
-            match self.begin(attempt) {
-                Err(KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)) => {
+            match self.hand_over(attempt, span) {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
+                    span = same;
                     tokio::time::sleep(QUEUE_FULL_WAIT).await;
                 }
-                other => break other?,
+                Err((error, _)) => return Err(error),
+                Ok(delivery) => break delivery,
             }
         };
         self.finish(delivery).await
@@ -126,15 +158,26 @@ impl Producer {
     /// # Errors
     /// When it was not delivered, as far as is known.
     pub async fn finish(&self, delivery: Delivery) -> Result<(), KafkaError> {
-        let Delivery { future, client } = delivery;
-        match future.await {
-            Ok(Ok(_)) => Ok(()),
+        let Delivery {
+            future,
+            client,
+            mut span,
+        } = delivery;
+        let error = match future.await {
+            Ok(Ok(at)) => {
+                if let Some(span) = &mut span {
+                    span.delivered(at.partition, at.offset);
+                }
+                return Ok(());
+            }
             Ok(Err((error, _))) => {
                 self.renew_after_fatal(&client);
-                Err(error)
+                error
             }
-            Err(_) => Err(KafkaError::Canceled),
-        }
+            Err(_) => KafkaError::Canceled,
+        };
+        fail(span.as_mut(), &error);
+        Err(error)
     }
 
     fn current(&self) -> FutureProducer<QuietContext> {
@@ -158,11 +201,25 @@ impl Producer {
     }
 }
 
+fn fail(span: Option<&mut Span>, error: &KafkaError) {
+    let kind = match error {
+        // Waits, and is tried again under the same span.
+        KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => return,
+        KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut) => "timeout",
+        KafkaError::MessageProduction(_) => "refused",
+        _ => "client",
+    };
+    if let Some(span) = span {
+        span.fail(kind);
+    }
+}
+
 /// A record under way. It keeps its client alive, so that its end is always told.
 #[must_use = "a delivery that nobody awaits may fail unseen"]
 pub struct Delivery {
     future: DeliveryFuture,
     client: FutureProducer<QuietContext>,
+    span: Option<Span>,
 }
 
 impl std::fmt::Debug for Delivery {

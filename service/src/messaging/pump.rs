@@ -177,7 +177,8 @@ impl Pump {
                 topic: &self.parts.topics.main,
                 key: key.as_bytes(),
                 payload: row.payload.as_bytes(),
-                headers: record::first_headers(&row.event.to_string(), row.trace_parent.as_deref()),
+                headers: record::first_headers(&row.event.to_string()),
+                trace_parent: row.trace_parent.as_deref(),
                 timestamp_ms: Some(row.created_at.unix_ms()),
             };
             match self.parts.producer.begin(outgoing) {

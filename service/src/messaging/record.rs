@@ -98,13 +98,14 @@ impl History {
     }
 }
 
-/// The headers of an event on its first way.
-pub fn first_headers(event_id: &str, trace_parent: Option<&str>) -> OwnedHeaders {
-    let headers = with(OwnedHeaders::new(), EVENT_ID, event_id);
-    match trace_parent {
-        Some(trace) => with(headers, TRACE_PARENT, trace),
-        None => headers,
-    }
+/// The headers of an event on its first way. The trace is added by the producer, whose span comes in between.
+pub fn first_headers(event_id: &str) -> OwnedHeaders {
+    with(OwnedHeaders::new(), EVENT_ID, event_id)
+}
+
+/// Adds the trace that a record continues.
+pub fn with_trace(headers: OwnedHeaders, trace_parent: &str) -> OwnedHeaders {
+    with(headers, TRACE_PARENT, trace_parent)
 }
 
 /// The headers of a record that failed: what it had from its producer, and what is known of the failure.
@@ -134,15 +135,9 @@ pub fn replayed_headers<M: Message>(message: &M) -> OwnedHeaders {
     with(kept(message), REPLAYED_FROM, &from)
 }
 
-/// The producer's own headers of `message`, without the ones that describe a failure.
+/// The event's own headers of `message`, without the ones that describe a failure, and the trace.
 fn kept<M: Message>(message: &M) -> OwnedHeaders {
-    let mut headers = OwnedHeaders::new();
-    for name in [EVENT_ID, TRACE_PARENT] {
-        if let Some(value) = header(message, name) {
-            headers = with(headers, name, value);
-        }
-    }
-    headers
+    header(message, EVENT_ID).map_or_else(OwnedHeaders::new, first_headers)
 }
 
 fn with(headers: OwnedHeaders, key: &str, value: &str) -> OwnedHeaders {
@@ -173,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_carried_and_the_source_stays_the_first() {
-        let first = message(Some(first_headers("event-1", Some("00-aa-bb-01"))));
+        let first = message(Some(with_trace(first_headers("event-1"), "00-aa-bb-01")));
         let cause = Cause {
             kind: "handler",
             text: "no such reservation".to_owned(),
@@ -194,7 +189,7 @@ mod tests {
             (history.source.topic.as_str(), history.source.offset),
             ("t.payments", 17)
         );
-        assert_eq!(header(&again, TRACE_PARENT), Some("00-aa-bb-01"));
+        assert_eq!(header(&again, TRACE_PARENT), None, "the producer's to add");
 
         let replayed = message(Some(replayed_headers(&again)));
         assert_eq!(History::of(&replayed).attempts, 0);

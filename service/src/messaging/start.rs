@@ -21,6 +21,7 @@ use crate::domain::PaymentCompleted;
 use crate::metrics::Metrics;
 use crate::ports::Clock;
 use crate::store::Store;
+use crate::trace::Tracer;
 
 /// No retry waits longer than this.
 const RETRY_CEILING: Duration = Duration::from_secs(30);
@@ -74,6 +75,7 @@ impl Messaging {
         store: &Store,
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
+        tracer: &Tracer,
         patience: Duration,
     ) -> Result<Self, KafkaError> {
         let mut this = Self {
@@ -90,7 +92,7 @@ impl Messaging {
             return Ok(this);
         };
         let topics = Topics::new(&config.namespace);
-        let producer = Arc::new(Producer::in_order(brokers)?);
+        let producer = Arc::new(Producer::in_order(brokers, tracer)?);
         let ready = Ready::watch(brokers, &topics, config.events.partitions);
 
         match config.events.mode {
@@ -115,7 +117,7 @@ impl Messaging {
             }
             EventsMode::Direct => {
                 this.publisher = Publisher::Direct(DirectPublisher {
-                    producer: Arc::new(Producer::lossy(brokers)?),
+                    producer: Arc::new(Producer::lossy(brokers, tracer)?),
                     topics: topics.clone(),
                     clock: clock.clone(),
                     metrics: metrics.clone(),
@@ -131,6 +133,7 @@ impl Messaging {
             topics,
             clock: clock.clone(),
             metrics: metrics.clone(),
+            tracer: tracer.clone(),
             namespace: config.namespace.clone(),
             retries: config.events.retry_attempts,
             backoff: Backoff {

@@ -27,7 +27,7 @@ impl Store {
                     .await?;
             }
             transaction.commit().await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 }

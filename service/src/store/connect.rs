@@ -137,10 +137,9 @@ impl Store {
         };
         let expected = expected.map(|migration| migration.version).max();
         let applied: Result<Option<i64>, sqlx::Error> = read_on!(self, "check_schema", |connection| {
-            sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success")
-                .fetch_one(connection)
-                .await
-        });
+            let applied = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations WHERE success");
+            Ok(applied.fetch_one(connection).await)
+        })?;
         match applied {
             Ok(applied) if applied == expected => Ok(()),
             Ok(applied) => Err(StoreError::Schema(format!(
@@ -174,8 +173,8 @@ impl Store {
                 sqlx::query(lease).bind(shard).execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The pools, for modules that have statements of their own.
@@ -209,14 +208,6 @@ impl Store {
         // Most callers do not have their connections counted.
         let _uncounted = BORROWED.try_with(|borrowed| borrowed.set(borrowed.get().saturating_add(1)));
         Ok(acquired)
-    }
-
-    /// Observes the time until it is dropped as that of the store method `call`.
-    pub(crate) fn timer(&self, call: &str) -> prometheus::HistogramTimer {
-        self.metrics
-            .database_call_duration
-            .with_label_values(&[call])
-            .start_timer()
     }
 
     /// Sets the gauges of the pools.

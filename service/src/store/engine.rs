@@ -30,43 +30,49 @@ impl Engine {
     }
 }
 
-/// Runs `$body` with `$connection` bound to a connection for reading. The wait for it and the time of the body are
-/// measured apart, the latter under `$call`.
+/// Runs `$body` with `$connection` bound to a connection for reading, and returns the result that it ends with or
+/// returns. The wait for the connection and the time of the body are measured apart, the latter under `$call`.
 macro_rules! read_on {
     ($store:expr, $call:literal, |$connection:ident| $body:block) => {
         match $store.engine() {
             $crate::store::Engine::Sqlite { reader, .. } => {
                 let mut acquired = $store.acquire("reader", reader).await?;
-                let _timer = $store.timer($call);
+                let call = $store.begin($call);
                 let $connection = &mut *acquired;
-                $body
+                call.end(async { $body }.await)
             }
             $crate::store::Engine::MySql(pool) => {
                 let mut acquired = $store.acquire("main", pool).await?;
-                let _timer = $store.timer($call);
+                let call = $store.begin($call);
                 let $connection = &mut *acquired;
-                $body
+                call.end(async { $body }.await)
             }
         }
     };
 }
 
-/// Runs `$body` with `$transaction` bound to an open transaction. The body commits it, or drops it to roll back.
+/// The same with `$transaction` bound to an open transaction. The body commits it, or drops it to roll back.
 macro_rules! write_on {
     ($store:expr, $call:literal, |$transaction:ident| $body:block) => {
         match $store.engine() {
             $crate::store::Engine::Sqlite { writer, .. } => {
                 let mut acquired = $store.acquire("writer", writer).await?;
-                let _timer = $store.timer($call);
-                // A writer from the first statement on, so that a second process cannot fail a commit half-way.
-                let mut $transaction = sqlx::Connection::begin_with(&mut *acquired, "BEGIN IMMEDIATE").await?;
-                $body
+                let call = $store.begin($call);
+                let done = async {
+                    // A writer from the first statement on, so that a second process cannot fail a commit half-way.
+                    let mut $transaction = sqlx::Connection::begin_with(&mut *acquired, "BEGIN IMMEDIATE").await?;
+                    $body
+                };
+                call.end(done.await)
             }
             $crate::store::Engine::MySql(pool) => {
                 let mut acquired = $store.acquire("main", pool).await?;
-                let _timer = $store.timer($call);
-                let mut $transaction = sqlx::Connection::begin(&mut *acquired).await?;
-                $body
+                let call = $store.begin($call);
+                let done = async {
+                    let mut $transaction = sqlx::Connection::begin(&mut *acquired).await?;
+                    $body
+                };
+                call.end(done.await)
             }
         }
     };

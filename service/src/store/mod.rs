@@ -7,13 +7,14 @@
 //!   `bulk` those of `service seed`.
 //! - [`error`] sorts the drivers' errors into the few kinds that callers treat differently.
 //!
-//! Both engines take the same SQL text where they can; the macros in `engine` compile a body once for each. There is
-//! no trait here and no mock: every method is tested on the real engines.
+//! Both engines take the same SQL text where they can; the macros in `engine` compile a body once for each, and `call`
+//! measures it. There is no trait here and no mock: every method is tested on the real engines.
 
 #[macro_use]
 mod engine;
 pub mod accounts;
 mod bulk;
+mod call;
 pub mod connect;
 mod dialect;
 pub mod error;

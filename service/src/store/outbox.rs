@@ -108,8 +108,8 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             transaction.commit().await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Takes `owner` off the list of the living, at its own wish.
@@ -123,8 +123,8 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             transaction.commit().await?;
-        });
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The relays that live at `now`, by name.
@@ -132,13 +132,10 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn outbox_members(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
-        let members = read_on!(self, "outbox_members", |connection| {
-            sqlx::query_scalar("SELECT owner FROM outbox_member WHERE until_ms > ?")
-                .bind(now.unix_ms())
-                .fetch_all(connection)
-                .await?
-        });
-        Ok(members)
+        read_on!(self, "outbox_members", |connection| {
+            let members = sqlx::query_scalar("SELECT owner FROM outbox_member WHERE until_ms > ?");
+            Ok(members.bind(now.unix_ms()).fetch_all(connection).await?)
+        })
     }
 
     /// Every shard's lease.
@@ -201,8 +198,8 @@ impl Store {
                 ),
             };
             transaction.commit().await?;
-            published
-        });
+            Ok(published)
+        })?;
         Ok(published.map(|seq| {
             let owner = owner.to_owned();
             let fence = fence + 1;
@@ -215,7 +212,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer; the lease lapses by itself then.
     pub async fn outbox_release(&self, tenure: &Tenure) -> Result<bool, StoreError> {
-        let released = write_on!(self, "outbox_release", |transaction| {
+        write_on!(self, "outbox_release", |transaction| {
             let released = sqlx::query(
                 "UPDATE outbox_lease SET owner = NULL, until_ms = 0 WHERE shard = ? AND owner = ? AND fence = ?",
             )
@@ -226,9 +223,8 @@ impl Store {
             .await?
             .rows_affected();
             transaction.commit().await?;
-            released
-        });
-        Ok(released == 1)
+            Ok(released == 1)
+        })
     }
 
     /// How far every shard is: one small query that finds all new work.
@@ -260,15 +256,15 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn outbox_oldest(&self) -> Result<Option<Timestamp>, StoreError> {
-        let oldest: Option<i64> = read_on!(self, "outbox_oldest", |connection| {
-            sqlx::query_scalar(
+        read_on!(self, "outbox_oldest", |connection| {
+            let oldest: Option<i64> = sqlx::query_scalar(
                 "SELECT MIN(o.created_at_ms) FROM outbox_lease l \
                  JOIN outbox o ON o.shard = l.shard AND o.seq = l.published_seq + 1",
             )
             .fetch_one(connection)
-            .await?
-        });
-        Ok(oldest.map(Timestamp::from_unix_ms))
+            .await?;
+            Ok(oldest.map(Timestamp::from_unix_ms))
+        })
     }
 
     /// The next committed events of a shard after `after_seq`, in order.
@@ -306,7 +302,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn outbox_mark(&self, tenure: &Tenure, seq: i64) -> Result<bool, StoreError> {
-        let marked = write_on!(self, "outbox_mark", |transaction| {
+        write_on!(self, "outbox_mark", |transaction| {
             let marked = sqlx::query(
                 "UPDATE outbox_lease SET published_seq = ? \
                  WHERE shard = ? AND owner = ? AND fence = ? AND published_seq <= ?",
@@ -320,8 +316,7 @@ impl Store {
             .await?
             .rows_affected();
             transaction.commit().await?;
-            marked
-        });
-        Ok(marked == 1)
+            Ok(marked == 1)
+        })
     }
 }

@@ -160,9 +160,13 @@ impl Store {
         answered?;
         if let Engine::Sqlite { writer, .. } = self.engine() {
             let mut acquired = self.acquire("writer", writer).await?;
-            let _timer = self.timer("ping");
-            let transaction = sqlx::Connection::begin_with(&mut *acquired, "BEGIN IMMEDIATE").await?;
-            transaction.rollback().await?;
+            let call = self.begin("ping");
+            let taken = async {
+                let transaction = sqlx::Connection::begin_with(&mut *acquired, "BEGIN IMMEDIATE").await?;
+                transaction.rollback().await?;
+                Ok(())
+            };
+            return call.end(taken.await);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::domain::{PaymentCompleted, Timestamp};
 use crate::metrics::Metrics;
 use crate::ports::{Clock, SeatMapCache, WaitingQueue};
 use crate::store::Store;
+use crate::trace::Tracer;
 
 /// Told of every committed payment, with its trace context: wakes the relay, or sends the event.
 pub struct OnPaid(pub Box<dyn Fn(PaymentCompleted, Option<String>) + Send + Sync>);
@@ -43,6 +44,8 @@ pub struct Parts {
     pub locks: Option<RedisLocks>,
     /// What follows a committed payment. Must not block.
     pub on_paid: OnPaid,
+    /// Begins the spans of requests.
+    pub tracer: Tracer,
     /// Separates the ids of instances that share a database.
     pub instance: u64,
 }
@@ -58,6 +61,7 @@ pub struct Booking {
     pub(crate) cache: Option<Arc<dyn SeatMapCache>>,
     pub(crate) locks: Option<RedisLocks>,
     pub(crate) on_paid: OnPaid,
+    pub(crate) tracer: Tracer,
     pub(crate) ids: IdSource,
     pub(crate) flights: Flights,
     pub(crate) wait: WaitEstimate,
@@ -79,6 +83,7 @@ impl Booking {
             cache: parts.cache,
             locks: parts.locks,
             on_paid: parts.on_paid,
+            tracer: parts.tracer,
             ids: IdSource::new(parts.instance),
             flights: Flights::default(),
             wait: WaitEstimate::default(),

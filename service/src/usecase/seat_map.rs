@@ -20,6 +20,7 @@ use crate::ports::{FillStamp, Lookup};
 use crate::store::StoreError;
 use crate::store::connect::counting_connections;
 use crate::store::seats::SeatLine;
+use crate::trace;
 
 /// The share of its time to live after which one reader refreshes an entry, with `early-refresh`.
 const REFRESH_AFTER: f64 = 0.8;
@@ -152,11 +153,11 @@ impl Booking {
         }
         let Some(cache) = self.cache.clone() else { return };
         let this = self.clone();
-        self.work.spawn(async move {
+        self.work.spawn(trace::inherited(async move {
             let Ok(stamp) = cache.stamp(schedule).await else { return };
             // A failure shows in the metrics of the load; the entry is served until its end.
             let _refreshed = this.fly(schedule, Some(stamp), "refresh").await;
-        });
+        }));
     }
 
     async fn load_for(
@@ -201,8 +202,9 @@ impl Booking {
                 .entry(key)
                 .or_insert_with(|| {
                     let this = self.clone();
-                    // A task of its own: it goes on although the reader that began it hangs up.
-                    let task = self.work.spawn(async move {
+                    // A task of its own: it goes on although the reader that began it hangs up. Whoever joins it finds its
+                    // spans in that reader's trace.
+                    let task = self.work.spawn(trace::inherited(async move {
                         let loaded = match this.filled_meanwhile(schedule, reason).await {
                             Some(body) => Ok(Some(body)),
                             None => this.load(schedule, stamp, reason).await.map_err(Arc::new),
@@ -213,7 +215,7 @@ impl Booking {
                             .unwrap_or_else(PoisonError::into_inner)
                             .remove(&key);
                         loaded
-                    });
+                    }));
                     async move {
                         task.await.unwrap_or_else(|panic| {
                             tracing::error!(error = %panic, "a load of a seat map panicked");

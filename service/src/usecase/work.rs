@@ -10,6 +10,7 @@ use rand::Rng as _;
 use super::{Booking, Failure};
 use crate::metrics::Metrics;
 use crate::store::StoreError;
+use crate::trace;
 
 /// Attempts at a transaction that others keep undoing, and at a seat whose version keeps changing.
 pub(crate) const MAX_ATTEMPTS: u32 = 4;
@@ -34,7 +35,7 @@ impl Booking {
             count(&metrics, &result);
             result
         };
-        match self.work.spawn(counted).await {
+        match self.work.spawn(trace::inherited(counted)).await {
             Ok(result) => result,
             Err(panic) => Err(Failure::Internal(Box::new(panic))),
         }

@@ -9,12 +9,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("metrics", &[]),
     ("telemetry", &["config"]),
-    ("store", &["domain", "ports", "config", "metrics"]),
-    ("adapters", &["domain", "ports", "config", "metrics", "store"]),
+    ("trace", &["config", "metrics"]),
+    ("store", &["domain", "ports", "config", "metrics", "trace"]),
+    ("adapters", &["domain", "ports", "config", "metrics", "store", "trace"]),
     // The lock has one implementation, and so no port.
     (
         "usecase",
-        &["domain", "ports", "config", "metrics", "store", "adapters::redis_lock"],
+        &[
+            "domain",
+            "ports",
+            "config",
+            "metrics",
+            "store",
+            "trace",
+            "adapters::redis_lock",
+        ],
     ),
     // The clock that drills shift is moved by an endpoint.
     (
@@ -26,10 +35,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "metrics",
             "usecase",
             "telemetry",
+            "trace",
             "adapters::clock",
         ],
     ),
-    ("messaging", &["domain", "ports", "config", "metrics", "store"]),
+    ("messaging", &["domain", "ports", "config", "metrics", "store", "trace"]),
     ("admin", &["domain", "config", "metrics", "store", "cli", "messaging"]),
     (
         "app",
@@ -43,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "usecase",
             "http",
             "messaging",
+            "trace",
         ],
     ),
     ("cli", &["app", "admin", "config", "telemetry", "store", "messaging"]),

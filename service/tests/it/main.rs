@@ -19,3 +19,4 @@ mod process;
 mod queue;
 pub mod scenarios;
 mod spawning;
+mod traces;

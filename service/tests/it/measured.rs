@@ -37,6 +37,17 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "service/tests/it/process.rs",
         "booking_http_deadline_exceeded_total",
     ),
+    // A collector.
+    (
+        "booking_spans_exported_total",
+        "service/tests/it/traces.rs",
+        "booking_spans_exported_total",
+    ),
+    (
+        "booking_spans_dropped_total",
+        "service/tests/it/traces.rs",
+        "booking_spans_dropped_total",
+    ),
     // A defect.
     (
         "booking_seats_oversold_total",

@@ -64,7 +64,7 @@ impl Site {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_booking-service"));
         command.args(arguments).arg("--config").arg(self.path("service.yaml"));
         command
@@ -142,6 +142,12 @@ impl Site {
 }
 
 impl Process {
+    /// One that has not said yet where it serves.
+    pub(crate) fn starting(child: Child) -> Self {
+        let client = Client::new("http://nowhere.invalid");
+        Self { child, client }
+    }
+
     pub(crate) fn ended(&mut self) -> std::process::ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {

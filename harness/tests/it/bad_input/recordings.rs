@@ -125,6 +125,7 @@ async fn record(site: &Site, dir: &Path) {
         command: vec!["soundcheck".to_owned(), "report".to_owned(), "incident".to_owned()],
         typed: Vec::new(),
         profile: None,
+        traces: None,
     };
     run::incident(&bench, &plan, &mut Edges::default(), dir).await.unwrap();
     stack.close().await.unwrap();

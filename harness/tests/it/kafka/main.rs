@@ -12,4 +12,5 @@ mod support;
 mod dead_letters;
 mod outage;
 mod sharing;
+mod traces;
 mod world;

@@ -129,6 +129,11 @@ impl World {
         })
     }
 
+    /// A user with money, and a date with seats.
+    pub(crate) fn visitor(&self) -> (&str, &str) {
+        (&self.users[0], &self.schedules[0])
+    }
+
     pub(crate) fn brokers(&self) -> String {
         self.servers.kafka.brokers()
     }

@@ -64,7 +64,7 @@ async fn an_entry_is_served_whole_to_every_instance_until_its_lifetime_has_passe
     let key = format!("{{{namespace}}}:seats:42");
     let left_ms: i64 = server
         .connect(PATIENT)
-        .query(redis::cmd("PTTL").arg(key))
+        .query("test", redis::cmd("PTTL").arg(key))
         .await
         .unwrap();
     let ttl_ms = i64::try_from(TTL.as_millis()).unwrap();

@@ -291,7 +291,7 @@ async fn a_backlog_of_expiry_delays_admission_and_never_exceeds_the_capacity() {
                 .collect::<Vec<_>>(),
         )
         .to_owned();
-    let _: i64 = connection.query(&raise_deadline).await.unwrap();
+    let _: i64 = connection.query("test", &raise_deadline).await.unwrap();
     let mut rounds = 0;
     loop {
         // A request moves few tokens at a time, so the backlog lasts for several.
@@ -299,7 +299,7 @@ async fn a_backlog_of_expiry_delays_admission_and_never_exceeds_the_capacity() {
         let active = redis::cmd("ZCARD")
             .arg(format!("{{{namespace}}}:queue:active"))
             .to_owned();
-        let active: u32 = connection.query(&active).await.unwrap();
+        let active: u32 = connection.query("test", &active).await.unwrap();
         assert!(active <= limits.capacity, "{active} active");
         rounds += 1;
         match standing {

@@ -53,6 +53,7 @@ async fn shown(run: impl AsyncFnOnce(&Bench<'_>, &Path)) -> (Steps, TempDir) {
         command: Vec::new(),
         typed: Vec::new(),
         profile: None,
+        traces: None,
     };
     run(&bench, &folder.path().join(RECORDING)).await;
     drop(bench);

@@ -53,3 +53,16 @@ fn objectives_are_refused_before_anything_is_started() {
         "{said}"
     );
 }
+
+#[test]
+fn traces_go_to_an_address_or_the_run_is_not_begun() {
+    for unsound in ["127.0.0.1:4318", "grpc://127.0.0.1:4317", "http://127.0.0.1:4318?a=b"] {
+        let run = soundcheck(&["run", "smoke", "--traces", unsound]);
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains("expected an address such as http://127.0.0.1:4318"),
+            "{said}"
+        );
+    }
+}

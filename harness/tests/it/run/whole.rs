@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use soundcheck::config::shipped;
-use soundcheck::recording::What;
-use soundcheck::recording::event::{Accounting, Edge};
+use soundcheck::recording::event::{Accounting, Edge, Slow};
+use soundcheck::recording::{Endpoint, What};
 
+use crate::collector::Collector;
 use crate::ran::{Ran, turn};
 use crate::tool::Tool;
 use crate::{EMBEDDED, soundcheck};
@@ -14,7 +15,10 @@ use crate::{EMBEDDED, soundcheck};
 #[test]
 fn a_run_is_recorded_judged_and_reported() {
     let turn = turn();
-    let mut tool = Tool::start(&[&["run", "smoke", "--seed", "7", "--live"][..], &EMBEDDED].concat());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let collector = runtime.block_on(Collector::start());
+    let arguments = ["run", "smoke", "--seed", "7", "--live", "--traces", &collector.url()];
+    let mut tool = Tool::start(&[&arguments[..], &EMBEDDED].concat());
     let page = tool.until("the address of the live page", |tool| {
         tool.said()
             .iter()
@@ -41,6 +45,36 @@ fn a_run_is_recorded_judged_and_reported() {
     // Even arrivals: 3 s at 20/s and 12 s at 40/s.
     assert_eq!(books.scheduled, 540);
 
+    // Two stages, and a few requests of each kind in each.
+    let slow: Vec<&Slow> = events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Slow(slow) => Some(slow),
+            _ => None,
+        })
+        .collect();
+    let steady = events
+        .iter()
+        .find(|event| matches!(&event.what, What::Phase { name, .. } if name == "steady"));
+    let steady = steady.unwrap().t;
+    let measured = slow.iter().filter(|slow| slow.sent >= steady);
+    let slowest = measured.max_by_key(|slow| slow.took).unwrap();
+    let is_hex = |text: &str, n| text.len() == n && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(
+        slow.iter()
+            .all(|slow| is_hex(&slow.trace, 32) && is_hex(&slow.span, 16)),
+        "{slow:#?}"
+    );
+    let spans = collector.spans();
+    for slow in slow.iter().filter(|slow| slow.outcome.is_answered()) {
+        let found = spans
+            .iter()
+            .find(|span| span.trace == slow.trace && span.parent == slow.span);
+        assert!(found.is_some(), "no trace of {slow:?}");
+    }
+    let of_seats = slow.iter().filter(|slow| slow.endpoint == Endpoint::Seats).count();
+    assert!((6..=9).contains(&of_seats), "{slow:#?}");
+
     let watched = watched.join().unwrap();
     let seconds = watched.matches("event: second\n").count();
     assert!((10..=25).contains(&seconds), "{seconds} of 15 seconds: {watched}");
@@ -66,10 +100,15 @@ fn a_run_is_recorded_judged_and_reported() {
     ran.check_report(&[
         "Run: smoke",
         &format!("{} = {} + {}", books.scheduled, books.started, books.dropped),
-        "soundcheck run smoke --stack embedded --seed 7",
+        &format!(
+            "soundcheck run smoke --traces {} --stack embedded --seed 7",
+            collector.url()
+        ),
         "Asked for p99",
         "How journeys ended",
         "held to no objective",
+        "The slowest requests",
+        &slowest.trace,
     ]);
     let before = std::fs::read(folder.join("report.html")).unwrap();
     let rendered = soundcheck(&["render", folder.to_str().unwrap()]);

@@ -20,6 +20,7 @@ use booking_service::ports::Clock;
 use booking_service::store::Store;
 use booking_service::store::hold::{Held, NewHold};
 use booking_service::store::payments::{NewPayment, Paid};
+use booking_service::trace::Tracer;
 use rdkafka::Message as _;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -164,7 +165,7 @@ impl World {
         let metrics = Arc::new(Metrics::new().unwrap());
         let store = Store::connect(&config, metrics.clone()).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let messaging = Messaging::start(&config, &store, &clock, &metrics, PATIENCE).unwrap();
+        let messaging = Messaging::start(&config, &store, &clock, &metrics, &Tracer::off(), PATIENCE).unwrap();
         // Instances have sequences of their own, as two processes would.
         let ids = IdSource::new(self.next.fetch_add(1, Ordering::Relaxed).unsigned_abs() * 100_000);
         Instance {

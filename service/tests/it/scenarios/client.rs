@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 /// A status with its body; null where there is none.
@@ -59,9 +60,23 @@ pub struct Client {
 impl Client {
     /// Of the service at `base`, such as `http://127.0.0.1:1234`.
     pub fn new(base: &str) -> Self {
+        Self::sending(base, HeaderMap::new())
+    }
+
+    /// The same, whose requests say that they belong to the trace `parent`.
+    pub fn traced(&self, parent: &str) -> Self {
+        let trace = HeaderValue::from_str(parent).unwrap();
+        Self::sending(
+            &self.base,
+            HeaderMap::from_iter([(HeaderName::from_static("traceparent"), trace)]),
+        )
+    }
+
+    fn sending(base: &str, headers: HeaderMap) -> Self {
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(30))
             .no_proxy()
+            .default_headers(headers)
             .build()
             .unwrap();
         Self {

@@ -4,11 +4,14 @@
 pub mod audit;
 pub mod booking;
 pub mod client;
+pub mod collector;
 pub mod contention;
 pub mod expiry;
 pub mod idempotency;
 pub mod lcg;
 pub mod money;
 pub mod queue;
+pub mod traces;
 
 pub use client::{Answer, Client};
+pub use collector::Collector;

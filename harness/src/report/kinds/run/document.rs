@@ -51,7 +51,8 @@ impl Run<'_> {
                      cut off count as endlessly slow; and so do, among journeys, arrivals that were dropped. Work counts \
                      where it ended, and what ended after the last stage counts with that.",
                 )
-                .with(self.times()),
+                .with(self.times())
+                .with_some(self.slowest()),
             self.settling(),
             Section::new("Was anything sold twice, or lost?").with(common::invariants_table(&self.judgement.ledger)),
         ];

@@ -205,6 +205,45 @@ fn where_nobody_is_answered_no_column_says_that_nobody_knows() {
     assert_eq!(figures.matches("no answer").count(), 6, "{figures}");
 }
 
+#[test]
+fn the_slowest_requests_are_named_by_their_traces() {
+    use crate::recording::event::Slow;
+    let three = scenario(&[("warm-up", 5), ("sale", 10)]);
+    let fixture = recorded(&three, None, |_| 20);
+    let slow = |sent_ms: u64, endpoint, took_ms: u64, trace: u128| {
+        let what = What::Slow(Slow {
+            variant: 0,
+            endpoint,
+            outcome: Outcome::TimeOut,
+            sent: ms(ZERO_MS + sent_ms),
+            took: ms(took_ms),
+            trace: format!("{trace:032x}"),
+            span: format!("{:016x}", 9),
+        });
+        fixture.writer.event(ms(ZERO_MS + sent_ms + took_ms), what).unwrap();
+    };
+    // The warm-up is left out, however slow; of each kind only a few are shown.
+    slow(100, Endpoint::Pay, 4_000, 0xaaaa);
+    for trace in 1..=5 {
+        slow(6_000 + trace * 100, Endpoint::Seats, 1_000 * trace, trace.into());
+    }
+    slow(7_000, Endpoint::Pay, 20, 0xbbbb);
+    fixture.account(ms(ZERO_MS + 15_000), balanced(150));
+    let text = text(&report(&fixture));
+    assert!(!text.contains("aaaa"), "{text}");
+    let first = row(&text, "*The slowest requests", "| seat map |");
+    assert_eq!(
+        first,
+        "| seat map | time-out | 6.50 | 5,000 | 00000000000000000000000000000005 | 0000000000000009 |"
+    );
+    let seats = text.lines().filter(|line| line.starts_with("| seat map | time-out |"));
+    assert_eq!(seats.count(), 3, "{text}");
+    assert!(text.contains("| 0000000000000000000000000000bbbb |"), "{text}");
+
+    let none = report(&recorded(&three, None, |_| 20));
+    assert!(!markdown::render(&none).contains("The slowest requests"));
+}
+
 /// Whatever a damaged recording says of its books, a table shows it.
 #[test]
 fn books_name_the_visits_and_bear_any_numbers() {
