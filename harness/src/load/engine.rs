@@ -109,7 +109,6 @@ struct Attack {
     n_done: AtomicUsize,
     all_done: CancellationToken,
     handle: LoadHandle,
-    /// When the arrivals were ended from outside: what would have been due later was never scheduled.
     gate: Barrier,
     failure: Mutex<Option<LoadError>>,
 }
