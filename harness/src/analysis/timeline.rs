@@ -110,10 +110,9 @@ pub fn fault_window(events: &[Event]) -> Option<FaultWindow> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::recording::model::{Environment, Tool};
-    use crate::recording::{Clock, Manifest, Outcome, RecordingWriter, RunClock, Tag};
+    use crate::recording::{Clock, Manifest, Outcome, RecordingWriter, RunClock, Tag, empty_histogram};
 
     fn at(second: u64) -> Nanos {
         Nanos(second * 1_000_000_000)
@@ -159,7 +158,7 @@ mod tests {
         let manifest = Manifest::new("run", tool, 1, Environment::default(), RunClock::start().anchor());
         let writer = RecordingWriter::create(&dir, &manifest).unwrap();
         let write = |second: u64, endpoint, outcome, clock, count: u64| {
-            let mut histogram = crate::recording::empty_histogram();
+            let mut histogram = empty_histogram();
             histogram.record_n(5_000_000, count).unwrap();
             let tag = Tag {
                 variant: "a".to_owned(),

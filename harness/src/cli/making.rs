@@ -82,16 +82,9 @@ pub(super) async fn each(
             }
             made.failure = Some(failure);
         }
-        let (progress_of_it, is_whole) = (progress.clone(), made.failure.is_none());
         let step = format!("{}: writing the report", kind.name());
-        let report = move || {
-            if !is_whole && !has_load(&dir) {
-                return Ok(None);
-            }
-            progress_of_it.step(step, steps::REPORT);
-            render(&dir).map(Some)
-        };
-        match ending.reporting(report).await {
+        let is_whole = made.failure.is_none();
+        match report(dir, is_whole, step, progress, ending, render).await {
             Ok(None) => {}
             Ok(Some(report)) => {
                 progress.note(&format!(
@@ -122,8 +115,31 @@ pub(super) async fn each(
     made
 }
 
+/// Lets `write` report on what was measured at `dir`; on what was cut short only where there was any load.
+///
+/// # Errors
+/// Those of `write`; or there is no thread to be had.
+pub(super) async fn report<T: Send + 'static>(
+    dir: PathBuf,
+    is_whole: bool,
+    step: String,
+    progress: &Progress,
+    ending: &Ending,
+    write: impl FnOnce(&Path) -> Result<T, Failure> + Send + 'static,
+) -> Result<Option<T>, Failure> {
+    let progress = progress.clone();
+    let reporting = ending.reporting(move || {
+        if !is_whole && !has_load(&dir) {
+            return Ok(None);
+        }
+        progress.step(step, steps::REPORT);
+        write(&dir).map(Some)
+    });
+    reporting.await
+}
+
 /// Whether any arrival was accounted for. A report of nothing would say nothing in many words.
-pub(super) fn has_load(dir: &Path) -> bool {
+fn has_load(dir: &Path) -> bool {
     let events = Recording::open(dir).and_then(|recording| recording.events());
     events.is_ok_and(|events| events.iter().any(|event| matches!(event.what, What::Accounting { .. })))
 }

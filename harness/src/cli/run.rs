@@ -201,17 +201,10 @@ async fn carry_out(
         Err(error) => Some(gone::failure(bench.stack, error).await),
     };
     // What was measured is reported, whatever ended it.
-    let reported = {
-        let (dir, progress, is_whole) = (dir.clone(), progress.clone(), ended.is_none());
-        let report = move || {
-            if !is_whole && !making::has_load(&dir) {
-                return Ok(None);
-            }
-            progress.step("writing the report", steps::REPORT);
-            report_on(&dir, junit.as_ref()).map(Some)
-        };
-        ending.reporting(report).await
-    };
+    let (step, on_it) = ("writing the report".to_owned(), move |dir: &Path| {
+        report_on(dir, junit.as_ref())
+    });
+    let reported = making::report(dir.clone(), ended.is_none(), step, &progress, &ending, on_it).await;
     drop(bench);
     progress.step("removing the stack", steps::STACK_END);
     let closed = session.close().await;

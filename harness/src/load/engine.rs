@@ -109,7 +109,6 @@ struct Attack {
     n_done: AtomicUsize,
     all_done: CancellationToken,
     handle: LoadHandle,
-    /// When the arrivals were ended from outside: what would have been due later was never scheduled.
     gate: Barrier,
     failure: Mutex<Option<LoadError>>,
 }
@@ -392,11 +391,9 @@ impl Attack {
             outcome = journeys::run(kind, &mut session) => Some(outcome),
             () = cut_off => None,
         };
-        let now = self.context.recorder.clock().now();
-        let outcome = outcome.or_else(|| session.cut_off(now));
-        let done = match outcome {
-            Some(_) => session.ended(),
-            None => now,
+        let (outcome, done) = match outcome {
+            Some(outcome) => (Some(outcome), session.ended()),
+            None => session.cut_off(self.context.recorder.clock().now()),
         };
         let (began, waited) = session.began(done);
         let lateness = arrival.lateness(waited);

@@ -176,13 +176,13 @@ impl<'a> Session<'a> {
         self.ended.map_or(self.answered, |(at, _)| at)
     }
 
-    /// The journey is cut off now. What was sent and not answered is a request like any other, and its user waited; how
-    /// the journey itself ended, if only tidying up was cut off.
-    pub(crate) fn cut_off(&mut self, now: Nanos) -> Option<Outcome> {
+    /// The journey is cut off now. What was sent and not answered is a request like any other, and its user waited. How and
+    /// when the journey itself ended: before, if only tidying up was cut off.
+    pub(crate) fn cut_off(&mut self, now: Nanos) -> (Option<Outcome>, Nanos) {
         if let Some((endpoint, sent, span)) = self.under_way.take() {
             self.record(endpoint, Outcome::Unfinished, (sent, now), span);
         }
-        self.ended.map(|(_, outcome)| outcome)
+        self.ended.map_or((None, now), |(at, outcome)| (Some(outcome), at))
     }
 
     /// Takes the time of the request just asked.

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use super::ruling::{Ruling, Worst};
 use super::window::Window;
 use super::{Limit, Objective, Subject};
+use crate::analysis::ended::Ended;
 use crate::analysis::quantile::Value;
 use crate::config::ScenarioConfig;
 use crate::recording::event::Accounting;
@@ -159,14 +160,14 @@ impl Judge {
 
     /// The value of what is in the window; `None` when that is too little.
     fn value(&self) -> Option<Worst> {
-        let all = self.window.count(|_| true);
-        if all < self.objective.limit.least_ended().max(1) && !self.is_missed_for_certain() {
+        let ended = self.window.ended();
+        let all = ended.all();
+        if all < self.objective.limit.least_ended().max(1) && !self.is_missed_for_certain(&ended) {
             return None;
         }
         let share = |part: u64| part as f64 / all as f64 * 100.0;
         let (value, own) = match self.objective.limit {
             Limit::Quantile { quantile: q, .. } => {
-                let ended = self.window.ended();
                 let seconds = |value: Value| match value {
                     Value::Finite(ns) => Nanos(ns).as_secs_f64(),
                     Value::Infinite => f64::INFINITY,
@@ -174,10 +175,7 @@ impl Judge {
                 let value = seconds(ended.quantile(self.objective.of.clock(), q)?);
                 (value, ended.quantile(Clock::Lag, q).map_or(0.0, seconds))
             }
-            Limit::Failed { .. } => (
-                share(self.window.count(|outcome| !outcome.is_served())),
-                share(self.window.dropped_by_generator()),
-            ),
+            Limit::Failed { .. } => (share(ended.unserved()), share(ended.dropped_by_generator)),
             Limit::Offered { .. } => return None,
         };
         let (from, until) = self.window.span()?;
@@ -191,10 +189,10 @@ impl Judge {
     }
 
     /// Whether so few have ended beyond the limit already that all others which the window lacks could not mend it.
-    fn is_missed_for_certain(&self) -> bool {
+    fn is_missed_for_certain(&self, ended: &Ended) -> bool {
         let beyond = match self.objective.limit {
-            Limit::Failed { .. } => self.window.count(|outcome| !outcome.is_served()),
-            Limit::Quantile { most, .. } => self.window.ended().beyond(self.objective.of.clock(), most),
+            Limit::Failed { .. } => ended.unserved(),
+            Limit::Quantile { most, .. } => ended.beyond(self.objective.of.clock(), most),
             Limit::Offered { .. } => 0,
         };
         let share = self.objective.limit.share_beyond();

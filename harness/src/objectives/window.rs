@@ -13,9 +13,10 @@ use crate::units::Nanos;
 /// The seconds that are looked at, and their sum.
 #[derive(Clone, Debug)]
 pub(super) struct Window {
-    /// By which clock it is timed, and how late the generator itself was where that is in the time; none where only counts
-    /// are asked for.
-    clocks: Vec<Clock>,
+    /// By which clock it is counted and timed, and how late the generator itself was where that is in the time.
+    clocks: &'static [Clock],
+    /// Whether times are asked for, and not counts alone.
+    is_timed: bool,
     seconds: VecDeque<Counted>,
     sum: Counts,
     /// From when to when it reaches.
@@ -40,14 +41,14 @@ struct Counts {
 impl Window {
     /// For what `subject` is; with times when they are asked for.
     pub(super) fn new(subject: Subject, is_timed: bool) -> Self {
-        let clocks = match subject.clock() {
-            _ if !is_timed => Vec::new(),
+        let clocks: &[Clock] = match subject.clock() {
+            Clock::Response => &[Clock::Response, Clock::Lag],
             // From the send on nothing is the generator's own.
-            Clock::Response => vec![Clock::Response, Clock::Lag],
-            clock => vec![clock],
+            _ => &[Clock::Service],
         };
         Self {
             clocks,
+            is_timed,
             seconds: VecDeque::new(),
             sum: Counts::default(),
             span: None,
@@ -59,12 +60,13 @@ impl Window {
         let (begin, end) = (second.begin, second.begin.plus(second.length));
         let mut ended = Ended::default();
         for (tag, histogram) in second.ended {
-            if subject.is(tag.endpoint) {
+            if self.clocks.contains(&tag.clock) && subject.is(tag.endpoint) {
                 ended.add(tag, histogram);
             }
         }
+        let timed = if self.is_timed { self.clocks } else { &[] };
         let counts = Counts {
-            times: self.clocks.iter().map(|clock| (*clock, ended.times(*clock))).collect(),
+            times: timed.iter().map(|clock| (*clock, ended.times(*clock))).collect(),
             dropped_by_generator: ended.dropped_by_generator,
             by_outcome: ended.by_outcome,
         };
@@ -110,17 +112,6 @@ impl Window {
             self.sum.dropped_by_generator,
             &self.sum.times,
         )
-    }
-
-    /// How many ended in a way that is chosen.
-    pub(super) fn count(&self, which: impl Fn(Outcome) -> bool) -> u64 {
-        let of = self.sum.by_outcome.iter().filter(|(outcome, _)| which(**outcome));
-        of.map(|(_, count)| count).sum()
-    }
-
-    /// Of the dropped, those for which a user stood ready whom the generator woke too late.
-    pub(super) const fn dropped_by_generator(&self) -> u64 {
-        self.sum.dropped_by_generator
     }
 
     #[cfg(test)]
@@ -208,10 +199,8 @@ mod tests {
         assert_eq!(slid.span(), alone.span());
         assert_eq!(slid.length(), Duration::from_secs(2));
         for window in [&slid, &alone] {
-            assert_eq!(
-                (window.count(|_| true), window.count(|outcome| !outcome.is_served())),
-                (6, 2)
-            );
+            let ended = window.ended();
+            assert_eq!((ended.all(), ended.unserved()), (6, 2));
         }
         for q in [0.1, 0.3, 0.5, 0.6, 0.7, 1.0] {
             let value = |window: &Window| window.ended().quantile(Clock::Response, Ratio(q)).unwrap();

@@ -163,9 +163,14 @@ impl Alone<'_> {
     /// [`RunError::Interrupted`] then.
     pub(super) fn check_stop(&self) -> Result<(), RunError> {
         match self.stop.is_cancelled() {
-            true => Err(RunError::Interrupted(self.recording.dir().to_owned())),
+            true => Err(self.interrupted()),
             false => Ok(()),
         }
+    }
+
+    /// What a run that is to end fails with.
+    pub(super) fn interrupted(&self) -> RunError {
+        RunError::Interrupted(self.recording.dir().to_owned())
     }
 
     /// Waits until the schedule begins; `None` when the load was ended before, be it because the run is to end.
@@ -192,7 +197,7 @@ impl Alone<'_> {
         // Whoever is dropped in the midst of it ends its process with it, and its data goes with the stack or the next sweep.
         tokio::select! {
             started = self.prepare(endpoints, dataset) => started,
-            () = self.stop.cancelled() => Err(RunError::Interrupted(self.recording.dir().to_owned())),
+            () = self.stop.cancelled() => Err(self.interrupted()),
         }
     }
 

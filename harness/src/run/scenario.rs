@@ -165,7 +165,7 @@ impl Run<'_> {
                 .event(begin.max(zero), self.edge(stage, Edge::Begin))?;
             tokio::select! {
                 () = tokio::time::sleep_until(self.alone.clock.instant(end).into()) => {}
-                () = self.alone.stop.cancelled() => return Err(RunError::Interrupted(self.alone.recording.dir().to_owned())),
+                () = self.alone.stop.cancelled() => return Err(self.alone.interrupted()),
             }
             self.alone.recording.event(end, self.edge(stage, Edge::End))?;
             self.alone.slowest(recorder)?;
