@@ -131,9 +131,9 @@ metrics! {
     queue_active: IntGauge = "booking_queue_active" [] NONE, "Tokens admitted and alive.";
     queue_capacity: IntGauge = "booking_queue_capacity" [] NONE, "Tokens that may be active at once.";
     queue_admitted: IntCounter = "booking_queue_admitted_total" [] NONE,
-        "Tokens admitted by this instance's rounds of admission.";
+        "Tokens admitted since this instance began, by any instance: all of them tell the same.";
     queue_expired: IntCounter = "booking_queue_expired_total" [] NONE,
-        "Tokens that this instance's rounds found expired.";
+        "Tokens expired since this instance began, found by any instance: all of them tell the same.";
     queue_entered: IntCounterVec = "booking_queue_entered_total" ["state"] NONE,
         "Answers to requests for a token, by the state given (waiting, active).";
     queue_call_duration: HistogramVec = "booking_queue_call_duration_seconds" ["call"] LATENCY_BUCKETS_SECONDS,

@@ -143,6 +143,11 @@ impl App {
             messaging,
             exporter,
         };
+        // Before the first request, since what the queue counted until now is not this instance's to tell.
+        if let Err(failure) = app.booking.tick_queue().await {
+            let cause = crate::http::error::chain(&failure);
+            tracing::warn!(cause, "the queue is away, the service starts without it");
+        }
         background::start(&app.booking, &app.background, &app.stop_background);
         let state = HttpState {
             booking,

@@ -8,7 +8,7 @@ use rand::Rng as _;
 use super::{Booking, Failure};
 use crate::config::Mutant;
 use crate::domain::{QueueToken, Timestamp, TokenId, UserId};
-use crate::ports::{Standing, Unavailable};
+use crate::ports::{QueueTotals, Standing, Unavailable};
 
 /// A token with where it stands and what its owner may expect.
 #[derive(Clone, Debug)]
@@ -59,6 +59,26 @@ impl WaitEstimate {
         #[expect(clippy::cast_precision_loss, reason = "an estimate needs no more than 52 bits")]
         let seconds = (ahead + 1) as f64 / per_second;
         Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+/// The queue's totals as last read. They outlive an instance, and a counter begins with its process.
+#[derive(Debug, Default)]
+pub struct TotalsSeen(Mutex<Option<QueueTotals>>);
+
+impl TotalsSeen {
+    /// What was admitted and what expired since the last call; nothing at the first.
+    fn news(&self, totals: QueueTotals) -> (u64, u64) {
+        let mut seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(before) = seen.replace(totals) else {
+            return (0, 0);
+        };
+        // A queue that was lost begins again at 0.
+        let since = |before: u64, now: u64| if now < before { now } else { now - before };
+        (
+            since(before.admitted, totals.admitted),
+            since(before.expired, totals.expired),
+        )
     }
 }
 
@@ -198,13 +218,9 @@ impl Booking {
         self.metrics.queue_active.set(gauge(counts.active));
         // Totals of the queue itself: admissions happen in every operation, on every instance.
         let totals = self.counted(self.queue.totals().await)?;
-        let metrics = &self.metrics;
-        metrics
-            .queue_admitted
-            .inc_by(totals.admitted.saturating_sub(metrics.queue_admitted.get()));
-        metrics
-            .queue_expired
-            .inc_by(totals.expired.saturating_sub(metrics.queue_expired.get()));
+        let (admitted, expired) = self.totals_seen.news(totals);
+        self.metrics.queue_admitted.inc_by(admitted);
+        self.metrics.queue_expired.inc_by(expired);
         self.wait.note(totals.admitted, now);
         Ok(())
     }
@@ -268,5 +284,19 @@ mod tests {
             estimate.wait(9) > Some(Duration::from_secs(1)),
             "a pause makes waits longer"
         );
+    }
+
+    #[test]
+    fn an_instance_counts_what_the_queue_did_since_it_began() {
+        let seen = TotalsSeen::default();
+        let totals = |admitted, expired| QueueTotals {
+            admitted,
+            expired,
+            ..QueueTotals::default()
+        };
+        assert_eq!(seen.news(totals(100, 40)), (0, 0), "before its time");
+        assert_eq!(seen.news(totals(103, 40)), (3, 0));
+        assert_eq!(seen.news(totals(103, 41)), (0, 1));
+        assert_eq!(seen.news(totals(2, 0)), (2, 0), "the queue was lost, and began again");
     }
 }

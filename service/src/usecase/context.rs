@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
-use super::admit::{SeenActive, WaitEstimate};
+use super::admit::{SeenActive, TotalsSeen, WaitEstimate};
 use super::seat_map::Flights;
 use crate::adapters::redis_lock::RedisLocks;
 use crate::config::{Config, Locking, Mutant};
@@ -65,6 +65,7 @@ pub struct Booking {
     pub(crate) ids: IdSource,
     pub(crate) flights: Flights,
     pub(crate) wait: WaitEstimate,
+    pub(crate) totals_seen: TotalsSeen,
     pub(crate) seen_active: SeenActive,
     /// Changes under way; the graceful shutdown waits for them.
     pub(crate) work: TaskTracker,
@@ -87,6 +88,7 @@ impl Booking {
             ids: IdSource::new(parts.instance),
             flights: Flights::default(),
             wait: WaitEstimate::default(),
+            totals_seen: TotalsSeen::default(),
             seen_active: SeenActive::default(),
             work: TaskTracker::new(),
         })
