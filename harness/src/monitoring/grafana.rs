@@ -16,15 +16,15 @@ pub fn is_ours(text: &str) -> bool {
     serde_json::from_str::<Value>(text).is_ok_and(|page| page["tags"] == json!([TAG]))
 }
 
-/// One page of figures. The pages that say what to do are found at `runbooks`, each with its name behind.
-pub fn dashboard(dashboard: &Dashboard, runbooks: &str) -> Value {
+/// One page of figures.
+pub fn dashboard(dashboard: &Dashboard) -> Value {
     let (mut x, mut y) = (0, 0);
     let mut panels = Vec::new();
     for (id, panel) in (1..).zip(&dashboard.panels) {
         if x + panel.width > COLUMNS {
             (x, y) = (0, y + HEIGHT);
         }
-        panels.push(figure(id, panel, (x, y), runbooks));
+        panels.push(figure(id, panel, (x, y)));
         x += panel.width;
     }
     let mut variables = vec![
@@ -39,7 +39,8 @@ pub fn dashboard(dashboard: &Dashboard, runbooks: &str) -> Value {
             "datasource": source(),
             "enable": true,
             "iconColor": "blue",
-            "expr": "sum by (run, stage) (soundcheck_planned_per_second{run=~\"$run\"} >= 0)",
+            // Grafana marks where a value is above 0, and a stage may plan no arrivals.
+            "expr": "max by (run, stage) (soundcheck_planned_per_second{run=~\"$run\"} >= bool 0)",
             "step": "1s",
             "titleFormat": "{{run}}",
             "textFormat": "{{stage}}",
@@ -133,7 +134,7 @@ fn source() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
 
-fn figure(id: u32, panel: &Panel, (x, y): (u32, u32), runbooks: &str) -> Value {
+fn figure(id: u32, panel: &Panel, (x, y): (u32, u32)) -> Value {
     let targets: Vec<Value> = ('A'..)
         .zip(&panel.queries)
         .map(|(id, query)| {
@@ -143,13 +144,16 @@ fn figure(id: u32, panel: &Panel, (x, y): (u32, u32), runbooks: &str) -> Value {
                 "expr": query.expr,
                 "legendFormat": query.legend,
                 "range": true,
+                // Grafana computes the window of a rate from this.
+                "interval": format!("{}s", query.scraped_every().as_secs()),
             })
         })
         .collect();
     let links: Vec<Value> = panel
         .runbook
         .iter()
-        .map(|name| json!({"title": "What to do", "url": format!("{runbooks}{name}"), "targetBlank": true}))
+        // Without a host, so that it holds wherever Grafana is reached.
+        .map(|name| json!({"title": "What to do", "url": format!("/d/runbook-{name}"), "targetBlank": true}))
         .collect();
     json!({
         "id": id,

@@ -91,7 +91,7 @@ pub fn write(sources: &Sources) -> Result<Vec<Written>, MonitoringError> {
     let (promises, dashboards) = sources.read()?;
     let mut all = vec![yaml(RULES, &rules::of(&promises)), yaml(PROOFS, &proofs::of(&promises))];
     for dashboard in &dashboards {
-        let page = grafana::dashboard(dashboard, &promises.runbooks);
+        let page = grafana::dashboard(dashboard);
         all.push(json(&format!("{}.json", dashboard.uid), &page));
     }
     for (name, text) in &sources.runbooks {

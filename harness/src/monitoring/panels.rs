@@ -1,6 +1,7 @@
 //! What Grafana shows: the file, as far as it makes sense.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub struct Dashboard {
     pub title: String,
     /// The question that it answers.
     pub answers: String,
+    /// What to read where a panel names no other page.
+    pub runbook: String,
     /// Whether the reader chooses runs of this tool, whose stages are marked then.
     #[serde(default)]
     pub runs: bool,
@@ -28,7 +31,7 @@ pub struct Dashboard {
 
 /// One figure.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Panel {
     pub title: String,
     pub says: String,
@@ -38,10 +41,13 @@ pub struct Panel {
     pub unit: String,
     #[serde(default = "half")]
     pub width: u32,
+    /// That of the dashboard where it is not said; always there once it is read.
     pub runbook: Option<String>,
     /// From which value on a colour stands.
     #[serde(default)]
     pub thresholds: BTreeMap<String, f64>,
+    /// Why there is no value from which on somebody should worry.
+    pub no_threshold: Option<String>,
     pub queries: Vec<Query>,
 }
 
@@ -73,7 +79,7 @@ const fn half() -> u32 {
 /// # Errors
 /// With every problem of it.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Dashboard>, ConfigError> {
-    let (read, mut problems) = strict::read::<Vec<Dashboard>>(file, text);
+    let (mut read, mut problems) = strict::read::<Vec<Dashboard>>(file, text);
     for (n, dashboard) in read.iter().flatten().enumerate() {
         if dashboard.panels.is_empty() {
             problems.add(
@@ -89,17 +95,81 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Dashboard>, ConfigError> {
             if panel.queries.is_empty() {
                 problems.add(&path("queries"), "a panel without queries shows nothing");
             }
+            if panel.thresholds.is_empty() == panel.no_threshold.is_none() {
+                problems.add(
+                    &path("thresholds"),
+                    "a panel has either `thresholds` or the reason why it has none, `no-threshold`",
+                );
+            }
+        }
+    }
+    for dashboard in read.iter_mut().flatten() {
+        for panel in &mut dashboard.panels {
+            panel.runbook.get_or_insert_with(|| dashboard.runbook.clone());
         }
     }
     problems.finish(read)
 }
 
+/// How often Prometheus asks those that tell metrics with these beginnings: as prometheus.yml says, and for what it records
+/// and knows by itself as often as it evaluates rules.
+pub const SCRAPED_EVERY: [(&str, Duration); 3] = [
+    ("booking_", Duration::from_secs(1)),
+    ("process_", Duration::from_secs(1)),
+    ("soundcheck_", Duration::from_secs(1)),
+];
+/// All others.
+pub const SCRAPED_ELSE: Duration = Duration::from_secs(5);
+/// What Grafana makes of the distance between two scrapes, and what a rate needs so that it may miss one.
+const SCRAPES_OF_A_RATE: u32 = 4;
+
 impl Query {
-    /// As Prometheus takes it from somebody who chose nothing, with rates over `window`.
-    pub fn resolved(&self, window: &str) -> String {
+    /// The time between two values of the metric that is asked for least often.
+    pub fn scraped_every(&self) -> Duration {
+        let names = self
+            .expr
+            .split(|c: char| !(c.is_ascii_alphanumeric() || "_:".contains(c)));
+        let slow = ["mysql_", "redis_", "kafka_", "haproxy_", "node_", "objective:"];
+        let fast = |name: &str| SCRAPED_EVERY.iter().find(|(beginning, _)| name.starts_with(beginning));
+        let (mut found, mut every) = (false, Duration::ZERO);
+        for name in names {
+            if let Some((_, each)) = fast(name) {
+                (found, every) = (true, every.max(*each));
+            } else if slow.iter().any(|beginning| name.starts_with(beginning)) {
+                (found, every) = (true, every.max(SCRAPED_ELSE));
+            }
+        }
+        if found { every } else { SCRAPED_ELSE }
+    }
+
+    /// As Prometheus takes it from somebody who chose nothing, with rates over the shortest window that Grafana gives them.
+    pub fn resolved(&self) -> String {
+        let window = format!("{}s", (self.scraped_every() * SCRAPES_OF_A_RATE).as_secs());
         self.expr
-            .replace("$__rate_interval", window)
+            .replace("$__rate_interval", &window)
             .replace("$instance", ".*")
             .replace("$run", ".*")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_spans_four_scrapes_of_whoever_is_asked_least_often() {
+        for (expr, window) in [
+            ("sum(rate(booking_charges_total[$__rate_interval]))", "4s"),
+            ("rate(mysql_global_status_questions[$__rate_interval])", "20s"),
+            ("rate(booking_charges_total[$__rate_interval]) / on () redis_up", "20s"),
+            ("rate(prometheus_http_requests_total[$__rate_interval])", "20s"),
+        ] {
+            let query = Query {
+                expr: expr.to_owned(),
+                legend: String::new(),
+                empty: None,
+            };
+            assert_eq!(query.resolved(), expr.replace("$__rate_interval", window));
+        }
     }
 }

@@ -18,9 +18,6 @@ pub struct Query {
     pub empty: Option<String>,
 }
 
-/// Rates of panels are asked over as long as this: long enough for a few scrapes, whatever their distance.
-const WINDOW: &str = "1m";
-
 /// All of `dashboards` and of the rules of `promises`.
 pub fn all(promises: &Promises, dashboards: &[Dashboard]) -> Vec<Query> {
     let mut all = Vec::new();
@@ -28,7 +25,7 @@ pub fn all(promises: &Promises, dashboards: &[Dashboard]) -> Vec<Query> {
         for panel in &dashboard.panels {
             all.extend(panel.queries.iter().map(|query| Query {
                 place: format!("{}, “{}”, {}", dashboard.title, panel.title, query.legend),
-                expr: query.resolved(WINDOW),
+                expr: query.resolved(),
                 empty: query.empty.clone(),
             }));
         }

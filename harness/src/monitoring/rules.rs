@@ -99,7 +99,7 @@ const FAST: [Duration; 3] = [MINUTE.saturating_mul(5), MINUTE.saturating_mul(30)
 const SLOW: [Duration; 2] = [HOUR.saturating_mul(6), HOUR.saturating_mul(72)];
 
 /// The groups, each after what it looks at.
-pub(super) const GROUPS: [&str; 4] = ["objectives", "objectives-slow", "budgets", "alerts"];
+pub(super) const GROUPS: [&str; 5] = ["objectives", "objectives-slow", "budgets", "budgets-left", "alerts"];
 
 /// The rules of `promises`.
 pub fn of(promises: &Promises) -> Rules {
@@ -110,9 +110,10 @@ pub fn of(promises: &Promises) -> Rules {
     };
     let burns = promises.objectives.iter().flat_map(|objective| {
         let burns = BURNS.into_iter().map(|burn| burn_alert(promises, objective, burn));
-        burns.chain([goal(objective), budget_left(promises, objective)])
+        burns.chain([goal(objective)])
     });
-    let [fast, slow, budgets, alerts] = GROUPS.map(str::to_owned);
+    let left = promises.objectives.iter().map(|one| budget_left(promises, one));
+    let [fast, slow, budgets, budgets_left, alerts] = GROUPS.map(str::to_owned);
     Rules {
         groups: vec![
             Group {
@@ -130,6 +131,12 @@ pub fn of(promises: &Promises) -> Rules {
                 name: budgets,
                 interval: None,
                 rules: burns.collect(),
+            },
+            // The whole period is read for it, which is a long way.
+            Group {
+                name: budgets_left,
+                interval: Some(prometheus(MINUTE)),
+                rules: left.collect(),
             },
             Group {
                 name: alerts,

@@ -17,6 +17,14 @@ pub enum RunbookError {
     Part { name: String, part: &'static str },
     #[error("runbooks/{name}.md does not name `{alert}`, whose runbook it is")]
     Alert { name: String, alert: String },
+    #[error(
+        "runbooks/{name}.md names the dashboard *{dashboard}*, which there is not; write its title as in dashboards.yaml"
+    )]
+    Dashboard { name: String, dashboard: String },
+    #[error(
+        "runbooks/{name}.md names the panel **{panel}**, which {place} does not have; write its title as in dashboards.yaml"
+    )]
+    Panel { name: String, panel: String, place: String },
     #[error("no alert has the runbook `{name}`; name it in one, or take runbooks/{name}.md away")]
     Unused { name: String },
 }
@@ -67,6 +75,69 @@ pub(super) fn check(
                 });
             }
         }
+        places(name, page, dashboards)?;
     }
     Ok(())
+}
+
+/// Whoever is woken is led to what exists: *dashboards* and their **panels**, by their titles.
+fn places(name: &str, page: &str, dashboards: &[Dashboard]) -> Result<(), RunbookError> {
+    for line in page.lines() {
+        let mut within: Option<&Dashboard> = None;
+        for (is_panel, title) in emphasized(line) {
+            if is_panel {
+                let panels = || {
+                    dashboards
+                        .iter()
+                        .filter(|one| within.is_none_or(|it| it.uid == one.uid))
+                };
+                let is_there = panels().flat_map(|one| &one.panels).any(|panel| panel.title == title);
+                if !is_there {
+                    return Err(RunbookError::Panel {
+                        name: name.to_owned(),
+                        panel: title.to_owned(),
+                        place: within.map_or("no dashboard".to_owned(), |it| format!("*{}*", it.title)),
+                    });
+                }
+            } else {
+                let found = dashboards.iter().find(|one| one.title == title);
+                within = Some(found.ok_or_else(|| RunbookError::Dashboard {
+                    name: name.to_owned(),
+                    dashboard: title.to_owned(),
+                })?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What stands between stars in a line, in order, and whether between two of them. Not what is code.
+fn emphasized(line: &str) -> Vec<(bool, &str)> {
+    let mut found = Vec::new();
+    for text in line.split('`').step_by(2) {
+        let mut rest = text;
+        while let Some((_, after)) = rest.split_once('*') {
+            let (stars, inside) = after.strip_prefix('*').map_or(("*", after), |inside| ("**", inside));
+            let Some((title, behind)) = inside.split_once(stars) else {
+                break;
+            };
+            found.push((stars == "**", title));
+            rest = behind;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_between_stars_is_found() {
+        let line = "- *Booking: Redis*, **Memory** and `SELECT * FROM x`, **Up**; 2 * 3";
+        assert_eq!(
+            emphasized(line),
+            [(false, "Booking: Redis"), (true, "Memory"), (true, "Up")]
+        );
+    }
 }

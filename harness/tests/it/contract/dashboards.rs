@@ -1,8 +1,10 @@
 //! Dashboards and rules use metrics and labels that the service really has, and are what their sources say.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use booking_service::metrics::DEFINITIONS;
+use soundcheck::monitoring::panels::{SCRAPED_ELSE, SCRAPED_EVERY};
 
 use crate::{files, root};
 
@@ -145,4 +147,25 @@ fn the_files_are_what_their_sources_say() {
         .output()
         .unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn panels_know_how_often_each_part_is_scraped() {
+    let text = std::fs::read_to_string(root().join("dashboards/prometheus/prometheus.yml")).unwrap();
+    let config: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+    let every = |value: &serde_yaml::Value| {
+        let length = value["scrape_interval"].as_str();
+        length.map(|length| humantime::parse_duration(length).unwrap())
+    };
+    let global = &config["global"];
+    assert_eq!(every(global), Some(SCRAPED_ELSE));
+    assert_eq!(global["evaluation_interval"], global["scrape_interval"]);
+    let fast: BTreeSet<Duration> = SCRAPED_EVERY.iter().map(|(_, each)| *each).collect();
+    let of_the_service: BTreeSet<&str> = ["booking", "booking-host"].into();
+    for job in config["scrape_configs"].as_sequence().unwrap() {
+        let own: BTreeSet<Duration> = every(job).into_iter().collect();
+        let is_service = of_the_service.contains(job["job_name"].as_str().unwrap());
+        let expected = if is_service { fast.clone() } else { BTreeSet::new() };
+        assert_eq!(own, expected, "{:?}", job["job_name"]);
+    }
 }
