@@ -27,10 +27,12 @@ pub fn dashboard(dashboard: &Dashboard) -> Value {
         panels.push(figure(id, panel, (x, y)));
         x += panel.width;
     }
-    let mut variables = vec![
-        json!({"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"}),
-        choice("instance", "Instance", "label_values(booking_info, instance)"),
-    ];
+    let mut variables =
+        vec![json!({"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"})];
+    let mut queries = dashboard.panels.iter().flat_map(|panel| &panel.queries);
+    if queries.any(|query| query.expr.contains("$instance")) {
+        variables.push(choice("instance", "Instance", "label_values(booking_info, instance)"));
+    }
     let mut annotations = vec![];
     if dashboard.runs {
         variables.push(choice("run", "Run", "label_values(soundcheck_planned_per_second, run)"));
@@ -39,9 +41,13 @@ pub fn dashboard(dashboard: &Dashboard) -> Value {
             "datasource": source(),
             "enable": true,
             "iconColor": "blue",
-            // Grafana marks where a value is above 0, and a stage may plan no arrivals.
-            "expr": "max by (run, stage) (soundcheck_planned_per_second{run=~\"$run\"} >= bool 0)",
-            "step": "1s",
+            "target": {
+                "refId": "Anno",
+                // Grafana marks where a value is above 0, and a stage may plan no arrivals.
+                "expr": "max by (run, stage) (soundcheck_planned_per_second{run=~\"$run\"} >= bool 0)",
+                "interval": "1s",
+                "range": true,
+            },
             "titleFormat": "{{run}}",
             "textFormat": "{{stage}}",
             "useValueForTime": false,
@@ -101,7 +107,7 @@ fn page(uid: &str, title: &str, description: &str, panels: Vec<Value>) -> Value 
         "tags": [TAG],
         "schemaVersion": SCHEMA,
         "version": 1,
-        "editable": true,
+        "editable": false,
         "graphTooltip": 1,
         "refresh": "5s",
         "time": {"from": "now-15m", "to": "now"},
@@ -125,7 +131,7 @@ fn choice(name: &str, label: &str, query: &str) -> Value {
         "sort": 1,
         "multi": true,
         "includeAll": true,
-        "allValue": ".*",
+        "allValue": ".+",
         "current": {"selected": true, "text": ["All"], "value": ["$__all"]},
     })
 }
@@ -153,7 +159,12 @@ fn figure(id: u32, panel: &Panel, (x, y): (u32, u32)) -> Value {
         .runbook
         .iter()
         // Without a host, so that it holds wherever Grafana is reached.
-        .map(|name| json!({"title": "What to do", "url": format!("/d/runbook-{name}"), "targetBlank": true}))
+        .map(|name| {
+            json!({
+                "title": "What to do", "type": "link", "url": format!("/d/runbook-{name}"), "targetBlank": true, "tags": [],
+                "asDropdown": false, "includeVars": false, "keepTime": false, "icon": "", "tooltip": "",
+            })
+        })
         .collect();
     json!({
         "id": id,
@@ -179,6 +190,9 @@ fn options(kind: Kind) -> Value {
             "colorMode": "value",
             "graphMode": "area",
             "justifyMode": "auto",
+            "percentChangeColorMode": "standard",
+            "showPercentChange": false,
+            "wideLayout": true,
             "orientation": "auto",
             "textMode": "auto",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},

@@ -147,8 +147,8 @@ impl Query {
         let window = format!("{}s", (self.scraped_every() * SCRAPES_OF_A_RATE).as_secs());
         self.expr
             .replace("$__rate_interval", &window)
-            .replace("$instance", ".*")
-            .replace("$run", ".*")
+            .replace("$instance", ".+")
+            .replace("$run", ".+")
     }
 }
 
