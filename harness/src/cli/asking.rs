@@ -109,7 +109,7 @@ impl Server {
         if body["status"] != "success" {
             let why = body["error"].as_str().unwrap_or("it does not say why");
             return Err(anyhow!(
-                "{} is refused by Prometheus: {why}: {}",
+                "the query of {} is refused by Prometheus: {why}: {}",
                 query.place,
                 query.expr
             ));

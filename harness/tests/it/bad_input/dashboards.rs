@@ -355,7 +355,7 @@ fn a_server_that_is_no_prometheus_is_named() {
         // One that is, and that does not understand the question.
         (
             Some(("400 Bad Request", refused)),
-            &["First, “Up”, up is refused by Prometheus: parse error: unexpected end: up"],
+            &["the query of First, “Up”, up is refused by Prometheus: parse error: unexpected end: up"],
         ),
     ] {
         let said = site.run(&[
