@@ -574,6 +574,11 @@ fn a_proof_measures_something_and_says_what_the_alert_tells() {
         &["o.yaml:35: `alerts[0].silent`: nothing fires here; leave its `labels` and `value` out"],
     );
     check(
+        "      at: 3m\n",
+        "      at: 3m\n      value: '1'\n",
+        &["o.yaml:35: `alerts[0].silent`: nothing fires here; leave its `labels` and `value` out"],
+    );
+    check(
         "given up: {cause}",
         "given up: {{ $labels.cause }}",
         &[
