@@ -71,11 +71,16 @@ struct Server {
 impl Server {
     fn new(address: &str) -> anyhow::Result<Self> {
         // The address may hold a password, so that it is not shown where it cannot be read.
-        let url = Url::parse(address)
-            .map_err(|error| anyhow!("the URL after --ask is wrong: {error}; write it as in http://127.0.0.1:9090"))?;
-        let url = url
-            .join("api/v1/query")
-            .context("the URL after --ask is wrong; write it as in http://127.0.0.1:9090")?;
+        let wrong = |why: &str| anyhow!("the URL after --ask is wrong: {why}; write it as in http://127.0.0.1:9090");
+        let mut url = Url::parse(address).map_err(|error| wrong(&error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong("it does not begin with http:// or https://"));
+        }
+        // What it ends with is a folder, as in http://example.org/prometheus.
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        let url = url.join("api/v1/query").map_err(|error| wrong(&error.to_string()))?;
         let client = Client::builder().timeout(ANSWERS_WITHIN).no_proxy().build()?;
         Ok(Self { client, url })
     }
@@ -95,10 +100,16 @@ impl Server {
             .with_context(away)?;
         let body: Value = serde_json::from_slice(&body)
             .with_context(|| format!("{shown} answered {status} with what is no JSON; is it a Prometheus?"))?;
+        let is_answer = matches!(body["status"].as_str(), Some("success" | "error"));
+        if !is_answer {
+            return Err(anyhow!(
+                "{shown} answered {status} with what Prometheus would not say; is it one?"
+            ));
+        }
         if body["status"] != "success" {
             let why = body["error"].as_str().unwrap_or("it does not say why");
             return Err(anyhow!(
-                "{} is refused by Prometheus: {why}: {}",
+                "the query of {} is refused by Prometheus: {why}: {}",
                 query.place,
                 query.expr
             ));

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::panels::{COLUMNS, Dashboard, Kind, Panel};
+use super::{RUNBOOK_PAGE, is_page};
 
 /// Grafana's own version of what a dashboard holds; it moves older ones on by itself.
 const SCHEMA: u32 = 39;
@@ -74,7 +75,7 @@ pub fn runbook(name: &str, markdown: &str) -> Value {
         "options": {"mode": "markdown", "content": within_grafana(markdown)},
     });
     page(
-        &format!("runbook-{name}"),
+        &format!("{RUNBOOK_PAGE}{name}"),
         &format!("Runbook: {title}"),
         "What to do.",
         vec![panel],
@@ -88,10 +89,12 @@ fn within_grafana(markdown: &str) -> String {
     while let Some((before, after)) = rest.split_once("](") {
         text.push_str(before);
         text.push_str("](");
-        let (target, behind) = after.split_once(')').unwrap_or((after, ""));
-        match target.strip_suffix(".md") {
-            Some(name) => text.push_str(&format!("/d/runbook-{name})")),
-            None => text.push_str(&format!("{target})")),
+        // What is behind the name stays: the end of the link, and a part of the page.
+        let end = after.find([')', '#']).unwrap_or(after.len());
+        let (target, behind) = after.split_at(end);
+        match target.strip_suffix(".md").filter(|name| is_page(name)) {
+            Some(name) => text.push_str(&format!("/d/{RUNBOOK_PAGE}{name}")),
+            None => text.push_str(target),
         }
         rest = behind;
     }
@@ -155,17 +158,11 @@ fn figure(id: u32, panel: &Panel, (x, y): (u32, u32)) -> Value {
             })
         })
         .collect();
-    let links: Vec<Value> = panel
-        .runbook
-        .iter()
-        // Without a host, so that it holds wherever Grafana is reached.
-        .map(|name| {
-            json!({
-                "title": "What to do", "type": "link", "url": format!("/d/runbook-{name}"), "targetBlank": true, "tags": [],
-                "asDropdown": false, "includeVars": false, "keepTime": false, "icon": "", "tooltip": "",
-            })
-        })
-        .collect();
+    // Without a host, so that it holds wherever Grafana is reached.
+    let link = json!({
+        "title": "What to do", "type": "link", "url": format!("/d/runbook-{}", panel.runbook), "targetBlank": true, "tags": [],
+        "asDropdown": false, "includeVars": false, "keepTime": false, "icon": "", "tooltip": "",
+    });
     json!({
         "id": id,
         "type": panel.kind,
@@ -173,7 +170,7 @@ fn figure(id: u32, panel: &Panel, (x, y): (u32, u32)) -> Value {
         "description": panel.says,
         "datasource": source(),
         "gridPos": {"h": HEIGHT, "w": panel.width, "x": x, "y": y},
-        "links": links,
+        "links": [link],
         "fieldConfig": {"defaults": defaults(panel), "overrides": []},
         "options": options(panel.kind),
         "targets": targets,
@@ -207,25 +204,17 @@ fn defaults(panel: &Panel) -> Value {
         .map(|(colour, from)| (colour.as_str(), *from))
         .collect();
     steps.sort_by(|a, b| a.1.total_cmp(&b.1));
-    // Grafana wants the first without a value: it stands for all that is below the second.
-    let mut shown = Vec::new();
-    if panel.kind == Kind::Timeseries || steps.is_empty() {
-        shown.push(json!({"color": BASE, "value": null}));
-        shown.extend(
-            steps
-                .iter()
-                .filter(|(colour, _)| *colour != BASE)
-                .map(|(colour, from)| json!({"color": colour, "value": from})),
-        );
-    } else {
-        shown.push(json!({"color": steps[0].0, "value": null}));
-        shown.extend(
-            steps
-                .iter()
-                .skip(1)
-                .map(|(colour, from)| json!({"color": colour, "value": from})),
-        );
-    }
+    // Grafana wants the first without a value: it stands for all that is below the second. Of a single figure it is what
+    // the writer put first, and behind a line it is calm, unless that colour stands for something else there.
+    let has_first =
+        panel.kind == Kind::Stat && !steps.is_empty() || steps.first().is_some_and(|(colour, _)| *colour == BASE);
+    let first = if has_first { steps.remove(0).0 } else { BASE };
+    let mut shown = vec![json!({"color": first, "value": null})];
+    shown.extend(
+        steps
+            .iter()
+            .map(|(colour, from)| json!({"color": colour, "value": from})),
+    );
     let mut defaults = json!({
         "unit": panel.unit,
         "thresholds": {"mode": "absolute", "steps": shown},
@@ -242,4 +231,143 @@ fn defaults(panel: &Panel) -> Value {
         });
     }
     defaults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitoring::panels;
+
+    const DASHBOARD: &str = "\
+- uid: a
+  title: A
+  answers: What?
+  runbook: a
+  panels:
+    - {title: One, says: x, unit: short, width: 12, no-threshold: x, queries: [{expr: one, legend: x}, {expr: two, legend: y}]}
+    - {title: Two, says: x, unit: short, width: 8, no-threshold: x, queries: [{expr: one, legend: x}]}
+    - {title: Three, says: x, unit: short, width: 5, no-threshold: x, runbook: down, queries: [{expr: one, legend: x}]}
+    - {title: Four, says: x, unit: short, width: 19, no-threshold: x, queries: [{expr: one, legend: x}]}
+    - {title: Five, says: x, unit: short, width: 1, no-threshold: x, queries: [{expr: one, legend: x}]}
+";
+
+    fn shown(yaml: &str) -> Value {
+        dashboard(&panels::parse("d.yaml", yaml).unwrap()[0])
+    }
+
+    #[test]
+    fn panels_flow_from_left_to_right_and_none_is_over_the_edge() {
+        let page = shown(DASHBOARD);
+        let at = |panel: &Value| ["x", "y", "w", "h"].map(|side| panel["gridPos"][side].as_u64().unwrap());
+        let all: Vec<_> = page["panels"].as_array().unwrap().iter().map(at).collect();
+        assert_eq!(
+            all,
+            [[0, 0, 12, 8], [12, 0, 8, 8], [0, 8, 5, 8], [5, 8, 19, 8], [0, 16, 1, 8]]
+        );
+        let ids: Vec<_> = page["panels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|panel| &panel["id"])
+            .collect();
+        assert_eq!(ids, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn queries_have_a_letter_each_and_what_to_do_is_a_link() {
+        let page = shown(DASHBOARD);
+        let targets = &page["panels"][0]["targets"];
+        assert_eq!([&targets[0]["refId"], &targets[1]["refId"]], ["A", "B"]);
+        assert_eq!([&targets[0]["expr"], &targets[1]["expr"]], ["one", "two"]);
+        assert_eq!(page["panels"][0]["links"][0]["url"], "/d/runbook-a");
+        assert_eq!(page["panels"][2]["links"][0]["url"], "/d/runbook-down");
+    }
+
+    #[test]
+    fn runs_are_chosen_where_the_page_is_about_them() {
+        let names = |page: &Value| -> Vec<String> {
+            let all = page["templating"]["list"].as_array().unwrap().iter();
+            all.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let page = shown(DASHBOARD);
+        assert_eq!(names(&page), ["datasource"]);
+        let chosen = shown(&DASHBOARD.replacen("expr: one", "expr: 'one{instance=~\"$instance\"}'", 1));
+        assert_eq!(names(&chosen), ["datasource", "instance"]);
+        assert_eq!(page["annotations"]["list"], json!([]));
+        let page = shown(&DASHBOARD.replace("  answers", "  runs: true\n  answers"));
+        assert_eq!(names(&page), ["datasource", "run"]);
+        assert_eq!(page["annotations"]["list"].as_array().unwrap().len(), 1);
+    }
+
+    #[track_caller]
+    fn check_thresholds(panel: &str, expected: Value) {
+        let page = shown(&DASHBOARD.replacen("width: 12, no-threshold: x", panel, 1));
+        assert_eq!(
+            page["panels"][0]["fieldConfig"]["defaults"]["thresholds"]["steps"],
+            expected
+        );
+    }
+
+    #[test]
+    fn colours_stand_in_the_order_of_their_values_and_the_first_has_none() {
+        let green = json!({"color": "green", "value": null});
+        check_thresholds("no-threshold: x", json!([green]));
+        check_thresholds("kind: stat, no-threshold: x", json!([green]));
+        check_thresholds(
+            "thresholds: {red: 2, orange: 0.5}",
+            json!([green, {"color": "orange", "value": 0.5}, {"color": "red", "value": 2.0}]),
+        );
+        check_thresholds(
+            "thresholds: {green: 0, red: 2}",
+            json!([green, {"color": "red", "value": 2.0}]),
+        );
+        check_thresholds(
+            "kind: stat, thresholds: {red: 0, orange: 0.25, green: 0.5}",
+            json!([
+                {"color": "red", "value": null}, {"color": "orange", "value": 0.25}, {"color": "green", "value": 0.5},
+            ]),
+        );
+        // The colour of what is calm is not lost where it stands above another.
+        check_thresholds(
+            "thresholds: {red: 0, green: 0.5}",
+            json!([green, {"color": "red", "value": 0.0}, {"color": "green", "value": 0.5}]),
+        );
+    }
+
+    #[test]
+    fn links_between_pages_lead_to_pages_and_others_stay() {
+        for (markdown, expected) in [
+            ("see [x](redis.md).", "see [x](/d/runbook-redis)."),
+            (
+                "[x](redis.md#where) and [y](a-b.md)",
+                "[x](/d/runbook-redis#where) and [y](/d/runbook-a-b)",
+            ),
+            ("[x](https://example.org/a.md)", "[x](https://example.org/a.md)"),
+            ("[x](notes.txt) [y](#here)", "[x](notes.txt) [y](#here)"),
+            ("an open [x](redis", "an open [x](redis"),
+            ("a[0](", "a[0]("),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(within_grafana(markdown), expected);
+        }
+        let page = runbook("redis", "Alert: `A`.\n\n# Redis\n");
+        assert_eq!([&page["uid"], &page["title"]], ["runbook-redis", "Runbook: Redis"]);
+        assert_eq!(runbook("redis", "no title")["title"], "Runbook: redis");
+    }
+
+    #[test]
+    fn only_what_was_written_here_is_ours() {
+        assert!(is_ours(&shown(DASHBOARD).to_string()));
+        assert!(is_ours(&runbook("a", "text").to_string()));
+        for other in [
+            "",
+            "{}",
+            "[]",
+            "no JSON",
+            r#"{"tags": []}"#,
+            r#"{"tags": ["soundcheck", "mine"]}"#,
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
 }

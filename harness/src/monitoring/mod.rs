@@ -8,13 +8,29 @@
 pub mod grafana;
 pub mod objectives;
 mod objectives_yaml;
+#[cfg(test)]
+mod objectives_yaml_tests;
 pub mod panels;
+mod panels_yaml;
+#[cfg(test)]
+mod panels_yaml_tests;
+mod place;
 pub mod proofs;
+#[cfg(test)]
+mod proofs_tests;
 pub mod queries;
 pub mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod runbooks;
+#[cfg(test)]
+mod runbooks_tests;
 mod selector;
+#[cfg(test)]
+mod slips;
 mod wording;
+#[cfg(test)]
+mod written_tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +53,11 @@ pub const RULES: &str = "prometheus/rules/booking.yml";
 pub const PROOFS: &str = "prometheus/tests/booking.yml";
 /// Where Grafana looks for dashboards.
 pub const PAGES: &str = "grafana";
+
+/// What the names of pages begin with that say what to do; a runbook's own name follows.
+const RUNBOOK_PAGE: &str = "runbook-";
+/// Grafana takes no longer name of a page.
+const LONGEST_PAGE: usize = 40;
 
 /// What people write.
 #[derive(Clone, Debug, Default)]
@@ -95,9 +116,18 @@ pub fn write(sources: &Sources) -> Result<Vec<Written>, MonitoringError> {
         all.push(json(&format!("{}.json", dashboard.uid), &page));
     }
     for (name, text) in &sources.runbooks {
-        all.push(json(&format!("runbook-{name}.json"), &grafana::runbook(name, text)));
+        all.push(json(
+            &format!("{RUNBOOK_PAGE}{name}.json"),
+            &grafana::runbook(name, text),
+        ));
     }
     Ok(all)
+}
+
+/// Whether Grafana has a page under this name, and a folder a file.
+fn is_page(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    (1..=LONGEST_PAGE).contains(&name.len()) && name.chars().all(is_plain)
 }
 
 #[expect(clippy::expect_used, reason = "maps and lists of text can always be written")]

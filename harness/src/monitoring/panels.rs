@@ -5,49 +5,37 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::panels_yaml;
 use crate::config::ConfigError;
-use crate::config::strict;
 
 /// The width of Grafana's grid.
 pub const COLUMNS: u32 = 24;
-/// What is given where a panel says nothing of its width.
-const HALF: u32 = COLUMNS / 2;
 
 /// One page.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Dashboard {
     pub uid: String,
     pub title: String,
     /// The question that it answers.
     pub answers: String,
-    /// What to read where a panel names no other page.
-    pub runbook: String,
     /// Whether the reader chooses runs of this tool, whose stages are marked then.
-    #[serde(default)]
     pub runs: bool,
     pub panels: Vec<Panel>,
 }
 
 /// One figure.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Debug)]
 pub struct Panel {
     pub title: String,
     pub says: String,
-    #[serde(default)]
     pub kind: Kind,
     /// In Grafana's words: `s`, `reqps`, `percentunit`.
     pub unit: String,
-    #[serde(default = "half")]
     pub width: u32,
-    /// That of the dashboard where it is not said; always there once it is read.
-    pub runbook: Option<String>,
-    /// From which value on a colour stands.
-    #[serde(default)]
+    /// What to read.
+    pub runbook: String,
+    /// From which value on a colour stands. Without one the file says why.
     pub thresholds: BTreeMap<String, f64>,
-    /// Why there is no value from which on somebody should worry.
-    pub no_threshold: Option<String>,
     pub queries: Vec<Query>,
 }
 
@@ -61,8 +49,7 @@ pub enum Kind {
 }
 
 /// What a panel asks.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Query {
     pub expr: String,
     pub legend: String,
@@ -70,45 +57,12 @@ pub struct Query {
     pub empty: Option<String>,
 }
 
-const fn half() -> u32 {
-    HALF
-}
-
 /// Reads `text`, known to its writer as `file`.
 ///
 /// # Errors
 /// With every problem of it.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Dashboard>, ConfigError> {
-    let (mut read, mut problems) = strict::read::<Vec<Dashboard>>(file, text);
-    for (n, dashboard) in read.iter().flatten().enumerate() {
-        if dashboard.panels.is_empty() {
-            problems.add(
-                &[n.into(), "panels".into()],
-                "a dashboard without panels answers nothing",
-            );
-        }
-        for (m, panel) in dashboard.panels.iter().enumerate() {
-            let path = |key: &str| vec![n.into(), "panels".into(), m.into(), key.into()];
-            if panel.width == 0 || panel.width > COLUMNS {
-                problems.add(&path("width"), format!("a panel is 1 to {COLUMNS} columns wide"));
-            }
-            if panel.queries.is_empty() {
-                problems.add(&path("queries"), "a panel without queries shows nothing");
-            }
-            if panel.thresholds.is_empty() == panel.no_threshold.is_none() {
-                problems.add(
-                    &path("thresholds"),
-                    "a panel has either `thresholds` or the reason why it has none, `no-threshold`",
-                );
-            }
-        }
-    }
-    for dashboard in read.iter_mut().flatten() {
-        for panel in &mut dashboard.panels {
-            panel.runbook.get_or_insert_with(|| dashboard.runbook.clone());
-        }
-    }
-    problems.finish(read)
+    panels_yaml::parse(file, text)
 }
 
 /// How often Prometheus asks those that tell metrics with these beginnings: as prometheus.yml says, and for what it records

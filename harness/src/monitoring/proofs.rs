@@ -15,7 +15,7 @@ pub const INTERVAL: Duration = Duration::from_secs(15);
 const CLOSE: f64 = 0.1;
 /// How long a share of failures stays as it is. Windows that began before see it alone.
 const CONSTANT_FOR: Duration = Duration::from_secs(20 * 60);
-/// Requests between two values where there are enough of them.
+/// Requests between two values where there are enough of them, unless an objective asks for more.
 const REQUESTS: f64 = 15_000.0;
 /// Without failures before an outage: as long as the window of the first page.
 const CALM: Duration = BURNS[0].long;
@@ -123,7 +123,7 @@ fn burns(promises: &Promises, objective: &Objective) -> Vec<Test> {
 fn constant(promises: &Promises, objective: &Objective, share: f64) -> Test {
     let piece = Piece {
         steps: steps(CONSTANT_FOR),
-        requests: REQUESTS,
+        requests: enough(objective),
         failing: share,
     };
     Test {
@@ -132,6 +132,11 @@ fn constant(promises: &Promises, objective: &Objective, share: f64) -> Test {
         input_series: series(objective, &[piece]),
         alert_rule_test: vec![expect(promises, objective, CONSTANT_FOR, |_| share)],
     }
+}
+
+/// So many requests each interval that no alert is silent for want of them.
+fn enough(objective: &Objective) -> f64 {
+    REQUESTS.max(2.0 * objective.at_least.0 * INTERVAL.as_secs_f64())
 }
 
 /// Everything fails, and there is not enough of it.
@@ -163,7 +168,7 @@ fn outage(promises: &Promises, objective: &Objective) -> Option<Test> {
     let last_silent = steps(due);
     let piece = |steps, failing| Piece {
         steps,
-        requests: REQUESTS,
+        requests: enough(objective),
         failing,
     };
     let expectations = [last_silent, last_silent + 1].map(|out| {

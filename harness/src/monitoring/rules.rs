@@ -92,6 +92,16 @@ impl Burn {
     pub(super) fn limit(self, objective: &Objective, period: Duration) -> f64 {
         self.factor(period) * objective.budget
     }
+
+    /// No share of failures is above a limit of all.
+    fn can_fire(self, objective: &Objective, period: Duration) -> bool {
+        self.limit(objective, period) < 1.0
+    }
+}
+
+/// Whether somebody would be told if everything failed: the limit of the ticket is the lowest.
+pub(super) fn can_be_told(objective: &Objective, period: Duration) -> bool {
+    BURNS.iter().any(|burn| burn.can_fire(objective, period))
 }
 
 /// Windows that are looked at while they are short, and those for which once a minute will do.
@@ -109,7 +119,10 @@ pub fn of(promises: &Promises) -> Rules {
             .collect()
     };
     let burns = promises.objectives.iter().flat_map(|objective| {
-        let burns = BURNS.into_iter().map(|burn| burn_alert(promises, objective, burn));
+        let burns = BURNS
+            .into_iter()
+            .filter(|burn| burn.can_fire(objective, promises.period));
+        let burns = burns.map(|burn| burn_alert(promises, objective, burn));
         burns.chain([goal(objective)])
     });
     let left = promises.objectives.iter().map(|one| budget_left(promises, one));
@@ -314,31 +327,4 @@ pub(super) fn prometheus(length: Duration) -> String {
 pub(super) fn number(value: f64) -> String {
     let digits = format!("{value:.9}");
     digits.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thirty_days_give_the_factors_of_the_workbook() {
-        let month = HOUR * 24 * 30;
-        let factors = BURNS.map(|burn| number(burn.factor(month)));
-        assert_eq!(factors, ["14.4", "6", "1"]);
-        // A total failure of 99.9 % pages after 51.84 s: the share of the hour that the limit stands for.
-        assert_eq!(number(BURNS[0].factor(month) * 0.001 * 3600.0), "51.84");
-    }
-
-    #[test]
-    fn lengths_are_written_as_prometheus_reads_them() {
-        for (seconds, text) in [
-            (0.0, "0s"),
-            (0.25, "250ms"),
-            (90.0, "1m30s"),
-            (3600.0, "1h"),
-            (259_200.0, "3d"),
-        ] {
-            assert_eq!(prometheus(Duration::from_secs_f64(seconds)), text);
-        }
-    }
 }

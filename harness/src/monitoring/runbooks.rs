@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::objectives::Promises;
 use super::panels::Dashboard;
+use super::{LONGEST_PAGE, RUNBOOK_PAGE, is_page};
 
 /// What each page answers.
 const PARTS: [&str; 4] = ["Symptom", "Where to look", "How to confirm", "How to mitigate"];
@@ -15,6 +16,17 @@ pub enum RunbookError {
     Missing { name: String, by: String },
     #[error("runbooks/{name}.md lacks the part `## {part}`; say it in a sentence at least")]
     Part { name: String, part: &'static str },
+    #[error("runbooks/{name}.md has the part `## {part}` before `## {other}`; put it behind, as on all pages")]
+    Order {
+        name: String,
+        part: &'static str,
+        other: &'static str,
+    },
+    #[error(
+        "runbooks/{name}.md cannot be a page of Grafana's; give it a name of at most {longest} letters of a to z, digits, \
+         `-` and `_`"
+    )]
+    Name { name: String, longest: usize },
     #[error("runbooks/{name}.md does not name `{alert}`, whose runbook it is")]
     Alert { name: String, alert: String },
     #[error(
@@ -53,7 +65,8 @@ pub(super) fn check(
     }
     let panels = dashboards.iter().flat_map(|one| &one.panels);
     for panel in panels {
-        if let Some(name) = panel.runbook.as_ref().filter(|name| !pages.contains_key(*name)) {
+        let name = &panel.runbook;
+        if !pages.contains_key(name) {
             return Err(RunbookError::Missing {
                 name: name.clone(),
                 by: format!("the panel “{}”", panel.title),
@@ -61,23 +74,53 @@ pub(super) fn check(
         }
     }
     for (name, page) in pages {
+        if !is_page(&format!("{RUNBOOK_PAGE}{name}")) {
+            return Err(RunbookError::Name {
+                name: name.clone(),
+                longest: LONGEST_PAGE - RUNBOOK_PAGE.len(),
+            });
+        }
         if !used.contains(name) {
             return Err(RunbookError::Unused { name: name.clone() });
         }
-        for part in PARTS {
-            let after = page.split_once(&format!("\n## {part}\n")).map(|(_, after)| after);
-            let is_said =
-                after.is_some_and(|after| !after.trim_start().is_empty() && !after.trim_start().starts_with("## "));
-            if !is_said {
-                return Err(RunbookError::Part {
-                    name: name.clone(),
-                    part,
-                });
-            }
-        }
+        check_parts(name, page)?;
         places(name, page, dashboards)?;
     }
     Ok(())
+}
+
+/// Checks that a page has each part, in order, and that each says something.
+fn check_parts(name: &str, page: &str) -> Result<(), RunbookError> {
+    let mut last: Option<(usize, &'static str)> = None;
+    for part in PARTS {
+        let heading = page
+            .lines()
+            .position(|line| line.trim_end().strip_prefix("## ") == Some(part));
+        let said = |at: usize| {
+            let mut lines = page.lines().skip(at + 1).take_while(|line| !is_heading(line));
+            lines.any(|line| !line.trim().is_empty())
+        };
+        let Some(at) = heading.filter(|at| said(*at)) else {
+            return Err(RunbookError::Part {
+                name: name.to_owned(),
+                part,
+            });
+        };
+        if let Some((_, other)) = last.filter(|(last, _)| *last > at) {
+            return Err(RunbookError::Order {
+                name: name.to_owned(),
+                part,
+                other,
+            });
+        }
+        last = Some((at, part));
+    }
+    Ok(())
+}
+
+/// Whether another part, or another page, begins here.
+fn is_heading(line: &str) -> bool {
+    line.starts_with("## ") || line.starts_with("# ")
 }
 
 /// Whoever is woken is led to what exists: *dashboards* and their **panels**, by their titles.

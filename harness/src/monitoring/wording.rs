@@ -79,4 +79,26 @@ mod tests {
         assert_eq!(super::labels(says), ["topic"]);
         assert_eq!(filled("an open { stays", None, &labels), "an open { stays");
     }
+    #[test]
+    fn each_unit_has_a_form_of_its_own() {
+        for (unit, expected) in [
+            (Unit::Number, "{{ $value | humanize }} of it"),
+            (Unit::Seconds, "{{ $value | humanizeDuration }} of it"),
+            (Unit::Ratio, "{{ $value | humanizePercentage }} of it"),
+        ] {
+            assert_eq!(template("{value} of it", unit), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_told_is_empty_and_braces_alone_stay() {
+        let none = BTreeMap::new();
+        assert_eq!(filled("{topic} is {value} behind", None, &none), " is  behind");
+        for says in ["", "plain", "a } alone", "an open {", "two { open { ones", "ü { ö"] {
+            assert_eq!(template(says, Unit::Number), says);
+            assert_eq!(filled(says, Some("1"), &none), says);
+            assert!(!tells_value(says) && super::labels(says).is_empty(), "{says}");
+        }
+        assert_eq!(super::labels("{a} and {value} and {b}, {a}"), ["a", "b", "a"]);
+    }
 }

@@ -7,6 +7,7 @@
 #[allow(dead_code, reason = "each binary uses what it needs")]
 #[path = "../support/containers.rs"]
 mod containers;
+mod dashboards;
 mod disk;
 mod exports;
 mod out_folder;
