@@ -33,7 +33,7 @@ const COLUMNS: usize = 2;
 const GAP: f64 = 28.0;
 const TITLE: f64 = 18.0;
 /// The plane itself, and a box in its place.
-const PLANE: f64 = 84.0;
+const PLANE: f64 = 104.0;
 const NOTHING: f64 = 48.0;
 /// From the words above to the plane, where half of the uppermost tick's label stands.
 const ABOVE: f64 = 10.0;
@@ -51,17 +51,25 @@ struct Row<'a> {
     height: f64,
     /// The words above the planes, so that these begin at one height.
     head: f64,
+    /// Below its planes stands what the time axes of all are.
+    is_last: bool,
 }
 
 impl<'a> Row<'a> {
-    fn new(panes: Vec<&'a Pane>, width: f64) -> Self {
+    fn new(panes: Vec<&'a Pane>, width: f64, is_last: bool) -> Self {
         let tallest = |of: fn(&Pane, f64) -> f64| {
             let heights = panes.iter().map(|pane| of(pane, pane.width(width)));
             heights.fold(0.0, f64::max)
         };
         let head = tallest(Pane::head);
-        let height = head + tallest(Pane::below_head);
-        Self { panes, height, head }
+        let title = if is_last { size::LINE } else { 0.0 };
+        let height = head + tallest(Pane::below_head) + title;
+        Self {
+            panes,
+            height,
+            head,
+            is_last,
+        }
     }
 }
 
@@ -79,7 +87,7 @@ impl Board {
             return 120.0;
         }
         let n_gaps = rows.len() - 1;
-        rows.iter().map(|row| row.height).sum::<f64>() + GAP * n_gaps as f64 + size::LINE
+        rows.iter().map(|row| row.height).sum::<f64>() + GAP * n_gaps as f64
     }
 
     pub(super) fn draw(&self, canvas: &mut Canvas, area: Rect) {
@@ -100,8 +108,7 @@ impl Board {
                 let width = pane.width(area.w);
                 let left = area.x + (width + GAP) * column as f64;
                 let cell = Rect::new(left, y, width, row.height);
-                let title = (index + 1 == rows.len()).then(|| x.title());
-                pane.draw(canvas, cell, row.head, (&x, title.as_deref()), margins[column]);
+                pane.draw(canvas, cell, row, &x, margins[column]);
             }
             y += row.height + GAP;
         }
@@ -117,7 +124,9 @@ impl Board {
                 _ => rows.push(vec![pane]),
             }
         }
-        rows.into_iter().map(|panes| Row::new(panes, width)).collect()
+        let n_rows = rows.len();
+        let laid_out = (1..).zip(rows).map(|(n, panes)| Row::new(panes, width, n == n_rows));
+        laid_out.collect()
     }
 
     /// What the labels of the vertical axes need in each column, so that the time axes stand under each other.
@@ -163,9 +172,13 @@ impl Pane {
         PLANE + TICKS + names + notes
     }
 
-    fn draw(&self, canvas: &mut Canvas, cell: Rect, head: f64, time: (&AxisScale, Option<&str>), left: f64) {
+    fn draw(&self, canvas: &mut Canvas, cell: Rect, row: &Row<'_>, x: &AxisScale, left: f64) {
         let scale = self.panel.scale();
-        let title = if self.panel.is_empty() { self.panel.title.clone() } else { scale.title() };
+        let title = if self.panel.is_empty() {
+            self.panel.title.clone()
+        } else {
+            scale.title()
+        };
         let title = measure::fit(&title, size::LABEL + 1.0, cell.w * 0.94);
         canvas.label(Label::new((cell.x, cell.y + TITLE / 2.0), title, size::LABEL + 1.0).bold());
         let mut y = cell.y + TITLE;
@@ -173,24 +186,24 @@ impl Pane {
             canvas.label(Label::new((cell.x, y + size::LINE / 2.0), line, size::SMALL).ink(Ink::Muted));
             y += size::LINE;
         }
-        y = cell.y + head;
+        y = cell.y + row.head;
         if self.panel.is_empty() {
             plane::no_data(canvas, Rect::new(cell.x, y, cell.w, NOTHING), &self.reason);
             self.draw_notes(canvas, (cell.x, y + NOTHING + 6.0), cell.w);
             return;
         }
         // The plane asks for room above and below that is not needed here: its title stands in the head.
-        let outer = Rect::new(
-            cell.x,
-            y - plane::ABOVE,
-            cell.w,
-            plane::ABOVE + PLANE + plane::BELOW,
-        );
-        let (x, title) = time;
+        let outer = Rect::new(cell.x, y - plane::ABOVE, cell.w, plane::ABOVE + PLANE + plane::BELOW);
         let plane = Plane::with_margins(outer, x.clone(), scale, left, RIGHT, Frame::FULL);
         plane.draw(canvas, Frame::FULL);
         self.panel.draw_curves(canvas, &plane);
         y += PLANE + TICKS;
+        if row.is_last {
+            let title = measure::fit(&x.title(), size::SMALL, plane.area.w);
+            let at = (plane.area.x + plane.area.w / 2.0, y + size::LINE / 2.0 - 2.0);
+            canvas.label(Label::new(at, title, size::SMALL).align(Align::Middle).ink(Ink::Muted));
+            y += size::LINE;
+        }
         let names = names(&self.panel, cell.w);
         let behind_names = names.last().map_or(0.0, |name| name.y + ROW);
         for (curve, name) in self.panel.curves.iter().zip(names) {
@@ -199,20 +212,14 @@ impl Pane {
             canvas.label(Label::new((x + SAMPLE + 5.0, y), name.text, size::SMALL));
         }
         y += behind_names;
-        y = self.draw_notes(canvas, (cell.x, y), cell.w);
-        if let Some(title) = title {
-            let label = Label::new((plane.area.right(), y + size::LINE / 2.0), title, size::SMALL);
-            canvas.label(label.align(Align::End).ink(Ink::Muted));
-        }
+        self.draw_notes(canvas, (cell.x, y), cell.w);
     }
 
-    /// Returns the height below them.
-    fn draw_notes(&self, canvas: &mut Canvas, (x, mut y): (f64, f64), width: f64) -> f64 {
+    fn draw_notes(&self, canvas: &mut Canvas, (x, mut y): (f64, f64), width: f64) {
         for line in self.notes(width) {
             canvas.label(Label::new((x, y + ROW / 2.0), line, size::SMALL).ink(Ink::Muted));
             y += ROW;
         }
-        y
     }
 }
 

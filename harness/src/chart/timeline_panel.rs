@@ -4,7 +4,7 @@ use super::canvas::{Align, Canvas, Label, Stroke};
 use super::plane::{self, Plane};
 use super::scale::AxisScale;
 use super::theme::{Ink, MARK_DASH, size};
-use super::timeline::{Curve, CurveStyle, Panel};
+use super::timeline::{Curve, CurveStyle, Limit, Panel};
 use super::{Axis, Probe, measure};
 
 impl Panel {
@@ -14,10 +14,7 @@ impl Panel {
             let values = curve.points.iter().filter_map(|(_, value)| *value);
             probe.values(&curve.key.name, curve.points.iter().map(|(at, _)| *at).chain(values));
         }
-        probe.values(
-            &self.title,
-            self.limits.iter().map(|limit| limit.value).chain(self.top),
-        );
+        probe.values(&self.title, self.limits.iter().map(|limit| limit.value).chain(self.top));
     }
 
     fn values(&self) -> impl Iterator<Item = f64> {
@@ -91,7 +88,12 @@ impl Panel {
                 Stroke::dashed(Ink::Worse, 1.25, MARK_DASH),
             );
         }
-        let wanted: Vec<f64> = self.limits.iter().map(|limit| plane.y_at(limit.value) - 8.0).collect();
+        let beside = |limit: &Limit| {
+            let y = plane.y_at(limit.value);
+            // Above its line, unless that is the top of the plane.
+            if y - 8.0 < area.y + 6.0 { y + 8.0 } else { y - 8.0 }
+        };
+        let wanted: Vec<f64> = self.limits.iter().map(beside).collect();
         let heights = plane::spread(&wanted, size::SMALL + 2.0, area.y + 6.0, area.bottom() - 6.0);
         for (limit, y) in self.limits.iter().zip(heights) {
             let text = measure::fit(&limit.label, size::SMALL, area.w * 0.6);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::objectives::Promises;
-use super::panels::Dashboard;
+use super::panels::{Dashboard, Panel};
 use super::rules;
 use super::selector::Selector;
 
@@ -21,16 +21,21 @@ pub struct Query {
 /// Rates of panels are asked over as long as this: long enough for a few scrapes, whatever their distance.
 const WINDOW: &str = "1m";
 
+/// Those of one panel, in its order, with rates over `window`.
+pub fn of_panel<'a>(dashboard: &'a Dashboard, panel: &'a Panel, window: &'a str) -> impl Iterator<Item = Query> + 'a {
+    panel.queries.iter().map(move |query| Query {
+        place: format!("{}, “{}”, {}", dashboard.title, panel.title, query.legend),
+        expr: query.resolved(window),
+        empty: query.empty.clone(),
+    })
+}
+
 /// All of `dashboards` and of the rules of `promises`.
 pub fn all(promises: &Promises, dashboards: &[Dashboard]) -> Vec<Query> {
     let mut all = Vec::new();
     for dashboard in dashboards {
         for panel in &dashboard.panels {
-            all.extend(panel.queries.iter().map(|query| Query {
-                place: format!("{}, “{}”, {}", dashboard.title, panel.title, query.legend),
-                expr: query.resolved(WINDOW),
-                empty: query.empty.clone(),
-            }));
+            all.extend(of_panel(dashboard, panel, WINDOW));
         }
     }
     all.extend(rules::of(promises).recorded().map(|(record, expr)| Query {
