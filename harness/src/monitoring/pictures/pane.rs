@@ -27,7 +27,7 @@ pub(super) fn pane(panel: &Panel, answers: &[Vec<Series>], slots: &mut Slots) ->
     let mut n_blank = 0;
     for (query, answer) in panel.queries.iter().zip(answers) {
         if answer.is_empty() {
-            let reason = query.empty.as_deref().unwrap_or("Prometheus knows no such series");
+            let reason = query.empty.as_deref().unwrap_or("Prometheus returned nothing");
             notes.push(without_data(query, reason));
             if !reasons.contains(&reason) {
                 reasons.push(reason);

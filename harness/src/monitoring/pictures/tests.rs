@@ -115,14 +115,14 @@ fn what_has_no_data_says_why() {
     assert_eq!(pane.notes, [""; 0]);
     assert_eq!(
         pane.reason,
-        "nothing has failed yet; no client has hung up yet; Prometheus knows no such series"
+        "nothing has failed yet; no client has hung up yet; Prometheus returned nothing"
     );
     let pane = drawn(panel, &[some(), vec![], vec![]]);
     assert_eq!(
         pane.notes,
         [
             "hung up: no data: no client has hung up yet",
-            "z: no data: Prometheus knows no such series"
+            "z: no data: Prometheus returned nothing"
         ]
     );
     let pane = drawn(panel, &[vec![], some(), some()]);

@@ -201,6 +201,18 @@ fn every_dashboard_has_a_picture_that_the_readme_shows() {
 }
 
 #[test]
+fn the_readme_leads_to_every_runbook() {
+    let folder = root().join("dashboards");
+    let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let runbooks = files(&folder.join("runbooks"), ".md");
+    assert!(runbooks.len() >= 10, "{runbooks:?}");
+    for path in runbooks {
+        let link = format!("](runbooks/{})", path.file_name().unwrap().to_string_lossy());
+        assert!(page.contains(&link), "no {link}");
+    }
+}
+
+#[test]
 fn a_picture_that_is_missing_old_or_of_nothing_is_found() {
     let panel = "{title: T & U, says: s, unit: s, queries: [{expr: x, legend: x}]}";
     let text = format!("- {{uid: a, title: A, answers: Is it?, panels: [{panel}]}}\n");
