@@ -35,7 +35,7 @@ pub(super) fn pane(panel: &Panel, answers: &[Vec<Series>], slots: &mut Slots) ->
         }
         for series in answer {
             if series.numbers().next().is_some() {
-                let name = legend(&query.legend, &series.labels);
+                let name = name(&query.legend, &series.labels);
                 named.push(Named { name, series });
             } else {
                 n_blank += 1;
@@ -87,6 +87,20 @@ fn without_data(query: &Query, reason: &str) -> String {
         format!("no data: {reason}")
     } else {
         format!("{name}: no data: {reason}")
+    }
+}
+
+/// What a series is called: by its labels where the template has nothing to say of it.
+fn name(template: &str, labels: &BTreeMap<String, String>) -> String {
+    let name = legend(template, labels);
+    if name.contains(char::is_alphanumeric) {
+        return name;
+    }
+    let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}={value}")).collect();
+    if labels.is_empty() {
+        "without labels".to_owned()
+    } else {
+        labels.join(", ")
     }
 }
 

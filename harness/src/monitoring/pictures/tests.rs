@@ -77,6 +77,13 @@ fn legends_are_filled_in_as_grafana_does() {
 }
 
 #[test]
+fn no_curve_is_without_a_name() {
+    let other = || one(&[("a", "1"), ("b", "2")], &[Some(1.0)]);
+    let pane = drawn(ROUTES, &[vec![other(), one(&[], &[Some(1.0)])]]);
+    assert_eq!(names(&pane), ["a=1, b=2", "without labels"]);
+}
+
+#[test]
 fn values_are_drawn_in_their_unit_with_their_gaps() {
     let shares = "{title: T, says: It is so., unit: percentunit, queries: [{expr: x, legend: of}]}";
     let pane = drawn(shares, &[vec![one(&[], &[Some(0.5), None, Some(1.0)])]]);

@@ -97,6 +97,7 @@ const HARNESS: &[Layer] = &[
         &[
             "analysis",
             "causes",
+            "chart",
             "config",
             "daemon",
             "export",
