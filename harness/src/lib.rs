@@ -11,12 +11,12 @@
 //! | [`causes`] | an error and what led to it, each cause once |
 //! | [`config`] | raw YAML → validated; unknown keys are refused with line and nearest key |
 //! | [`plan`] | what will be done, decided before anything starts |
-//! | [`monitoring`] | what production loads, from files that people write: Prometheus's rules and their tests, Grafana's pages |
+//! | [`chart`] | figures as SVG |
+//! | [`monitoring`] | what production loads, from files that people write: Prometheus's rules and their tests, Grafana's pages, pictures |
 //! | [`recording`] | the folder of a run: model, writer, tolerant reader, operation history |
 //! | [`analysis`] | statistics over recordings; no network, no clock, no environment |
 //! | [`objectives`] | what a run is held to: its file, and how it is judged while the run goes on and afterwards |
 //! | [`verdict`] | ledger invariants, validity, promises of drills, the linter of claims |
-//! | [`chart`] | figures as SVG |
 //! | [`report`] | the document model and its renderers |
 //! | [`export`] | a recording for other tools: CSV, JUnit, Prometheus remote write |
 //! | [`daemon`] | the container daemon: reaching it, stand-in images, whose container is whose |

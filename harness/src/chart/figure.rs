@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::bars::Bars;
+use super::board::Board;
 use super::canvas::{Canvas, Label, Rect};
 use super::cdf::Cdf;
 use super::effects::Effects;
@@ -37,6 +38,7 @@ pub enum Figure {
     Effects(Effects),
     HeatMap(HeatMap),
     Multiples(Multiples),
+    Board(Board),
     /// Nothing to draw, and why.
     NoData(String),
 }
@@ -183,6 +185,7 @@ impl Figure {
             Self::Effects(figure) => figure.check(probe),
             Self::HeatMap(figure) => figure.check(probe),
             Self::Multiples(figure) => figure.check(probe),
+            Self::Board(figure) => figure.check(probe),
             Self::NoData(_) => {}
         }
     }
@@ -198,6 +201,7 @@ impl Figure {
             Self::Effects(figure) => figure.height(width, detail),
             Self::HeatMap(figure) => figure.height(),
             Self::Multiples(figure) => figure.height(width),
+            Self::Board(figure) => figure.height(width),
             Self::NoData(_) => 120.0,
         }
     }
@@ -212,6 +216,7 @@ impl Figure {
             Self::Effects(figure) => figure.draw(canvas, area, detail),
             Self::HeatMap(figure) => figure.draw(canvas, area),
             Self::Multiples(figure) => figure.draw(canvas, area),
+            Self::Board(figure) => figure.draw(canvas, area),
             Self::NoData(reason) => plane::no_data(canvas, area, reason),
         }
     }

@@ -14,6 +14,7 @@ mod scale;
 mod svg;
 
 mod bars;
+mod board;
 mod cdf;
 mod effects;
 mod figure;
@@ -25,6 +26,7 @@ mod timeline;
 mod timeline_panel;
 
 pub use bars::{Bar, BarGroup, Bars};
+pub use board::{Board, Pane};
 pub use cdf::{Cdf, CdfCurve, ShareAxis};
 pub use effects::{Decision, EffectRow, Effects};
 pub use figure::{Axis, Chart, ChartError, Figure, Key, Labels, MOST_SERIES};

@@ -73,7 +73,9 @@ impl Multiple {
         }
         let area = Rect::new(cell.x, y + 6.0, cell.w, cell.bottom() - y - 6.0);
         match &self.figure {
-            super::Figure::Multiples(_) => plane::no_data(canvas, area, "a grid within a grid cannot be read"),
+            super::Figure::Multiples(_) | super::Figure::Board(_) => {
+                plane::no_data(canvas, area, "a grid within a grid cannot be read")
+            }
             figure => {
                 let height = figure.height(area.w, Detail::Small).min(area.h);
                 figure.draw(canvas, Rect { h: height, ..area }, Detail::Small);
@@ -83,7 +85,7 @@ impl Multiple {
 
     fn height(&self, width: f64) -> f64 {
         let figure = match &self.figure {
-            super::Figure::Multiples(_) => 120.0,
+            super::Figure::Multiples(_) | super::Figure::Board(_) => 120.0,
             figure => figure.height(width, Detail::Small),
         };
         TITLE + size::LINE * self.subtitle_lines(width).len() as f64 + 6.0 + figure

@@ -139,6 +139,20 @@ fn timeline() -> BoxedStrategy<Figure> {
         .boxed()
 }
 
+fn board() -> BoxedStrategy<Figure> {
+    let notes = proptest::collection::vec(name(), 0..3);
+    let pane = (name(), panel(), name(), notes, any::<bool>()).prop_map(|(says, panel, reason, notes, is_wide)| Pane {
+        says,
+        panel,
+        reason,
+        notes,
+        is_wide,
+    });
+    (axis(), (value(), value()), proptest::collection::vec(pane, 0..5))
+        .prop_map(|(x, range, panes)| Figure::Board(Board { x, range, panes }))
+        .boxed()
+}
+
 fn bars() -> BoxedStrategy<Figure> {
     let bar = || {
         proptest::option::weighted(
@@ -257,7 +271,7 @@ fn figure() -> BoxedStrategy<Figure> {
         figure,
     });
     let grid = proptest::collection::vec(item, 0..5).prop_map(|items| Figure::Multiples(Multiples { items }));
-    prop_oneof![8 => single(), 1 => grid].boxed()
+    prop_oneof![8 => single(), 1 => grid, 2 => board()].boxed()
 }
 
 fn chart() -> BoxedStrategy<Chart> {

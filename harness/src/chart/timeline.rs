@@ -98,15 +98,7 @@ struct Layout {
 impl Timeline {
     pub(super) fn check(&self, probe: &mut Probe) {
         for panel in &self.panels {
-            probe.series(panel.curves.iter().map(|curve| &curve.key));
-            for curve in &panel.curves {
-                let values = curve.points.iter().filter_map(|(_, value)| *value);
-                probe.values(&curve.key.name, curve.points.iter().map(|(at, _)| *at).chain(values));
-            }
-            probe.values(
-                &panel.title,
-                panel.limits.iter().map(|limit| limit.value).chain(panel.top),
-            );
+            panel.check(probe);
         }
         probe.values("bands", self.bands.iter().flat_map(|band| [band.from, band.to]));
         probe.values("marks", self.marks.iter().map(|mark| mark.at));

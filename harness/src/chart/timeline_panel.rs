@@ -4,10 +4,19 @@ use super::canvas::{Align, Canvas, Label, Stroke};
 use super::plane::{self, Plane};
 use super::scale::AxisScale;
 use super::theme::{Ink, MARK_DASH, size};
-use super::timeline::{Curve, CurveStyle, Panel};
-use super::{Axis, measure};
+use super::timeline::{Curve, CurveStyle, Limit, Panel};
+use super::{Axis, Probe, measure};
 
 impl Panel {
+    pub(super) fn check(&self, probe: &mut Probe) {
+        probe.series(self.curves.iter().map(|curve| &curve.key));
+        for curve in &self.curves {
+            let values = curve.points.iter().filter_map(|(_, value)| *value);
+            probe.values(&curve.key.name, curve.points.iter().map(|(at, _)| *at).chain(values));
+        }
+        probe.values(&self.title, self.limits.iter().map(|limit| limit.value).chain(self.top));
+    }
+
     fn values(&self) -> impl Iterator<Item = f64> {
         let values = self
             .curves
@@ -43,17 +52,33 @@ impl Panel {
     }
 
     pub(super) fn draw(&self, canvas: &mut Canvas, plane: &Plane, edge: f64) {
-        let area = plane.area;
-        if self
-            .curves
-            .iter()
-            .all(|curve| curve.points.iter().all(|(_, value)| value.is_none()))
-        {
-            plane::no_data(canvas, area, "nothing was sampled");
+        if self.is_empty() {
+            plane::no_data(canvas, plane.area, "nothing was sampled");
             return;
         }
+        self.draw_curves(canvas, plane);
+        if self.is_named() {
+            self.draw_names(canvas, plane, edge);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.curves.iter().all(Curve::is_empty)
+    }
+
+    /// The line of one of its curves.
+    pub(super) fn stroke(&self, curve: &Curve) -> Stroke {
+        // A dash tells curves apart; one alone is easier to read without.
+        let slot = curve.key.slot;
+        let dash = if self.is_named() { slot % 8 } else { 0 };
+        Stroke::dashed(Ink::Series(slot), 1.75, dash)
+    }
+
+    /// Curves and limits, without the curves' names.
+    pub(super) fn draw_curves(&self, canvas: &mut Canvas, plane: &Plane) {
+        let area = plane.area;
         for curve in &self.curves {
-            curve.draw(canvas, plane, self.is_named());
+            curve.draw(canvas, plane, self.stroke(curve));
         }
         for limit in &self.limits {
             let y = plane.y_at(limit.value);
@@ -63,15 +88,17 @@ impl Panel {
                 Stroke::dashed(Ink::Worse, 1.25, MARK_DASH),
             );
         }
-        let wanted: Vec<f64> = self.limits.iter().map(|limit| plane.y_at(limit.value) - 8.0).collect();
+        let beside = |limit: &Limit| {
+            let y = plane.y_at(limit.value);
+            // Above its line, unless that is the top of the plane.
+            if y - 8.0 < area.y + 6.0 { y + 8.0 } else { y - 8.0 }
+        };
+        let wanted: Vec<f64> = self.limits.iter().map(beside).collect();
         let heights = plane::spread(&wanted, size::SMALL + 2.0, area.y + 6.0, area.bottom() - 6.0);
         for (limit, y) in self.limits.iter().zip(heights) {
             let text = measure::fit(&limit.label, size::SMALL, area.w * 0.6);
             let label = Label::new((area.right() - 4.0, y), text, size::SMALL).align(Align::End);
             canvas.label(label.ink(Ink::Worse).halo());
-        }
-        if self.is_named() {
-            self.draw_names(canvas, plane, edge);
         }
     }
 
@@ -101,16 +128,19 @@ impl Panel {
 }
 
 impl Curve {
-    fn label(&self) -> String {
-        let is_empty = self.points.iter().all(|(_, value)| value.is_none());
-        if is_empty {
+    fn is_empty(&self) -> bool {
+        self.points.iter().all(|(_, value)| value.is_none())
+    }
+
+    pub(super) fn label(&self) -> String {
+        if self.is_empty() {
             format!("{} (no data)", self.key.name)
         } else {
             self.key.name.clone()
         }
     }
 
-    fn draw(&self, canvas: &mut Canvas, plane: &Plane, is_dashed: bool) {
+    fn draw(&self, canvas: &mut Canvas, plane: &Plane, stroke: Stroke) {
         let slot = self.key.slot;
         let points = if self.style == CurveStyle::Step {
             steps(&self.points)
@@ -129,9 +159,7 @@ impl Curve {
                 outline.extend([(last.0, plane.area.bottom()), (first.0, plane.area.bottom())]);
                 canvas.polygon(outline, Ink::Series(slot), 0.18);
             }
-            // A dash tells curves apart; one alone is easier to read without.
-            let dash = if is_dashed { slot % 8 } else { 0 };
-            canvas.path(stretch, Stroke::dashed(Ink::Series(slot), 1.75, dash));
+            canvas.path(stretch, stroke);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `soundcheck dashboards`: writes what Prometheus and Grafana load, or checks that it is up to date.
+//! `soundcheck dashboards`: writes what Prometheus and Grafana load, checks that it is up to date, or puts its queries to a
+//! Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use super::exit::{Exit, Failure, OrExit as _};
-use super::{asking, stdout};
+use super::{asking, drawing, stdout};
 use crate::monitoring::{self, DASHBOARDS, OBJECTIVES, PAGES, RUNBOOKS, Sources, Written};
 
 /// Arguments of `soundcheck dashboards`.
@@ -30,17 +31,39 @@ pub struct Args {
     /// With --ask: ask those that have no answer again for so long.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "0s", requires = "ask")]
     within: Duration,
+
+    /// Write nothing but a picture of each dashboard, from what the Prometheus at this address answers to its queries, and end
+    /// with 4 where one has no answer and no reason for that.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["check", "ask"])]
+    draw: Option<String>,
+
+    /// With --draw: how long before now the pictures begin.
+    #[arg(long, value_name = "TIME", value_parser = at_least_a_second, default_value = "15m", requires = "draw")]
+    last: Duration,
+}
+
+fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time < Duration::from_secs(1) {
+        return Err("a picture is of a second at least; write it as in 15m".to_owned());
+    }
+    Ok(time)
 }
 
 /// Runs `soundcheck dashboards`.
 ///
 /// # Errors
-/// Sources that make no sense, files that cannot be read or written, and with `--check` files that are out of date.
+/// Sources that make no sense, files that cannot be read or written, with `--check` files that are out of date, and a
+/// Prometheus that does not answer.
 pub async fn run(args: Args) -> Result<Exit, Failure> {
     let sources = sources(&args.dir).or_exit(Exit::Usage)?;
     if let Some(address) = &args.ask {
         let queries = monitoring::queries(&sources).or_exit(Exit::Usage)?;
         return asking::all(address, &queries, args.within).await;
+    }
+    if let Some(address) = &args.draw {
+        let dashboards = monitoring::dashboards(&sources).or_exit(Exit::Usage)?;
+        return drawing::all(&args.dir, &dashboards, address, args.last).await;
     }
     let all = monitoring::write(&sources).or_exit(Exit::Usage)?;
     let mut outdated = Vec::new();
@@ -124,7 +147,7 @@ fn named(folder: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn put(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn put(path: &Path, text: &str) -> anyhow::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(path, text))

@@ -21,10 +21,12 @@ pub mod run;
 
 mod asking;
 mod command_line;
+mod drawing;
 mod ending;
 mod export_file;
 mod gone;
 mod making;
+mod prometheus;
 mod push;
 mod session;
 mod steps;

@@ -2,9 +2,11 @@
 //! alerts, Grafana's dashboards from the questions that they answer, and the pages that say what to do.
 //!
 //! [`objectives`] and [`panels`] read the files, [`rules`] and [`grafana`] make of them what is loaded, and [`proofs`] the
-//! tests by which promtool shows that each alert can fire, and can be silent. Nothing here evaluates anything: the real
-//! Prometheus does.
+//! tests by which promtool shows that each alert can fire, and can be silent. [`answers`] reads what Prometheus says to a
+//! panel's queries, and [`pictures`] draws it. Nothing here evaluates anything, and nothing asks: the real Prometheus does
+//! the one, and `cli` the other.
 
+pub mod answers;
 pub mod grafana;
 pub mod objectives;
 mod objectives_yaml;
@@ -14,6 +16,7 @@ pub mod panels;
 mod panels_yaml;
 #[cfg(test)]
 mod panels_yaml_tests;
+pub mod pictures;
 mod place;
 pub mod proofs;
 #[cfg(test)]
@@ -102,6 +105,14 @@ impl Sources {
 pub fn queries(sources: &Sources) -> Result<Vec<Query>, MonitoringError> {
     let (promises, dashboards) = sources.read()?;
     Ok(queries::all(&promises, &dashboards))
+}
+
+/// Their dashboards.
+///
+/// # Errors
+/// As [`write`].
+pub fn dashboards(sources: &Sources) -> Result<Vec<Dashboard>, MonitoringError> {
+    sources.read().map(|(_, dashboards)| dashboards)
 }
 
 /// Everything that follows from `sources`.

@@ -96,9 +96,11 @@ impl Query {
         if found { every } else { SCRAPED_ELSE }
     }
 
-    /// As Prometheus takes it from somebody who chose nothing, with rates over the shortest window that Grafana gives them.
-    pub fn resolved(&self) -> String {
-        let window = format!("{}s", (self.scraped_every() * SCRAPES_OF_A_RATE).as_secs());
+    /// As Prometheus takes it from somebody who chose nothing, with rates over the shortest window that Grafana gives them, or
+    /// `at_least` so long.
+    pub fn resolved(&self, at_least: Duration) -> String {
+        let window = at_least.max(self.scraped_every() * SCRAPES_OF_A_RATE);
+        let window = format!("{}s", window.as_secs());
         self.expr
             .replace("$__rate_interval", &window)
             .replace("$instance", ".+")
@@ -123,7 +125,9 @@ mod tests {
                 legend: String::new(),
                 empty: None,
             };
-            assert_eq!(query.resolved(), expr.replace("$__rate_interval", window));
+            assert_eq!(query.resolved(Duration::ZERO), expr.replace("$__rate_interval", window));
+            let minute = Duration::from_secs(60);
+            assert_eq!(query.resolved(minute), expr.replace("$__rate_interval", "60s"));
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::grafana;
@@ -72,8 +74,14 @@ fn what_is_written_is_read() {
     assert_eq!((budget.kind, budget.width), (Kind::Stat, 24));
     assert_eq!(budget.runbook, "error-budget");
     assert_eq!(budget.queries[0].empty.as_deref(), Some("nothing has failed yet"));
-    assert_eq!(budget.queries[0].resolved(), r#"left{instance=~".+",run=~".+"}"#);
-    assert_eq!(requests.queries[0].resolved(), "sum(rate(asked_total[20s]))");
+    assert_eq!(
+        budget.queries[0].resolved(Duration::ZERO),
+        r#"left{instance=~".+",run=~".+"}"#
+    );
+    assert_eq!(
+        requests.queries[0].resolved(Duration::ZERO),
+        "sum(rate(asked_total[20s]))"
+    );
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Every question that panels and rules put to Prometheus, for those who want to see that it has an answer.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::objectives::Promises;
-use super::panels::Dashboard;
+use super::panels::{Dashboard, Panel};
 use super::rules;
 use super::selector::Selector;
 
@@ -18,16 +19,25 @@ pub struct Query {
     pub empty: Option<String>,
 }
 
+/// Those of one panel, in its order, with rates over `at_least` so long.
+pub fn of_panel<'a>(
+    dashboard: &'a Dashboard,
+    panel: &'a Panel,
+    at_least: Duration,
+) -> impl Iterator<Item = Query> + 'a {
+    panel.queries.iter().map(move |query| Query {
+        place: format!("{}, “{}”, {}", dashboard.title, panel.title, query.legend),
+        expr: query.resolved(at_least),
+        empty: query.empty.clone(),
+    })
+}
+
 /// All of `dashboards` and of the rules of `promises`.
 pub fn all(promises: &Promises, dashboards: &[Dashboard]) -> Vec<Query> {
     let mut all = Vec::new();
     for dashboard in dashboards {
         for panel in &dashboard.panels {
-            all.extend(panel.queries.iter().map(|query| Query {
-                place: format!("{}, “{}”, {}", dashboard.title, panel.title, query.legend),
-                expr: query.resolved(),
-                empty: query.empty.clone(),
-            }));
+            all.extend(of_panel(dashboard, panel, Duration::ZERO));
         }
     }
     all.extend(rules::of(promises).recorded().map(|(record, expr)| Query {

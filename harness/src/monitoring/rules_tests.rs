@@ -143,7 +143,10 @@ fn what_an_alert_compares_is_recorded_before_it() {
     let rules = rules(FILE);
     let groups = rules["groups"].as_sequence().unwrap();
     let names: Vec<_> = groups.iter().map(|group| group["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["objectives", "objectives-slow", "budgets", "alerts"]);
+    assert_eq!(
+        names,
+        ["objectives", "objectives-slow", "budgets", "budgets-left", "alerts"]
+    );
     let fast = ["5m", "30m", "1h"].map(|window| ("objectives", window));
     let slow = ["6h", "3d"].map(|window| ("objectives-slow", window));
     for (group, window) in fast.into_iter().chain(slow) {
@@ -178,7 +181,7 @@ fn a_budget_is_left_of_the_whole_period() {
         "vector(0.999)"
     );
     assert_eq!(
-        recorded(&rules, "budgets", "objective:budget_left:ratio", "availability"),
+        recorded(&rules, "budgets-left", "objective:budget_left:ratio", "availability"),
         format!(
             "1 - sum_over_time(objective:failed:rate5m{of}[30d]) / (sum_over_time(objective:requests:rate5m{of}[30d]) > 0) / \
              0.001"
@@ -188,7 +191,7 @@ fn a_budget_is_left_of_the_whole_period() {
         recorded(&rules, "budgets", "objective:goal:ratio", "latency"),
         "vector(0.95)"
     );
-    let left = recorded(&rules, "budgets", "objective:budget_left:ratio", "latency");
+    let left = recorded(&rules, "budgets-left", "objective:budget_left:ratio", "latency");
     assert!(left.ends_with(" / 0.05"), "{left}");
 }
 

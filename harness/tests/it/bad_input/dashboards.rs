@@ -25,13 +25,15 @@ const DASHBOARDS: &str = "\
 - uid: first
   title: First
   answers: Is it up?
+  runbook: down
   panels:
-    - {title: Up, says: Up., unit: short, runbook: down, queries: [{expr: up, legend: up}]}
+    - {title: Up, says: Up., unit: short, no-threshold: n, queries: [{expr: up, legend: up}]}
 - uid: second
   title: Second
   answers: Is it down?
+  runbook: down
   panels:
-    - {title: Down, says: Down., unit: short, queries: [{expr: up == 0, legend: down, empty: it is up}]}
+    - {title: Down, says: Down., unit: short, no-threshold: n, queries: [{expr: up == 0, legend: down, empty: it is up}]}
 ";
 const RUNBOOK: &str = "\
 # Down
@@ -155,10 +157,10 @@ fn sources_that_make_no_sense_are_told_and_nothing_is_written() {
         "dashboards/objectives.yaml:6: `alerts[0].urgent`: unknown name `urgent`",
     ]);
     change(&site, "dashboards.yaml", "uid: second", "uid: first");
-    tried(&["dashboards/dashboards.yaml:6: `[1].uid`: `first` is another dashboard's already"]);
+    tried(&["dashboards/dashboards.yaml:7: `[1].uid`: `first` is another dashboard's already"]);
     // Nothing is written outside of the folder.
     change(&site, "dashboards.yaml", "uid: second", "uid: ../../outside");
-    tried(&["dashboards/dashboards.yaml:6: `[1].uid`: `../../outside` is not at most 40 letters"]);
+    tried(&["dashboards/dashboards.yaml:7: `[1].uid`: `../../outside` is not at most 40 letters"]);
     change(&site, "dashboards.yaml", "runbook: down", "runbook: up");
     tried(&["there is no runbook `up`, which the panel “Up” names; write runbooks/up.md"]);
     change(&site, "runbooks/down.md", "## How to confirm", "## How to see");

@@ -1,10 +1,13 @@
-//! Dashboards and rules use metrics and labels that the service really has, and are what their sources say.
+//! Dashboards and rules use metrics and labels that the service really has, are what their sources say, and have pictures.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use booking_service::metrics::DEFINITIONS;
-use soundcheck::monitoring::panels::{SCRAPED_ELSE, SCRAPED_EVERY};
+use soundcheck::monitoring::DASHBOARDS;
+use soundcheck::monitoring::panels::{self, Dashboard, SCRAPED_ELSE, SCRAPED_EVERY};
+use soundcheck::monitoring::pictures::{self, PICTURES};
 
 use crate::{files, root};
 
@@ -168,4 +171,93 @@ fn panels_know_how_often_each_part_is_scraped() {
         let expected = if is_service { fast.clone() } else { BTreeSet::new() };
         assert_eq!(own, expected, "{:?}", job["job_name"]);
     }
+}
+
+/// As it stands in an attribute.
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+/// What is wrong with the pictures in `folder`, and with the page that shows them.
+fn picture_offences(dashboards: &[Dashboard], folder: &Path, page: &str) -> Vec<String> {
+    let mut offences = Vec::new();
+    let mut expected = BTreeSet::new();
+    for dashboard in dashboards {
+        let name = format!("{}.svg", dashboard.uid);
+        let shown = format!("]({PICTURES}/{name})");
+        if !page.contains(&shown) {
+            offences.push(format!("README.md does not show {name}"));
+        }
+        match std::fs::read_to_string(folder.join(PICTURES).join(&name)) {
+            Err(error) => offences.push(format!("{name}: {error}")),
+            // It names all panels, so that one drawn before a panel was added is found.
+            Ok(svg) if !svg.contains(&escaped(&pictures::alt(dashboard))) => {
+                offences.push(format!("{name} was drawn from something else"));
+            }
+            Ok(_) => {}
+        }
+        expected.insert(name);
+    }
+    for path in files(&folder.join(PICTURES), "") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !expected.contains(&name) {
+            offences.push(format!("{name} is of no dashboard"));
+        }
+    }
+    offences
+}
+
+#[test]
+fn every_dashboard_has_a_picture_that_the_readme_shows() {
+    let folder = root().join("dashboards");
+    let text = std::fs::read_to_string(folder.join(DASHBOARDS)).unwrap();
+    let dashboards = panels::parse(DASHBOARDS, &text).unwrap();
+    assert!(dashboards.len() >= 9, "only {} dashboards", dashboards.len());
+    let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let offences = picture_offences(&dashboards, &folder, &page);
+    assert!(
+        offences.is_empty(),
+        "{offences:#?}; draw them with `soundcheck dashboards --draw URL`"
+    );
+}
+
+#[test]
+fn the_readme_leads_to_every_runbook() {
+    let folder = root().join("dashboards");
+    let page = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let runbooks = files(&folder.join("runbooks"), ".md");
+    assert!(runbooks.len() >= 10, "{runbooks:?}");
+    for path in runbooks {
+        let link = format!("](runbooks/{})", path.file_name().unwrap().to_string_lossy());
+        assert!(page.contains(&link), "no {link}");
+    }
+}
+
+#[test]
+fn a_picture_that_is_missing_old_or_of_nothing_is_found() {
+    let panel = "{title: T & U, says: s, unit: s, no-threshold: n, queries: [{expr: x, legend: x}]}";
+    let text = format!("- {{uid: a, title: A, answers: Is it?, runbook: r, panels: [{panel}]}}\n");
+    let dashboards = panels::parse("d.yaml", &text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        std::fs::create_dir_all(folder.path().join(PICTURES)).unwrap();
+        std::fs::write(folder.path().join(PICTURES).join(name), text).unwrap();
+    };
+    let page = format!("![A]({PICTURES}/a.svg)");
+    put("a.svg", "<svg aria-label=\"A. Is it? Panels: T &amp; U.\">");
+    assert_eq!(picture_offences(&dashboards, folder.path(), &page), [""; 0]);
+    assert_eq!(
+        picture_offences(&dashboards, folder.path(), ""),
+        ["README.md does not show a.svg"]
+    );
+    put("a.svg", "<svg aria-label=\"A. Is it? Panels: T.\">");
+    put("b.svg", "<svg>");
+    assert_eq!(
+        picture_offences(&dashboards, folder.path(), &page),
+        ["a.svg was drawn from something else", "b.svg is of no dashboard"]
+    );
+    std::fs::remove_file(folder.path().join(PICTURES).join("a.svg")).unwrap();
+    let offences = picture_offences(&dashboards, folder.path(), &page);
+    assert!(offences[0].starts_with("a.svg: "), "{offences:?}");
 }

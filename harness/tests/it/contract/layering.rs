@@ -22,13 +22,13 @@ const HARNESS: &[Layer] = &[
     layer("format", &["units"]),
     layer("config", &["units"]),
     layer("plan", &["config", "units"]),
-    layer("monitoring", &["config", "units"]),
+    layer("chart", &["format", "units"]),
+    layer("monitoring", &["chart", "config", "format", "units"]),
     layer("recording", &["units"]),
     layer("analysis", &["recording", "units"]),
     // Judged by `run` while it goes on and by `report` afterwards, in the same way.
     layer("objectives", &["analysis", "config", "recording", "units"]),
     layer("verdict", &["analysis", "recording", "units"]),
-    layer("chart", &["format", "units"]),
     // A plan is part of a recording: what was meant to be done.
     layer(
         "report",
@@ -97,6 +97,7 @@ const HARNESS: &[Layer] = &[
         &[
             "analysis",
             "causes",
+            "chart",
             "config",
             "daemon",
             "export",

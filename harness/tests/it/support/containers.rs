@@ -43,7 +43,13 @@ const IN_CONTAINERS: &[(&str, &[&str])] = &[
             "kills::ten_kills_under_load_lose_nothing_on_containers",
         ],
     ),
-    ("it_monitoring", &["rules"]),
+    (
+        "it_monitoring",
+        &[
+            "drawing::what_a_prometheus_answers_is_drawn_and_what_it_does_not_is_said",
+            "rules",
+        ],
+    ),
     (
         "it_report",
         &["evidence::every_report_on_containers_holds_its_evidence"],

@@ -1,0 +1,85 @@
+//! Where a panel turns bad.
+
+use super::measure::Measure;
+use super::pane::Named;
+use crate::chart::{Limit, MOST_SERIES};
+use crate::format::quantity;
+use crate::monitoring::panels::Panel;
+
+/// Where a panel's colours change, and which end of it is bad.
+pub(super) struct Bounds {
+    /// Each with the colour from there on, ascending.
+    steps: Vec<(String, f64)>,
+    /// The colour below all of them.
+    base: String,
+    pub(super) is_low_bad: bool,
+}
+
+/// How bad a colour is; one that is not among Grafana's usual says nothing.
+fn badness(colour: &str) -> Option<u8> {
+    ["green", "yellow", "orange", "red"]
+        .iter()
+        .zip(0..)
+        .find_map(|(known, rank)| (*known == colour).then_some(rank))
+}
+
+impl Bounds {
+    pub(super) fn of(panel: &Panel) -> Self {
+        let mut steps: Vec<(String, f64)> = panel
+            .thresholds
+            .iter()
+            .map(|(colour, from)| (colour.clone(), *from))
+            .collect();
+        steps.sort_by(|a, b| a.1.total_cmp(&b.1));
+        // What begins at 0 is what all begins with.
+        let base = match steps.first() {
+            Some((_, from)) if *from <= 0.0 => steps.remove(0).0,
+            _ => "green".to_owned(),
+        };
+        let last = steps.last().map_or(&base, |(colour, _)| colour);
+        let is_low_bad = badness(&base) > badness(last);
+        Self {
+            steps,
+            base,
+            is_low_bad,
+        }
+    }
+
+    /// Each named by its bad side.
+    pub(super) fn limits(&self, measure: &Measure<'_>) -> Vec<Limit> {
+        let mut below = &self.base;
+        let mut limits = Vec::with_capacity(self.steps.len());
+        for (colour, from) in &self.steps {
+            let value = from * measure.factor;
+            let shown = quantity(measure.unit, Some(value));
+            let label = if badness(below) > badness(colour) {
+                format!("{below} below {shown}")
+            } else {
+                format!("{colour} from {shown}")
+            };
+            limits.push(Limit { value, label });
+            below = colour;
+        }
+        limits
+    }
+
+    /// Leaves as many as can be told apart, in their order: those that come furthest to the bad end.
+    pub(super) fn keep_most_telling(&self, named: &mut Vec<Named<'_>>) {
+        let reach = |one: &Named<'_>| {
+            let numbers = one.series.numbers();
+            if self.is_low_bad {
+                -numbers.fold(f64::INFINITY, f64::min)
+            } else {
+                numbers.fold(f64::NEG_INFINITY, f64::max)
+            }
+        };
+        let mut reaches: Vec<(f64, usize)> = named.iter().enumerate().map(|(at, one)| (reach(one), at)).collect();
+        reaches.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let kept: Vec<usize> = reaches.into_iter().take(MOST_SERIES).map(|(_, at)| at).collect();
+        let mut at = 0;
+        named.retain(|_| {
+            at += 1;
+            kept.contains(&(at - 1))
+        });
+    }
+}
