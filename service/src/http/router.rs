@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
 use super::error::Problem;
-use super::layers::{RequestIds, guard, observe};
+use super::layers::{RequestIds, begin_series, guard, observe};
 use super::{ops, payments, queue, reservations, schedules, users};
 use crate::adapters::clock::ShiftedClock;
 use crate::usecase::Booking;
@@ -25,6 +25,7 @@ pub struct HttpState {
 
 /// All routes.
 pub fn router(state: Arc<HttpState>) -> Router {
+    begin_series(&state.booking.metrics);
     let booking = Router::new()
         .route("/v1/queue/tokens", post(queue::enter))
         .route("/v1/queue/token", get(queue::look).delete(queue::leave))
