@@ -10,6 +10,7 @@ use super::error::Problem;
 use super::layers::{RequestIds, begin_series, guard, observe};
 use super::{ops, payments, queue, reservations, schedules, users};
 use crate::adapters::clock::ShiftedClock;
+use crate::metrics::RuntimeWatch;
 use crate::usecase::Booking;
 
 /// What handlers share.
@@ -19,6 +20,8 @@ pub struct HttpState {
     pub booking: Arc<Booking>,
     /// The clock that drills shift; `None` in a build without them.
     pub shifted_clock: Option<Arc<ShiftedClock>>,
+    /// What was told of the runtime.
+    pub runtime: RuntimeWatch,
     /// Names requests in the log.
     pub request_ids: RequestIds,
 }
