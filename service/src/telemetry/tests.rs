@@ -190,7 +190,7 @@ fn other_lines(fed: &Fed) {
     tracing::warn!(
         balance,
         amount = balance as f64 / 100.0,
-        held_balance = balance as i64,
+        held_balance = balance.cast_signed(),
         "an amount"
     );
 }
