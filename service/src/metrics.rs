@@ -3,10 +3,12 @@
 //! A [`Metrics`] is built once, by [`crate::app`], and passed around: tests with several services in one process each
 //! have their own. Where a value is observed is the caller's business; what it is called is this file's.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 /// Seconds, for work that takes from a fifth of a millisecond to the deadline. The step is about two, finer where objectives
@@ -185,6 +187,16 @@ metrics! {
     breaker_opened: IntCounterVec = "booking_breaker_opened_total" ["dependency"] NONE,
         "How often a breaker opened.";
 
+    runtime_workers: IntGauge = "booking_runtime_workers" [] NONE, "Threads that the tasks of the service run on.";
+    runtime_tasks: IntGauge = "booking_runtime_tasks" [] NONE,
+        "Tasks that have not ended: a few for the service, one for each connection.";
+    runtime_queue_depth: IntGauge = "booking_runtime_queue_depth" [] NONE,
+        "Tasks that could go on and that no worker has taken yet, without those in the queue of one worker.";
+    runtime_busy: Counter = "booking_runtime_busy_seconds_total" [] NONE,
+        "Seconds that workers spent on tasks, all workers together; as much as there are workers in a second is all.";
+    runtime_parks: IntCounter = "booking_runtime_parks_total" [] NONE,
+        "How often a worker found nothing to do and slept. Standing still under load says that all are busy.";
+
     spans_exported: IntCounter = "booking_spans_exported_total" [] NONE,
         "Spans of traces that the collector took; 0 where nothing is traced.";
     spans_dropped: IntCounterVec = "booking_spans_dropped_total" ["reason"] NONE,
@@ -225,6 +237,46 @@ impl Metrics {
     }
 }
 
+/// Tells the metrics of the runtime at each scrape what the runtime counted until then.
+#[derive(Debug, Default)]
+pub struct RuntimeWatch {
+    busy_ns: AtomicU64,
+    n_parks: AtomicU64,
+}
+
+impl RuntimeWatch {
+    /// Reads the runtime that this is called on.
+    pub fn observe(&self, metrics: &Metrics) {
+        self.read(&tokio::runtime::Handle::current().metrics(), metrics);
+    }
+
+    fn read(&self, runtime: &tokio::runtime::RuntimeMetrics, metrics: &Metrics) {
+        let n_workers = runtime.num_workers();
+        metrics.runtime_workers.set(gauge(n_workers));
+        metrics.runtime_tasks.set(gauge(runtime.num_alive_tasks()));
+        metrics.runtime_queue_depth.set(gauge(runtime.global_queue_depth()));
+        let (mut busy_ns, mut n_parks) = (0, 0);
+        for worker in 0..n_workers {
+            let busy = runtime.worker_total_busy_duration(worker).as_nanos();
+            busy_ns += u64::try_from(busy).unwrap_or(u64::MAX);
+            n_parks += runtime.worker_park_count(worker);
+        }
+        let more_ns = increase(&self.busy_ns, busy_ns);
+        #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a scrape interval")]
+        metrics.runtime_busy.inc_by(more_ns as f64 / 1e9);
+        metrics.runtime_parks.inc_by(increase(&self.n_parks, n_parks));
+    }
+}
+
+/// By how much `now` is more than all that was told before; of two scrapes at once, each part is told by one.
+fn increase(told: &AtomicU64, now: u64) -> u64 {
+    now.saturating_sub(told.fetch_max(now, Ordering::Relaxed))
+}
+
+fn gauge(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
 /// How each kind of metric is made from its definition.
 trait Make: Sized {
     fn make(definition: &Definition) -> Result<Self, prometheus::Error>;
@@ -241,6 +293,7 @@ macro_rules! make {
 }
 
 make! {
+    Counter: |it| Self::new(it.name, it.help);
     IntCounter: |it| Self::new(it.name, it.help);
     IntGauge: |it| Self::new(it.name, it.help);
     Gauge: |it| Self::new(it.name, it.help);
@@ -279,5 +332,52 @@ mod tests {
             text.contains("booking_consumer_lag_messages{topic=\"main\"} 0\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_runtime_is_told_as_it_is() {
+        let metrics = Metrics::new().unwrap();
+        let watch = RuntimeWatch::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let read = || watch.read(&runtime.metrics(), &metrics);
+        // Nobody runs them yet: the only thread of this runtime is this one.
+        let tasks: Vec<_> = (0..3).map(|_| runtime.spawn(std::future::ready(()))).collect();
+        read();
+        let told = [
+            &metrics.runtime_workers,
+            &metrics.runtime_tasks,
+            &metrics.runtime_queue_depth,
+        ];
+        assert_eq!(told.map(IntGauge::get), [1, 3, 3]);
+        assert_eq!(metrics.runtime_parks.get(), 0);
+        runtime.block_on(async {
+            for task in tasks {
+                task.await.unwrap();
+            }
+            // Woken by another thread once the worker sleeps.
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            let seen = runtime.metrics();
+            std::thread::spawn(move || {
+                let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+                while seen.worker_park_count(0) == 0 && std::time::Instant::now() < deadline {
+                    std::thread::yield_now();
+                }
+                sender.send(()).unwrap();
+            });
+            receiver.await.unwrap();
+        });
+        read();
+        assert_eq!(told.map(IntGauge::get), [1, 0, 0]);
+        let (busy, n_parks) = (metrics.runtime_busy.get(), metrics.runtime_parks.get());
+        assert!(busy > 0.0 && n_parks > 0, "{busy} s, {n_parks} parks");
+        let counted = runtime.metrics().worker_total_busy_duration(0).as_secs_f64();
+        assert!((busy - counted).abs() < 1e-9, "{busy} of {counted}");
+        // What was told once is not told again.
+        read();
+        assert_eq!(
+            (metrics.runtime_busy.get(), metrics.runtime_parks.get()),
+            (busy, n_parks)
+        );
+        assert_eq!(n_parks, runtime.metrics().worker_park_count(0));
     }
 }

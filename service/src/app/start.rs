@@ -19,7 +19,7 @@ use crate::http::layers::RequestIds;
 use crate::http::{HttpState, router};
 use crate::messaging::Messaging;
 use crate::messaging::client::Told;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RuntimeWatch};
 use crate::ports::Clock;
 use crate::store::{Store, StoreError};
 use crate::trace::{self, Exporter};
@@ -152,6 +152,7 @@ impl App {
         let state = HttpState {
             booking,
             shifted_clock,
+            runtime: RuntimeWatch::default(),
             request_ids: RequestIds::default(),
         };
         app.start_http(listener, Arc::new(state));

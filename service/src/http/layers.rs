@@ -16,7 +16,9 @@ use axum::response::IntoResponse as _;
 use futures::FutureExt as _;
 
 use super::error::{Problem, ProblemNote};
+use super::openapi;
 use super::router::HttpState;
+use crate::metrics::Metrics;
 use crate::telemetry::{RequestLine, mask_body, mask_headers};
 use crate::trace::{Span, TraceContext, spans};
 
@@ -191,6 +193,30 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.is_told {
             self.tell(None, None);
+        }
+    }
+}
+
+/// Makes the series that objectives count: the first failure of a route must be an increase, and a series that begins with
+/// it shows none. What a rule refuses counts too, but its loss is no failure's; it begins with the first one, since each
+/// series has a value for every bucket.
+pub(super) fn begin_series(metrics: &Metrics) {
+    let begin = |method: &str, route: &str, outcome: &str| {
+        // Made by being named.
+        metrics
+            .http_request_duration
+            .with_label_values(&[method, route, outcome]);
+    };
+    for (method, route) in openapi::operations() {
+        if !route.starts_with("/v1/") {
+            continue;
+        }
+        for outcome in ["ok", "overloaded", "error"] {
+            begin(method, &route, outcome);
+        }
+        // Who comes too late for a seat is told so in time, or that objective is missed.
+        if matches!((method, route.as_str()), ("POST", "/v1/reservations" | "/v1/payments")) {
+            begin(method, &route, "contended");
         }
     }
 }

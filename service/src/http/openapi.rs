@@ -98,6 +98,17 @@ fn meaning(status: &str) -> &'static str {
     }
 }
 
+/// What may be asked for: each method, as metrics name it, and its path.
+pub(super) fn operations() -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    for (path, item) in Description::openapi().paths.paths {
+        let methods = [("GET", &item.get), ("POST", &item.post), ("DELETE", &item.delete)];
+        let described = methods.into_iter().filter(|(_, operation)| operation.is_some());
+        found.extend(described.map(|(method, _)| (method, path.clone())));
+    }
+    found
+}
+
 static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
 
 /// The description as JSON, made when it is first asked for.

@@ -7,9 +7,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 
 use super::error::Problem;
-use super::layers::{RequestIds, guard, observe};
+use super::layers::{RequestIds, begin_series, guard, observe};
 use super::{ops, payments, queue, reservations, schedules, users};
 use crate::adapters::clock::ShiftedClock;
+use crate::metrics::RuntimeWatch;
 use crate::usecase::Booking;
 
 /// What handlers share.
@@ -19,12 +20,15 @@ pub struct HttpState {
     pub booking: Arc<Booking>,
     /// The clock that drills shift; `None` in a build without them.
     pub shifted_clock: Option<Arc<ShiftedClock>>,
+    /// What was told of the runtime.
+    pub runtime: RuntimeWatch,
     /// Names requests in the log.
     pub request_ids: RequestIds,
 }
 
 /// All routes.
 pub fn router(state: Arc<HttpState>) -> Router {
+    begin_series(&state.booking.metrics);
     let booking = Router::new()
         .route("/v1/queue/tokens", post(queue::enter))
         .route("/v1/queue/token", get(queue::look).delete(queue::leave))

@@ -14,6 +14,7 @@ use super::topics::Topics;
 use crate::domain::PaymentCompleted;
 use crate::metrics::Metrics;
 use crate::ports::Clock;
+use crate::trace::TraceContext;
 
 /// Sends events without keeping them.
 #[derive(Clone, Debug)]
@@ -52,7 +53,13 @@ impl DirectPublisher {
                 }
                 Err(error) => {
                     this.metrics.outbox_publish_errors.with_label_values(&["broker"]).inc();
-                    tracing::warn!(event = %event.event, %error, "an event was lost: events.mode is direct");
+                    let trace_id = TraceContext::id_in(trace_parent.as_deref());
+                    tracing::warn!(
+                        event = %event.event,
+                        %error,
+                        trace_id,
+                        "an event was lost: events.mode is direct"
+                    );
                 }
             }
         });

@@ -63,7 +63,7 @@ impl Handler {
     }
 
     pub(super) async fn handle(&self, message: &OwnedMessage) -> Outcome {
-        let sender = record::header(message, record::TRACE_PARENT).and_then(TraceContext::parse);
+        let sender = record::trace(message);
         let received = Received {
             topic: message.topic(),
             partition: message.partition(),
@@ -114,7 +114,12 @@ impl Handler {
                 if self.mutants.has(Mutant::D16) {
                     return self.swallow(message, &chain(&error));
                 }
-                tracing::debug!(event = %event.event, %error, "the database is away; the event waits");
+                tracing::debug!(
+                    event = %event.event,
+                    %error,
+                    trace_id = trace_id(message),
+                    "the database is away; the event waits"
+                );
                 Outcome::Postponed
             }
         }
@@ -171,6 +176,7 @@ impl Handler {
             offset = source.offset,
             attempts,
             cause = cause.text,
+            trace_id = trace_id(message),
             "a record goes to the dead letters"
         );
         let headers = record::failed_headers(message, &source, attempts, &cause, None);
@@ -206,7 +212,7 @@ impl Handler {
             Ok(()) => self.settled(message, outcome),
             Err(error) => {
                 self.metrics.consumer_errors.with_label_values(&["broker"]).inc();
-                tracing::debug!(topic, %error, "could not pass a record on; it waits");
+                tracing::debug!(topic, %error, trace_id = trace_id(message), "could not pass a record on; it waits");
                 Outcome::Postponed
             }
         }
@@ -214,9 +220,16 @@ impl Handler {
 
     /// Mutant D16: the error is logged, the offset committed, and nothing will ever look for the event again.
     fn swallow(&self, message: &OwnedMessage, text: &str) -> Outcome {
-        tracing::warn!(cause = text, "event could not be handled");
+        tracing::warn!(cause = text, trace_id = trace_id(message), "event could not be handled");
         self.settled(message, "swallowed")
     }
+}
+
+/// The trace that a record is handled in: that of the request that paid, or, where that one named none, the handling's own.
+fn trace_id(message: &OwnedMessage) -> Option<String> {
+    record::trace(message)
+        .or_else(spans::current)
+        .map(TraceContext::trace_id)
 }
 
 /// An error and its causes, each once.

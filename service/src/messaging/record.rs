@@ -7,6 +7,7 @@ use rdkafka::Message;
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
 
 use crate::domain::Timestamp;
+use crate::trace::TraceContext;
 
 /// W3C trace context of the request that paid.
 pub const TRACE_PARENT: &str = "traceparent";
@@ -64,6 +65,11 @@ pub struct Cause {
 pub fn header<'a, M: Message>(message: &'a M, name: &str) -> Option<&'a str> {
     let found = message.headers()?.iter().find(|header| header.key == name)?;
     std::str::from_utf8(found.value?).ok()
+}
+
+/// The trace of the request that paid; `None` where it named none.
+pub(super) fn trace<M: Message>(message: &M) -> Option<TraceContext> {
+    header(message, TRACE_PARENT).and_then(TraceContext::parse)
 }
 
 impl Source {

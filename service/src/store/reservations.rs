@@ -238,23 +238,40 @@ impl Store {
         })
     }
 
-    /// Paid reservations whose hold would have ended in `(from, until]` and whose seat is not theirs: sold twice, or
-    /// back on sale. Each is looked at for a few rounds of the sweeper, when a race with expiry would show.
+    /// Paid reservations whose seat is not theirs, sold twice or back on sale, among the next `at_most` paid ones by the
+    /// end that their hold had, later than `after`. Also the end that the last of these had, or `None` when they were all
+    /// that there are.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn paid_without_seat(&self, from: Timestamp, until: Timestamp) -> Result<Vec<ReservationId>, StoreError> {
+    pub async fn paid_without_seat(
+        &self,
+        after: Timestamp,
+        at_most: u32,
+    ) -> Result<(Vec<ReservationId>, Option<Timestamp>), StoreError> {
         read_on!(self, "paid_without_seat", |connection| {
-            let rows: Vec<(i64,)> = sqlx::query_as(
-                "SELECT r.id FROM reservations r JOIN seats s ON s.id = r.seat_id \
-                 WHERE r.status = 1 AND r.expires_at_ms > ? AND r.expires_at_ms <= ? \
-                 AND (s.status <> 2 OR s.reservation_id IS NULL OR s.reservation_id <> r.id)",
-            )
-            .bind(from.unix_ms())
-            .bind(until.unix_ms())
-            .fetch_all(connection)
-            .await?;
-            Ok(rows.iter().filter_map(|row| ReservationId::from_raw(row.0)).collect())
+            let last: Option<(i64,)> = sqlx::query_as(NTH_PAID)
+                .bind(after.unix_ms())
+                .bind(at_most.saturating_sub(1))
+                .fetch_optional(&mut *connection)
+                .await?;
+            let last = last.map(|(expires_at_ms,)| expires_at_ms);
+            let rows: Vec<(i64,)> = sqlx::query_as(PAID_WITHOUT_SEAT)
+                .bind(after.unix_ms())
+                .bind(last.unwrap_or(i64::MAX))
+                .fetch_all(&mut *connection)
+                .await?;
+            let found = rows.iter().filter_map(|row| ReservationId::from_raw(row.0)).collect();
+            Ok((found, last.map(Timestamp::from_unix_ms)))
         })
     }
 }
+
+/// Both read the same stretch of `reservations_expiry` and nothing else of the table; the second one also one seat by its
+/// key for each reservation in it. What a payment writes stays as it is: an index for this would be paid for by each hold.
+pub const NTH_PAID: &str = "SELECT expires_at_ms FROM reservations WHERE status = 1 AND expires_at_ms > ? \
+     ORDER BY expires_at_ms LIMIT 1 OFFSET ?";
+/// See [`NTH_PAID`].
+pub const PAID_WITHOUT_SEAT: &str = "SELECT r.id FROM reservations r JOIN seats s ON s.id = r.seat_id \
+     WHERE r.status = 1 AND r.expires_at_ms > ? AND r.expires_at_ms <= ? \
+     AND (s.status <> 2 OR s.reservation_id IS NULL OR s.reservation_id <> r.id)";

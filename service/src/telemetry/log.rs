@@ -8,10 +8,13 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use super::mask::mask_text;
+use super::line::MaskedJson;
 use crate::config::Logging;
 
-/// A subscriber that writes JSON lines to `sink`. `None` when the level cannot be read, which the configuration has
+/// The target of the lines of requests.
+pub(super) const REQUEST: &str = "booking_service::request";
+
+/// A subscriber that writes JSON lines to `sink`, without the secrets in them. `None` when the level cannot be read, which the configuration has
 /// checked.
 pub fn subscriber<W>(logging: &Logging, sink: W) -> Option<impl tracing::Subscriber + Send + Sync + use<W>>
 where
@@ -19,9 +22,7 @@ where
 {
     let filter: Targets = logging.level.parse().ok()?;
     let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
+        .event_format(MaskedJson)
         .with_writer(sink);
     Some(tracing_subscriber::registry().with(lines.with_filter(filter)))
 }
@@ -43,7 +44,7 @@ pub struct RequestLine<'a> {
     pub trace_id: &'a str,
     /// The problem's code.
     pub code: Option<&'static str>,
-    /// The chain of causes of a 5xx.
+    /// The chain of causes of a 5xx, as drivers tell it.
     pub cause: Option<&'a str>,
     /// Masked, when headers are logged.
     pub headers: Option<&'a str>,
@@ -69,21 +70,20 @@ impl RequestLine<'_> {
         if status.is_none() {
             // No failure of ours, and perhaps because of one: who waits too long hangs up.
             tracing::info!(
-                target: "booking_service::request",
+                target: REQUEST,
                 method, route, duration_ms, request_id, trace_id, headers, body,
                 "client gone before the answer"
             );
         } else if status.is_some_and(|status| status >= 500) {
-            // The words of drivers, which repeat what they were given.
-            let cause = self.cause.map(mask_text);
+            let cause = self.cause;
             tracing::warn!(
-                target: "booking_service::request",
+                target: REQUEST,
                 method, route, status, duration_ms, request_id, trace_id, code, cause, headers, body,
                 "request failed"
             );
         } else if sample_ratio >= 1.0 || rand::rng().random::<f64>() < sample_ratio {
             tracing::info!(
-                target: "booking_service::request",
+                target: REQUEST,
                 method, route, status, duration_ms, request_id, trace_id, code, headers, body,
                 "request"
             );

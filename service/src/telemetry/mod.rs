@@ -1,11 +1,13 @@
 //! Logs: who writes them where, the line of each request, and what must not be in it.
 //!
 //! - [`log`] has the subscriber and the request line.
-//! - [`mask`] takes secrets out of headers, bodies and free text, here and nowhere else.
+//! - `line` writes every event, and masks every text in it on the way.
+//! - [`mask`] knows what is secret in headers, bodies and free text.
 //!
 //! Lines are JSON, one each, on standard error: standard output belongs to the ready line and to `audit`. With
 //! `logging.to: stdout` lines stand there too, after the ready line or before it.
 
+mod line;
 pub mod log;
 pub mod mask;
 

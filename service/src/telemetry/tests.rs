@@ -81,6 +81,38 @@ fn free_text_keeps_what_is_not_secret() {
     check(r#"secrets: {"a": 1}"#, "secrets: ***");
 }
 
+/// What is no secret arrives, in its place and of its kind; also the words of a statement, which the harness reads.
+#[test]
+fn a_line_is_flat_and_keeps_what_is_not_secret() {
+    let text = logged(|| {
+        let failed = Failed(Driver("at \"mysql://root:hunter2@db\"\nno such host".to_owned()));
+        let error: &dyn std::error::Error = &failed;
+        let absent: Option<&str> = None;
+        tracing::warn!(error, n = 3, ratio = 0.5, is_last = true, absent, offset = -1, r#type = ?Some(1), "it failed");
+        let words = "UPDATE users SET balance = balance - ? WHERE id = ?";
+        tracing::event!(target: "sqlx::query", tracing::Level::DEBUG, db.statement = words, summary = words);
+    });
+    let lines: Vec<Map<String, Value>> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut first = lines[0].clone();
+    let timestamp = first.remove("timestamp").unwrap();
+    assert!(timestamp.as_str().unwrap().ends_with('Z'), "{timestamp}");
+    let expected = serde_json::json!({
+        "level": "WARN",
+        "message": "it failed",
+        "error": "the database did not answer: at \"mysql://***@db\"\nno such host",
+        "n": 3,
+        "ratio": 0.5,
+        "is_last": true,
+        "offset": -1,
+        "type": "Some(1)",
+        "target": "booking_service::telemetry::tests",
+    });
+    assert_eq!(Value::Object(first), expected);
+    for field in ["db.statement", "summary"] {
+        assert_eq!(lines[1][field], "UPDATE users SET balance = balance - ? WHERE id = ?");
+    }
+}
+
 /// Collects what a subscriber writes.
 #[derive(Clone, Default)]
 struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -96,8 +128,8 @@ impl io::Write for Sink {
     }
 }
 
-/// The lines of a request with these headers, this body and this cause, as a success, a failure and an unanswered one.
-fn lines(headers: &HeaderMap, body: &[u8], max_bytes: usize, cause: &str) -> String {
+/// What `log` logs.
+fn logged(log: impl FnOnce()) -> String {
     let logging = Logging {
         to: LogTarget::Stderr,
         level: "trace".to_owned(),
@@ -108,25 +140,59 @@ fn lines(headers: &HeaderMap, body: &[u8], max_bytes: usize, cause: &str) -> Str
     let sink = Sink::default();
     let writer = sink.clone();
     let subscriber = subscriber(&logging, move || writer.clone()).unwrap();
-    let headers = mask_headers(headers);
-    tracing::subscriber::with_default(subscriber, || {
-        for status in [Some(201), Some(500), None] {
-            let line = RequestLine {
-                method: "POST",
-                route: "/v1/reservations",
-                status,
-                duration: Duration::from_millis(3),
-                request_id: "00000000-00000001",
-                trace_id: "0af7651916cd43dd8448eb211c80319c",
-                code: None,
-                cause: Some(cause),
-                headers: Some(&headers),
-                body: Some(mask_body(body, max_bytes)),
-            };
-            line.log(1.0);
-        }
-    });
+    tracing::subscriber::with_default(subscriber, log);
     String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+}
+
+/// The lines of a request with these headers, this body and this cause, as a success, a failure and an unanswered one.
+fn request_lines(fed: &Fed) {
+    let headers = mask_headers(&fed.headers);
+    for status in [Some(201), Some(500), None] {
+        let line = RequestLine {
+            method: "POST",
+            route: "/v1/reservations",
+            status,
+            duration: Duration::from_millis(3),
+            request_id: "00000000-00000001",
+            trace_id: "0af7651916cd43dd8448eb211c80319c",
+            code: None,
+            cause: Some(&fed.cause),
+            headers: Some(&headers),
+            body: Some(mask_body(&fed.body, fed.max_bytes)),
+        };
+        line.log(1.0);
+    }
+}
+
+/// An error of ours around the words of a driver.
+#[derive(Debug, thiserror::Error)]
+#[error("the database did not answer")]
+struct Failed(#[source] Driver);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Driver(String);
+
+/// What is logged beside requests, in every way that the macros have of taking a value.
+fn other_lines(fed: &Fed) {
+    let cause = fed.cause.as_str();
+    let failed = Failed(Driver(cause.to_owned()));
+    let chain: &dyn std::error::Error = &failed;
+    tracing::warn!(error = chain, "as an error with its causes");
+    tracing::warn!(error = %failed.0, "as it is displayed");
+    tracing::error!(error = ?failed, "as it is debugged");
+    tracing::warn!(cause, n_tries = 3, "as text");
+    tracing::info!("in the message: {cause}");
+    tracing::debug!(target: "a::library", url = format!("https://me:{}@host/", fed.secret), "by a library");
+    // By the field's name, with nothing in the value to tell.
+    let (secret, balance) = (fed.secret.as_str(), fed.balance);
+    tracing::warn!(r#token = secret, queueToken = secret, idempotency_key = %secret, "by its name");
+    tracing::warn!(
+        balance,
+        amount = balance as f64 / 100.0,
+        held_balance = balance.cast_signed(),
+        "an amount"
+    );
 }
 
 /// Long enough to be found nowhere by chance.
@@ -292,14 +358,20 @@ proptest! {
 
     #[test]
     fn no_secret_comes_out_of_any_line(fed in fed()) {
-        let lines = lines(&fed.headers, &fed.body, fed.max_bytes, &fed.cause);
-        prop_assert_eq!(lines.lines().count(), 3, "{}", lines);
+        let of_requests = logged(|| request_lines(&fed));
+        prop_assert_eq!(of_requests.lines().count(), 3, "{}", of_requests);
+        let others = logged(|| other_lines(&fed));
+        prop_assert_eq!(others.lines().count(), 8, "{}", others);
+        let lines = format!("{of_requests}{others}");
         prop_assert!(!lines.contains(&fed.secret), "{} in {}", fed.secret, lines);
         // Also as the amount that a person reads.
         for balance in [fed.balance.to_string(), (fed.balance / 100).to_string()] {
             prop_assert!(!lines.contains(&balance), "{} in {}", balance, lines);
         }
-        for line in lines.lines() {
+        for line in others.lines() {
+            serde_json::from_str::<Map<String, Value>>(line).unwrap();
+        }
+        for line in of_requests.lines() {
             let line: Value = serde_json::from_str(line).unwrap();
             prop_assert_eq!(&line["trace_id"], "0af7651916cd43dd8448eb211c80319c");
             prop_assert_eq!(&line["request_id"], "00000000-00000001");

@@ -71,6 +71,11 @@ impl TraceContext {
         format!("{:032x}", self.trace_id)
     }
 
+    /// The trace's id in a header's text, for a log line.
+    pub fn id_in(header: Option<&str>) -> Option<String> {
+        header.and_then(Self::parse).map(Self::trace_id)
+    }
+
     /// Whether the one whose span this is keeps it.
     pub const fn is_sampled(self) -> bool {
         self.flags & SAMPLED != 0

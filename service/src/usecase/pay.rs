@@ -10,6 +10,7 @@ use crate::domain::{
 };
 use crate::store::StoreError;
 use crate::store::payments::{NewPayment, Paid, Receipt};
+use crate::trace::TraceContext;
 
 impl Booking {
     /// Pays for a reservation of the token's user, once for each key, and ends the token.
@@ -105,7 +106,8 @@ impl Booking {
                 if found.status == ReservationStatus::Pending {
                     // A live hold that does not own its seat: the seat was given to two users.
                     self.metrics.seats_oversold.inc();
-                    tracing::error!(reservation = %reservation, "a live reservation has lost its seat to another");
+                    let trace_id = TraceContext::id_in(new.trace_parent.as_deref());
+                    tracing::error!(%reservation, trace_id, "a live reservation has lost its seat to another");
                 }
                 Err(Failure::Expired)
             }
@@ -117,10 +119,15 @@ impl Booking {
 
     /// What follows a payment and must not undo it: the event is under way, and the token ends.
     async fn finish_visit(&self, token: QueueToken, event: PaymentCompleted, trace_parent: Option<String>) {
+        let trace_id = TraceContext::id_in(trace_parent.as_deref());
         (self.on_paid.0)(event, trace_parent);
         if let Err(error) = self.leave_queue(token).await {
             let cause: &dyn std::error::Error = &error;
-            tracing::warn!(error = cause, "a paid token could not be ended, it expires by itself");
+            tracing::warn!(
+                error = cause,
+                trace_id,
+                "a paid token could not be ended, it expires by itself"
+            );
         }
     }
 }

@@ -100,11 +100,16 @@ impl TestApp {
         seats
     }
 
+    /// The database, as an instance uses it.
+    pub(crate) async fn store(&self) -> Store {
+        Store::connect(&config(&self.settings), Arc::new(Metrics::new().unwrap()))
+            .await
+            .unwrap()
+    }
+
     /// The final state, line by line.
     pub(crate) async fn audit(&self) -> Vec<Value> {
-        let store = Store::connect(&config(&self.settings), Arc::new(Metrics::new().unwrap()))
-            .await
-            .unwrap();
+        let store = self.store().await;
         let mut text = Vec::new();
         audit::write(&store, &mut text).await.unwrap();
         store.close().await;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use rdkafka::mocking::MockCluster;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -11,7 +12,7 @@ use crate::locked::Locked;
 use crate::process::{Process, Site};
 use crate::scenarios::Client;
 use crate::scenarios::client::fresh_key;
-use crate::spawning::spawn;
+use crate::spawning::{spawn, while_quiet};
 
 /// A service whose log goes to a file.
 struct Logged {
@@ -21,12 +22,18 @@ struct Logged {
 
 impl Logged {
     fn start(settings: &[&str]) -> Self {
+        Self::failing("", settings)
+    }
+
+    /// A service with these fail points.
+    fn failing(points: &str, settings: &[&str]) -> Self {
         let site = Site::seeded("50");
         let log = std::fs::File::create(site.path("log")).unwrap();
         let process = site.start(|command| {
             let settings = ["logging.level=info"].iter().chain(settings);
             command
                 .args(settings.flat_map(|setting| ["--set", setting]))
+                .env("FAILPOINTS", points)
                 .stderr(log);
         });
         Self { site, process }
@@ -74,6 +81,40 @@ async fn there_is_a_line_for_each_request_and_no_secret() {
     for field in ["request_id", "trace_id"] {
         assert!(hold[field].as_str().is_some_and(|id| !id.is_empty()), "{hold}");
     }
+}
+
+/// Who looks for a lost ticket has the trace of the request that paid for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_logged_with_the_trace_of_its_payment() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let cluster = MockCluster::new(1).unwrap();
+    let brokers = format!("kafka.brokers={}", cluster.bootstrap_servers());
+    let settings = [
+        "namespace=logs",
+        "events.lease_ttl=1s",
+        "events.retry_attempts=0",
+        &brokers,
+    ];
+    let logged = Logged::failing("logs/consumer-handler=return", &settings);
+    let client = &logged.process.client;
+    let user = &logged.site.users()[1];
+    let token = client.admitted(user).await;
+    let seat = client.free_seats(&token, &logged.site.schedule()).await.remove(0);
+    let held = client.hold(&token, &seat, "hold").await.expect(201, "");
+    let traced = client.traced(&format!("00-{TRACE}-b7ad6b7169203331-01"));
+    let reservation = held.text("reservation_id");
+    traced.pay(&token, &reservation, "pay").await.expect(200, "");
+    let given_up = || client.metric("booking_dead_letters_total", r#"cause="handler""#);
+    client
+        .until("the event is given up", || async { given_up().await == Some(1.0) })
+        .await;
+    let text = logged.end();
+    while_quiet(|| drop(cluster));
+    let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let told = lines.find(|line| line["message"] == "a record goes to the dead letters");
+    let told = told.unwrap();
+    assert_eq!(told["trace_id"], TRACE, "{told}");
+    assert_eq!(told["cause"], "no paid reservation has this id", "{told}");
 }
 
 /// Where containers' logs are looked for; the ready line is one of the lines.

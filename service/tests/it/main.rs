@@ -15,6 +15,7 @@ mod messaging;
 mod mutants;
 mod openapi;
 mod operation;
+mod oversold;
 mod process;
 mod queue;
 pub mod scenarios;

@@ -34,6 +34,52 @@ async fn health_and_metrics() {
     }
 }
 
+/// Rates see increases only: the first failure of a route must find its series at 0.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_objectives_count_is_there_before_it_happens() {
+    let app = TestApp::small(&[]).await;
+    let client = &app.client;
+    let document = client.send(client.http().get(client.url("/openapi.json"))).await;
+    let document = document.expect(200, "").body;
+    let metrics = client.metrics().await;
+    let counted = |method: &str, route: &str, outcome: &str| {
+        let labels = format!(r#"{{method="{method}",outcome="{outcome}",route="{route}"}}"#);
+        let name = format!("booking_http_request_duration_seconds_count{labels} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&name))
+    };
+    let mut n_operations = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
+            let is_counted = path.starts_with("/v1/");
+            n_operations += usize::from(is_counted);
+            for outcome in ["ok", "overloaded", "error"] {
+                let expected = is_counted.then_some("0");
+                let is_asked = path == "/openapi.json" && outcome == "ok";
+                assert_eq!(
+                    counted(&method, path, outcome),
+                    expected.or(is_asked.then_some("1")),
+                    "{method} {path}"
+                );
+            }
+        }
+    }
+    assert_eq!(n_operations, 11);
+    for route in ["/v1/reservations", "/v1/payments"] {
+        assert_eq!(counted("POST", route, "contended"), Some("0"), "{route}");
+    }
+    // They are the series that requests count in, and none stands beside them.
+    let n_series = |text: &str| {
+        let series = text.lines();
+        series
+            .filter(|line| line.starts_with("booking_http_request_duration_seconds_count{"))
+            .count()
+    };
+    client.balance(&app.users[0]).await;
+    let after = client.metrics().await;
+    let of_scrapes = 1;
+    assert_eq!(n_series(&after), n_series(&metrics) + of_scrapes);
+}
+
 /// Each switch by its name in the configuration, with the value that it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_info_series_names_every_switch() {
