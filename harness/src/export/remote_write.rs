@@ -6,7 +6,10 @@
 //! | `soundcheck_response_seconds`, `…_service_seconds`, `…_lag_seconds`, `…_wait_seconds` | `variant`, `endpoint`, `stage`, `quantile` | of what ended since the cut before; `+Inf` where the rank falls on users without an answer |
 //! | `soundcheck_planned_per_second` | `stage` | the rate that the scenario plans |
 //! | `soundcheck_arrivals` | `variant`, `state`, `slice` | the books at the end |
-//! | everything that was scraped | its own, and `source` | as it was scraped |
+//! | `soundcheck_scraped_…`: everything that was scraped, with its name behind | its own, and `source` | as it was scraped |
+//!
+//! What was scraped has a name of its own here, since under the one that it came with, dashboards and alerts would count a run
+//! of yesterday among what production does now.
 //!
 //! Where a value is not known any more, Prometheus' own mark of staleness stands, so that no graph draws on what was
 //! there before. Samples are in order of time over all series, since a server refuses what lies far behind the newest
@@ -24,6 +27,9 @@ use crate::analysis::series::{self, Reading};
 use crate::recording::event::What;
 use crate::recording::{Clock, Outcome, Recording};
 use crate::units::Nanos;
+
+/// What the names of series that were scraped begin with.
+const SCRAPED: &str = "soundcheck_scraped_";
 
 /// How long after its last value a series is said to be over: a second, as between two values.
 const OVER_AFTER: Duration = Duration::from_secs(1);
@@ -79,7 +85,7 @@ fn scraped(recording: &Recording, samples: &mut Samples) -> Result<(), ExportErr
         let labels = source
             .into_iter()
             .chain(own.iter().map(|(name, value)| (name.as_str(), *value)));
-        let series = samples.series(&legal(&one.def.name, true), labels);
+        let series = samples.series(&legal(&format!("{SCRAPED}{}", one.def.name), true), labels);
         let mut shown_until = None;
         for point in series::read(&set, one) {
             match point.reading {
@@ -273,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_scraped_keeps_its_name_and_is_stale_while_nobody_knows_it() {
+    fn what_was_scraped_is_known_as_such_and_is_stale_while_nobody_knows_it() {
         let fixture = Fixture::run(None);
         {
             let mut series = fixture.writer.series();
@@ -294,7 +300,7 @@ mod tests {
         assert_eq!(
             sent,
             BTreeMap::from([(
-                "__name__=_9hits:total exported_source=a of_what=b source=mysql".to_owned(),
+                "__name__=soundcheck_scraped_9hits:total exported_source=a of_what=b source=mysql".to_owned(),
                 vec![(1.0, Some(1.0)), (2.0, None), (4.0, Some(4.0)), (5.0, None)]
             )])
         );

@@ -176,16 +176,16 @@ async fn is_as_recorded(prometheus: &Prometheus, began_ms: i64) {
     let last: f64 = prometheus.value(p99, at(3_000)).await.unwrap().parse().unwrap();
     assert!((0.0399..0.0401).contains(&last), "{last}");
 
-    let found = prometheus.ask("cache_hits_total", at(1_000)).await;
+    let found = prometheus.ask("soundcheck_scraped_cache_hits_total", at(1_000)).await;
     let labels = [
-        ("__name__", "cache_hits_total"),
+        ("__name__", "soundcheck_scraped_cache_hits_total"),
         ("layer", "redis"),
         ("run", "recent"),
         ("source", "service:calm"),
     ];
     let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(found, [(BTreeMap::from(labels), "7".to_owned())]);
-    let hits = "cache_hits_total{run=\"recent\"}";
+    let hits = "soundcheck_scraped_cache_hits_total{run=\"recent\"}";
     assert_eq!(prometheus.value(hits, at(2_000)).await, None, "nobody knows it there");
     assert_eq!(prometheus.value(hits, at(3_000)).await.as_deref(), Some("9"));
 }
