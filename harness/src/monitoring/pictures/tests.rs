@@ -190,7 +190,7 @@ fn limits_are_named_by_their_bad_side() {
             .collect();
         assert_eq!(limits, expected);
     }
-    check("{}", &[]);
+    check("{}, no-threshold: n", &[]);
     check("{green: 0}", &[]);
     check(
         "{orange: 0.25, red: 0.5}",
