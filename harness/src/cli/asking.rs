@@ -3,14 +3,21 @@
 use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use serde_json::Value;
+
 use super::exit::{Exit, Failure, OrExit as _};
 use super::prometheus::Prometheus;
 use super::stdout;
 use crate::monitoring::Query;
+use crate::monitoring::answers::Stretch;
 
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// What a dashboard shows until somebody chooses otherwise.
+const LATELY: Duration = Duration::from_secs(15 * 60);
 
-/// Puts `queries` to the Prometheus at `address`; those without an answer and without a reason again for `within`.
+/// Puts `queries` to the Prometheus at `address`: what is true now, and where nothing may be, what was lately. Those without an
+/// answer and without a reason again for `within`.
 ///
 /// # Errors
 /// When it does not answer, or refuses a query.
@@ -22,8 +29,12 @@ pub(super) async fn all(address: &str, queries: &[Query], within: Duration) -> R
     loop {
         let mut left = Vec::new();
         for query in without_reason {
-            let answer = server.now(query).await.or_exit(Exit::Usage)?;
-            let is_empty = answer["result"].as_array().is_none_or(Vec::is_empty);
+            let mut is_empty = is_nothing(&server.now(query).await.or_exit(Exit::Usage)?);
+            // What need not be there now may have been: a fault that is over, a run that was sent.
+            if is_empty && query.empty.is_some() {
+                let lately = Stretch::until(Timestamp::now(), LATELY);
+                is_empty = is_nothing(&server.over(query, &lately).await.or_exit(Exit::Usage)?);
+            }
             match is_empty {
                 false => n_answered += 1,
                 true if query.empty.is_some() => with_reason.push(query),
@@ -37,6 +48,10 @@ pub(super) async fn all(address: &str, queries: &[Query], within: Duration) -> R
         tokio::time::sleep(ASK_AGAIN).await;
     }
     told(n_answered, &with_reason, &without_reason)
+}
+
+fn is_nothing(answer: &Value) -> bool {
+    answer["result"].as_array().is_none_or(Vec::is_empty)
 }
 
 /// Tells which queries have no answer, and ends with 4 where one has no reason for that.
