@@ -150,7 +150,8 @@ metrics! {
     charges: IntCounterVec = "booking_charges_total" ["outcome"] NONE,
         "Balance charges by outcome (charged, replayed, mismatch, refused), whether or not anybody waited for it.";
     seats_oversold: IntCounter = "booking_seats_oversold_total" [] NONE,
-        "Reservations found by the sweeper to be paid for a seat that another reservation owns. Pages at once.";
+        "Reservations found by the sweeper to be paid for a seat that is not theirs: another's, or on sale again. From the \
+         payment until its hold would have ended, and an hour back when an instance starts.";
     sweep_duration: Histogram = "booking_sweep_duration_seconds" [] LATENCY_BUCKETS_SECONDS,
         "Seconds of one round of the sweeper.";
     lock_wait: HistogramVec = "booking_lock_wait_seconds" ["result"] LATENCY_BUCKETS_SECONDS,
@@ -226,6 +227,7 @@ impl Metrics {
                 family.with_label_values(&[value]);
             }
         }
+        self.consumer_messages.with_label_values(&["main", "applied"]);
     }
 
     /// All metrics in Prometheus's text format.

@@ -50,8 +50,14 @@ pub(super) async fn all(address: &str, queries: &[Query], within: Duration) -> R
     told(n_answered, &with_reason, &without_reason)
 }
 
+/// Whether there is no series in it that has a number: a quantile of nothing, and a share of nothing, is none.
 fn is_nothing(answer: &Value) -> bool {
-    answer["result"].as_array().is_none_or(Vec::is_empty)
+    let is_number = |sample: &Value| sample[1] != "NaN";
+    let has_one = |series: &Value| {
+        let at_times = series["values"].as_array().into_iter().flatten();
+        at_times.chain(series.get("value")).any(is_number)
+    };
+    !answer["result"].as_array().into_iter().flatten().any(has_one)
 }
 
 /// Tells which queries have no answer, and ends with 4 where one has no reason for that.

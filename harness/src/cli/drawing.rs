@@ -15,7 +15,7 @@ use crate::monitoring::panels::Dashboard;
 use crate::monitoring::pictures::{self, PICTURES};
 use crate::monitoring::queries;
 
-/// Writes a picture of each of `all` below `dir`: the `last` minutes, as the Prometheus at `address` knows them.
+/// Writes a picture of each of `all` below `dir`: of `last` until now, as the Prometheus at `address` knows it.
 ///
 /// # Errors
 /// When it does not answer or refuses a query, or a picture cannot be written.

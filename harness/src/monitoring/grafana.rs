@@ -8,9 +8,11 @@ use super::{RUNBOOK_PAGE, is_page};
 /// Grafana's own version of what a dashboard holds; it moves older ones on by itself.
 const SCHEMA: u32 = 39;
 const HEIGHT: u32 = 8;
-/// Colours that a threshold may name, and what stands below the first.
+/// What stands below the first threshold.
 const BASE: &str = "green";
 const TAG: &str = "soundcheck";
+/// The stages of runs. Grafana marks where a value is above 0, and a stage may plan no arrivals.
+pub(super) const STAGES: &str = r#"max by (run, stage) (soundcheck_planned_per_second{run=~"$run"} >= bool 0)"#;
 
 /// Whether a page was written here.
 pub fn is_ours(text: &str) -> bool {
@@ -44,8 +46,7 @@ pub fn dashboard(dashboard: &Dashboard) -> Value {
             "iconColor": "blue",
             "target": {
                 "refId": "Anno",
-                // Grafana marks where a value is above 0, and a stage may plan no arrivals.
-                "expr": "max by (run, stage) (soundcheck_planned_per_second{run=~\"$run\"} >= bool 0)",
+                "expr": STAGES,
                 "interval": "1s",
                 "range": true,
             },

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::panels_yaml;
 use crate::config::ConfigError;
 
+/// Those that a threshold may have, from the best to the worst.
+pub const COLOURS: [&str; 4] = ["green", "yellow", "orange", "red"];
 /// The width of Grafana's grid.
 pub const COLUMNS: u32 = 24;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::panels::{COLUMNS, Dashboard, Kind, Panel, Query};
+use super::panels::{COLOURS, COLUMNS, Dashboard, Kind, Panel, Query};
 use super::place::Place;
 use super::{RUNBOOK_PAGE, is_page};
 use crate::config::ConfigError;
@@ -153,6 +153,10 @@ fn panel(raw: RawPanel, runbook: Option<&str>, place: &mut Place<'_>) -> Option<
         Some(_) if !thresholds.is_empty() => place.add("no-threshold", "there are thresholds; take one of the two away"),
         reason @ Some(_) => _ = place.text("no-threshold", reason, "it follows from how many come"),
         None => {}
+    }
+    for colour in thresholds.keys().filter(|colour| !COLOURS.contains(&colour.as_str())) {
+        let message = strict::unknown_message(colour, &COLOURS.map(str::to_owned));
+        place.within("thresholds").add(colour.as_str(), message);
     }
     for (colour, _) in thresholds.iter().filter(|(_, from)| !from.is_finite()) {
         let message = format!("a colour stands from a number on; write `{colour}: 0.5` for instance");

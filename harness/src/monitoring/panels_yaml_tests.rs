@@ -228,6 +228,11 @@ fn a_figure_fits_and_shows_something() {
     let expected =
         "d.yaml:8: `[0].panels[0].unit`: unknown name `reqpss`; did you mean `reqps`? known here: `none`, `short`";
     assert!(error.starts_with(expected), "{error}");
+    let error = parse("d.yaml", &changed("{red: 0,", "{rde: 0,"))
+        .unwrap_err()
+        .to_string();
+    let expected = "d.yaml:18: `[0].panels[1].thresholds.rde`: unknown name `rde`; did you mean `red`?";
+    assert!(error.starts_with(expected), "{error}");
     for threshold in [".nan", ".inf", "-.inf"] {
         check(
             "{red: 0,",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::grafana;
 use super::objectives::Promises;
 use super::panels::{Dashboard, Panel};
 use super::rules;
@@ -40,17 +41,25 @@ pub fn all(promises: &Promises, dashboards: &[Dashboard]) -> Vec<Query> {
             all.extend(of_panel(dashboard, panel, Duration::ZERO));
         }
     }
-    all.extend(rules::of(promises).recorded().map(|(record, expr)| Query {
+    if dashboards.iter().any(|one| one.runs) {
+        all.push(Query {
+            place: "the stages of runs".to_owned(),
+            expr: grafana::STAGES.replace("$run", ".+"),
+            empty: Some("no run was sent in this time".to_owned()),
+        });
+    }
+    let rules = rules::of(promises);
+    all.extend(rules.recorded().map(|(record, expr)| Query {
         place: format!("the rule {record}"),
         expr: expr.to_owned(),
         empty: None,
     }));
+    all.extend(rules.alerts().map(|(alert, expr)| Query {
+        place: format!("the alert {alert}"),
+        expr: expr.to_owned(),
+        empty: Some("an alert that does not fire returns nothing".to_owned()),
+    }));
     for alert in &promises.alerts {
-        all.push(Query {
-            place: format!("the alert {}", alert.name),
-            expr: alert.when.clone(),
-            empty: Some("an alert that does not fire returns nothing".to_owned()),
-        });
         // What it looks at is what its own tests are made of.
         let selectors = alert.fires.series.keys().filter_map(|series| Selector::parse(series));
         let metrics: BTreeSet<String> = selectors.map(|selector| selector.metric().to_owned()).collect();

@@ -39,6 +39,12 @@ struct Rule {
 }
 
 impl Rules {
+    /// Whatever fires, and when.
+    pub fn alerts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let rules = self.groups.iter().flat_map(|group| &group.rules);
+        rules.filter_map(|rule| Some((rule.alert.as_deref()?, rule.expr.as_str())))
+    }
+
     /// What is recorded, and how it is computed.
     pub fn recorded(&self) -> impl Iterator<Item = (&str, &str)> {
         let rules = self.groups.iter().flat_map(|group| &group.rules);

@@ -14,8 +14,8 @@ use crate::config::Logging;
 /// The target of the lines of requests.
 pub(super) const REQUEST: &str = "booking_service::request";
 
-/// A subscriber that writes JSON lines to `sink`, without the secrets in them. `None` when the level cannot be read, which the configuration has
-/// checked.
+/// A subscriber that writes JSON lines to `sink`, without the secrets in them. `None` when the level cannot be read, which the
+/// configuration has checked.
 pub fn subscriber<W>(logging: &Logging, sink: W) -> Option<impl tracing::Subscriber + Send + Sync + use<W>>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,

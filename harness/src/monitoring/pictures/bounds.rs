@@ -4,7 +4,7 @@ use super::measure::Measure;
 use super::pane::Named;
 use crate::chart::{Limit, MOST_SERIES};
 use crate::format::quantity;
-use crate::monitoring::panels::Panel;
+use crate::monitoring::panels::{COLOURS, Panel};
 
 /// Where a panel's colours change, and which end of it is bad.
 pub(super) struct Bounds {
@@ -15,12 +15,9 @@ pub(super) struct Bounds {
     pub(super) is_low_bad: bool,
 }
 
-/// How bad a colour is; one that is not among Grafana's usual says nothing.
-fn badness(colour: &str) -> Option<u8> {
-    ["green", "yellow", "orange", "red"]
-        .iter()
-        .zip(0..)
-        .find_map(|(known, rank)| (*known == colour).then_some(rank))
+fn is_worse(colour: &str, than: &str) -> bool {
+    let badness = |colour: &str| COLOURS.iter().position(|known| *known == colour);
+    badness(colour) > badness(than)
 }
 
 impl Bounds {
@@ -37,7 +34,7 @@ impl Bounds {
             _ => "green".to_owned(),
         };
         let last = steps.last().map_or(&base, |(colour, _)| colour);
-        let is_low_bad = badness(&base) > badness(last);
+        let is_low_bad = is_worse(&base, last);
         Self {
             steps,
             base,
@@ -52,7 +49,7 @@ impl Bounds {
         for (colour, from) in &self.steps {
             let value = from * measure.factor;
             let shown = quantity(measure.unit, Some(value));
-            let label = if badness(below) > badness(colour) {
+            let label = if is_worse(below, colour) {
                 format!("{below} below {shown}")
             } else {
                 format!("{colour} from {shown}")
