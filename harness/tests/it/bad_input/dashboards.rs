@@ -161,7 +161,7 @@ fn sources_that_make_no_sense_are_told_and_nothing_is_written() {
     // Nothing is written outside of the folder.
     change(&site, "dashboards.yaml", "uid: second", "uid: ../../outside");
     tried(&["dashboards/dashboards.yaml:7: `[1].uid`: `../../outside` is not at most 40 letters"]);
-    change(&site, "dashboards.yaml", "runbook: down", "runbook: up");
+    change(&site, "dashboards.yaml", "up?\n  runbook: down", "up?\n  runbook: up");
     tried(&["there is no runbook `up`, which the panel “Up” names; write runbooks/up.md"]);
     change(&site, "runbooks/down.md", "## How to confirm", "## How to see");
     tried(&["runbooks/down.md lacks the part `## How to confirm`"]);
@@ -308,7 +308,8 @@ fn server(path: &'static str, answer: Option<(&'static str, &'static str)>) -> S
             let mut head = BufReader::new(&stream).lines().map_while(Result::ok);
             let asked = head.next().unwrap_or_default();
             head.take_while(|line| !line.is_empty()).for_each(drop);
-            let is_there = asked.starts_with(&format!("GET {path}api/v1/query?query="));
+            let mut questions = ["query?query=", "query_range?start="].into_iter();
+            let is_there = questions.any(|question| asked.starts_with(&format!("GET {path}api/v1/{question}")));
             let (status, body) = if is_there {
                 (status, body)
             } else {
