@@ -101,7 +101,7 @@ impl Sources {
 /// Every question that they put to Prometheus.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn queries(sources: &Sources) -> Result<Vec<Query>, MonitoringError> {
     let (promises, dashboards) = sources.read()?;
     Ok(queries::all(&promises, &dashboards))
@@ -110,7 +110,7 @@ pub fn queries(sources: &Sources) -> Result<Vec<Query>, MonitoringError> {
 /// Their dashboards.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn dashboards(sources: &Sources) -> Result<Vec<Dashboard>, MonitoringError> {
     sources.read().map(|(_, dashboards)| dashboards)
 }

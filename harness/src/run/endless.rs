@@ -1,7 +1,7 @@
 //! Drives a scenario against a service that somebody else runs, again and again, until it is asked to end.
 //!
 //! Nothing is recorded and nothing judged: this is for a stack whose dashboards are to show something, and for
-//! rehearsals with somebody else's tools. What is measured is [`super::scenario`]'s.
+//! rehearsals with somebody else's tools. What is measured is [`super::scenario()`]'s.
 
 use std::sync::Arc;
 use std::time::Duration;

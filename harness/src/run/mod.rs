@@ -1,4 +1,4 @@
-//! Where load, scraping and faults meet: it turns a plan into a recording, and does nothing else, but for [`endless`],
+//! Where load, scraping and faults meet: it turns a plan into a recording, and does nothing else, but for [`endless()`],
 //! which keeps a service busy and records nothing.
 //!
 //! What the recording says is the business of `analysis` and `verdict`; nothing here judges.
