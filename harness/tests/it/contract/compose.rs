@@ -368,3 +368,21 @@ fn the_image_is_built_by_a_compiler_that_is_new_enough() {
     let dockerfiles: Vec<_> = runs_it.map(|service| service["build"]["dockerfile"].as_str()).collect();
     assert_eq!(dockerfiles, [Some("service/Dockerfile"); 4]);
 }
+
+#[test]
+fn no_source_is_kept_from_the_image() {
+    let text = std::fs::read_to_string(root().join(".dockerignore")).unwrap();
+    // A wildcard takes folders of the same name along, wherever they are.
+    let left_out: Vec<_> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with(['#', '!']) && *line != "*")
+        .collect();
+    assert!(left_out.contains(&"harness/target"), "{left_out:?}");
+    for pattern in left_out {
+        assert!(!pattern.contains('*'), "{pattern}");
+        let is_source = ["src", "benches"]
+            .iter()
+            .any(|part| pattern.split('/').nth(1) == Some(part));
+        assert!(!is_source, "{pattern}");
+    }
+}
