@@ -4,6 +4,7 @@
 import type * as schema from "@grafana/schema";
 import type * as stat from "@grafana/schema/dist/esm/raw/composable/stat/panelcfg/x/StatPanelCfg_types.gen";
 import type * as text from "@grafana/schema/dist/esm/raw/composable/text/panelcfg/x/TextPanelCfg_types.gen";
+import type * as states from "@grafana/schema/dist/esm/raw/composable/statetimeline/panelcfg/x/StateTimelinePanelCfg_types.gen";
 import type * as timeseries from "@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen";
 import type * as sdk from "@grafana/grafana-foundation-sdk/dashboard";
 import type { Dataquery } from "@grafana/grafana-foundation-sdk/prometheus";
@@ -56,6 +57,7 @@ type Figure<Type extends string, Options, Own = {}> = Panel<
 type AnyPanel =
   | Figure<"timeseries", timeseries.Options, { custom?: timeseries.FieldConfig }>
   | Figure<"stat", stat.Options>
+  | Figure<"state-timeline", states.Options, { custom?: states.FieldConfig }>
   | Panel<"text", text.Options>;
 
 type Variable =

@@ -40,14 +40,14 @@ if (pages.length < files.length) {
 function parts() {
   const panels = pages.flatMap((page) => page.panels ?? []);
   const page = structuredClone(pages.find((page) => page.annotations?.list?.length > 0));
-  page.panels = ["timeseries", "stat", "text"].map((type) =>
+  page.panels = ["timeseries", "stat", "state-timeline", "text"].map((type) =>
     structuredClone(panels.find((panel) => panel.type === type)),
   );
-  const [line, stat, text] = page.panels;
+  const [line, stat, states, text] = page.panels;
   const [source, choice] = ["datasource", "query"].map((type) =>
     page.templating.list.find((variable) => variable.type === type),
   );
-  return { page, line, stat, text, annotation: page.annotations.list[0], source, choice };
+  return { page, line, stat, states, text, annotation: page.annotations.list[0], source, choice };
 }
 
 const written = (page) => JSON.stringify(page, null, 2);

@@ -4,7 +4,7 @@ use super::canvas::{Align, Canvas, Label, Rect, Stroke};
 use super::plane::{self, Frame, Plane};
 use super::scale::AxisScale;
 use super::theme::{Ink, size};
-use super::{Axis, Panel, Probe, measure};
+use super::{Axis, Panel, Probe, State, measure, rows};
 
 /// Panels over one stretch of time, two beside each other.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Pane {
     /// A sentence under the title, which is the panel's.
     pub says: String,
     pub panel: Panel,
+    /// What values stand for, where each curve is a row of its own and no line.
+    pub states: Option<Vec<State>>,
     /// Why there is nothing, where no curve has a value.
     pub reason: String,
     /// What a reader must know of that is not drawn.
@@ -76,7 +78,13 @@ impl<'a> Row<'a> {
 impl Board {
     pub(super) fn check(&self, probe: &mut Probe) {
         for pane in &self.panes {
-            pane.panel.check(probe);
+            if let Some(states) = &pane.states {
+                // Rows are told apart by where they stand, so that there may be any number.
+                pane.panel.check_values(probe);
+                probe.series(states.iter().map(|state| &state.key));
+            } else {
+                pane.panel.check(probe);
+            }
         }
         probe.values("range", [self.range.0, self.range.1]);
     }
@@ -134,6 +142,9 @@ impl Board {
         let mut margins = [0.0_f64; COLUMNS];
         for row in rows {
             for (pane, margin) in row.panes.iter().zip(&mut margins) {
+                if pane.states.is_some() {
+                    continue;
+                }
                 *margin = margin.max(Plane::label_room(&pane.panel.scale(), PLANE));
             }
         }
@@ -168,13 +179,21 @@ impl Pane {
         if self.panel.is_empty() {
             return NOTHING + 6.0 + notes;
         }
-        let names = names(&self.panel, width).last().map_or(0.0, |name| name.y + ROW);
-        PLANE + TICKS + names + notes
+        let names = self.names(width).last().map_or(0.0, |name| name.y + ROW);
+        self.plane() + TICKS + names + notes
+    }
+
+    /// How high the plane is.
+    fn plane(&self) -> f64 {
+        match self.states {
+            Some(_) => rows::PITCH * self.panel.curves.len() as f64,
+            None => PLANE,
+        }
     }
 
     fn draw(&self, canvas: &mut Canvas, cell: Rect, row: &Row<'_>, x: &AxisScale, left: f64) {
         let scale = self.panel.scale();
-        let title = if self.panel.is_empty() {
+        let title = if self.panel.is_empty() || self.states.is_some() {
             self.panel.title.clone()
         } else {
             scale.title()
@@ -192,27 +211,67 @@ impl Pane {
             self.draw_notes(canvas, (cell.x, y + NOTHING + 6.0), cell.w);
             return;
         }
+        let left = match self.states {
+            Some(_) => rows::name_room(&self.panel, cell.w),
+            None => left,
+        };
         // The plane asks for room above and below that is not needed here: its title stands in the head.
-        let outer = Rect::new(cell.x, y - plane::ABOVE, cell.w, plane::ABOVE + PLANE + plane::BELOW);
+        let height = plane::ABOVE + self.plane() + plane::BELOW;
+        let outer = Rect::new(cell.x, y - plane::ABOVE, cell.w, height);
         let plane = Plane::with_margins(outer, x.clone(), scale, left, RIGHT, Frame::FULL);
-        plane.draw(canvas, Frame::FULL);
-        self.panel.draw_curves(canvas, &plane);
-        y += PLANE + TICKS;
+        if let Some(states) = &self.states {
+            plane.draw_time(canvas, Frame::FULL);
+            rows::draw(canvas, &self.panel, states, &plane, left);
+        } else {
+            plane.draw(canvas, Frame::FULL);
+            self.panel.draw_curves(canvas, &plane);
+        }
+        y += self.plane() + TICKS;
         if row.is_last {
             let title = measure::fit(&x.title(), size::SMALL, plane.area.w);
             let at = (plane.area.x + plane.area.w / 2.0, y + size::LINE / 2.0 - 2.0);
             canvas.label(Label::new(at, title, size::SMALL).align(Align::Middle).ink(Ink::Muted));
             y += size::LINE;
         }
-        let names = names(&self.panel, cell.w);
+        let names = self.names(cell.w);
         let behind_names = names.last().map_or(0.0, |name| name.y + ROW);
-        for (curve, name) in self.panel.curves.iter().zip(names) {
+        for name in names {
             let (x, y) = (cell.x + name.x, y + name.y + ROW / 2.0);
-            canvas.line((x, y), (x + SAMPLE, y), self.panel.stroke(curve));
+            match name.sample {
+                Sample::Line(stroke) => canvas.line((x, y), (x + SAMPLE, y), stroke),
+                Sample::Patch(slot) => canvas.rect(Rect::new(x, y - 5.0, SAMPLE, 10.0), Ink::Series(slot), 1.0),
+            }
             canvas.label(Label::new((x + SAMPLE + 5.0, y), name.text, size::SMALL));
         }
         y += behind_names;
         self.draw_notes(canvas, (cell.x, y), cell.w);
+    }
+
+    fn names(&self, width: f64) -> Vec<Name> {
+        let named: Vec<(String, Sample)> = match &self.states {
+            Some(states) => states
+                .iter()
+                .map(|state| (state.key.name.clone(), Sample::Patch(state.key.slot)))
+                .collect(),
+            None => self
+                .panel
+                .curves
+                .iter()
+                .map(|curve| (curve.label(), Sample::Line(self.panel.stroke(curve))))
+                .collect(),
+        };
+        let (mut x, mut y) = (0.0, 0.0);
+        let mut names = Vec::with_capacity(named.len());
+        for (text, sample) in named {
+            let text = measure::fit(&text, size::SMALL, (width - SAMPLE - 8.0).max(20.0));
+            let wide = SAMPLE + 5.0 + measure::width(&text, size::SMALL);
+            if x > 0.0 && x + wide > width {
+                (x, y) = (0.0, y + ROW);
+            }
+            names.push(Name { x, y, sample, text });
+            x += wide + 14.0;
+        }
+        names
     }
 
     fn draw_notes(&self, canvas: &mut Canvas, (x, mut y): (f64, f64), width: f64) {
@@ -223,25 +282,19 @@ impl Pane {
     }
 }
 
-/// A name of a curve, and where it stands under the plane.
+/// A name of a curve or of a state, and where it stands under the plane.
 #[derive(Debug)]
 struct Name {
     x: f64,
     y: f64,
+    sample: Sample,
     text: String,
 }
 
-fn names(panel: &Panel, width: f64) -> Vec<Name> {
-    let (mut x, mut y) = (0.0, 0.0);
-    let mut names = Vec::with_capacity(panel.curves.len());
-    for curve in &panel.curves {
-        let text = measure::fit(&curve.label(), size::SMALL, (width - SAMPLE - 8.0).max(20.0));
-        let wide = SAMPLE + 5.0 + measure::width(&text, size::SMALL);
-        if x > 0.0 && x + wide > width {
-            (x, y) = (0.0, y + ROW);
-        }
-        names.push(Name { x, y, text });
-        x += wide + 14.0;
-    }
-    names
+/// What stands before a name.
+#[derive(Clone, Copy, Debug)]
+enum Sample {
+    Line(Stroke),
+    /// In the colour of this slot.
+    Patch(usize),
 }

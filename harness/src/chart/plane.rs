@@ -90,6 +90,12 @@ impl Plane {
                     .ink(Ink::Muted),
             );
         }
+        self.draw_time(canvas, frame);
+    }
+
+    /// The same without the vertical axis, where height stands for no number.
+    pub(super) fn draw_time(&self, canvas: &mut Canvas, frame: Frame) {
+        let area = self.area;
         for tick in self.x.ticks_across(area.w) {
             let x = area.x + tick.position * area.w;
             canvas.line((x, area.y), (x, area.bottom()), Stroke::solid(Ink::Grid, 1.0));

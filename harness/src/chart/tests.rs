@@ -141,13 +141,31 @@ fn timeline() -> BoxedStrategy<Figure> {
 
 fn board() -> BoxedStrategy<Figure> {
     let notes = proptest::collection::vec(name(), 0..3);
-    let pane = (name(), panel(), name(), notes, any::<bool>()).prop_map(|(says, panel, reason, notes, is_wide)| Pane {
-        says,
-        panel,
-        reason,
-        notes,
-        is_wide,
+    let states = keys(4).prop_flat_map(|keys| {
+        each(keys, |key| {
+            let state = move |value| State {
+                value,
+                key: key.clone(),
+            };
+            value().prop_map(state).boxed()
+        })
     });
+    let pane = (
+        name(),
+        panel(),
+        proptest::option::of(states),
+        name(),
+        notes,
+        any::<bool>(),
+    )
+        .prop_map(|(says, panel, states, reason, notes, is_wide)| Pane {
+            says,
+            panel,
+            states,
+            reason,
+            notes,
+            is_wide,
+        });
     (axis(), (value(), value()), proptest::collection::vec(pane, 0..5))
         .prop_map(|(x, range, panes)| Figure::Board(Board { x, range, panes }))
         .boxed()

@@ -10,6 +10,10 @@ use super::{Axis, Probe, measure};
 impl Panel {
     pub(super) fn check(&self, probe: &mut Probe) {
         probe.series(self.curves.iter().map(|curve| &curve.key));
+        self.check_values(probe);
+    }
+
+    pub(super) fn check_values(&self, probe: &mut Probe) {
         for curve in &self.curves {
             let values = curve.points.iter().filter_map(|(_, value)| *value);
             probe.values(&curve.key.name, curve.points.iter().map(|(at, _)| *at).chain(values));

@@ -195,6 +195,15 @@ fn options(kind: Kind) -> Value {
             "textMode": "auto",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
         }),
+        // The names stand in the rows.
+        Kind::StateTimeline => json!({
+            "alignValue": "left",
+            "mergeValues": true,
+            "rowHeight": 0.8,
+            "showValue": "auto",
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": []},
+            "tooltip": {"mode": "single", "sort": "none"},
+        }),
     }
 }
 
@@ -205,10 +214,10 @@ fn defaults(panel: &Panel) -> Value {
         .map(|(colour, from)| (colour.as_str(), *from))
         .collect();
     steps.sort_by(|a, b| a.1.total_cmp(&b.1));
-    // Grafana wants the first without a value: it stands for all that is below the second. Of a single figure it is what
-    // the writer put first, and behind a line it is calm, unless that colour stands for something else there.
+    // Grafana wants the first without a value: it stands for all that is below the second. Of a single figure or a state it
+    // is what the writer put first, and behind a line it is calm, unless that colour stands for something else there.
     let has_first =
-        panel.kind == Kind::Stat && !steps.is_empty() || steps.first().is_some_and(|(colour, _)| *colour == BASE);
+        panel.kind != Kind::Timeseries && !steps.is_empty() || steps.first().is_some_and(|(colour, _)| *colour == BASE);
     let first = if has_first { steps.remove(0).0 } else { BASE };
     let mut shown = vec![json!({"color": first, "value": null})];
     shown.extend(
@@ -220,16 +229,28 @@ fn defaults(panel: &Panel) -> Value {
         "unit": panel.unit,
         "thresholds": {"mode": "absolute", "steps": shown},
     });
-    if panel.kind == Kind::Timeseries {
-        let style = if panel.thresholds.is_empty() { "off" } else { "line" };
-        defaults["custom"] = json!({
-            "drawStyle": "line",
-            "lineWidth": 1,
-            "fillOpacity": 0,
-            "showPoints": "never",
-            "spanNulls": false,
-            "thresholdsStyle": {"mode": style},
-        });
+    match panel.kind {
+        Kind::Timeseries => {
+            let style = if panel.thresholds.is_empty() { "off" } else { "line" };
+            defaults["custom"] = json!({
+                "drawStyle": "line",
+                "lineWidth": 1,
+                "fillOpacity": 0,
+                "showPoints": "never",
+                "spanNulls": false,
+                "thresholdsStyle": {"mode": style},
+            });
+        }
+        Kind::StateTimeline => {
+            defaults["custom"] = json!({"lineWidth": 0, "fillOpacity": 80});
+            // Of itself this kind has colours that run into each other.
+            defaults["color"] = json!({"mode": "thresholds"});
+            let named = panel.states.iter().zip(0..);
+            let named = named.map(|((name, value), index)| (value.to_string(), json!({"text": name, "index": index})));
+            let options: serde_json::Map<String, Value> = named.collect();
+            defaults["mappings"] = json!([{"type": "value", "options": options}]);
+        }
+        Kind::Stat => {}
     }
     defaults
 }
@@ -328,11 +349,33 @@ mod tests {
                 {"color": "red", "value": null}, {"color": "orange", "value": 0.25}, {"color": "green", "value": 0.5},
             ]),
         );
+        check_thresholds(
+            "kind: state-timeline, states: {down: 0, up: 1}, thresholds: {red: 0, green: 1}",
+            json!([{"color": "red", "value": null}, {"color": "green", "value": 1.0}]),
+        );
         // The colour of what is calm is not lost where it stands above another.
         check_thresholds(
             "thresholds: {red: 0, green: 0.5}",
             json!([green, {"color": "red", "value": 0.0}, {"color": "green", "value": 0.5}]),
         );
+    }
+
+    #[test]
+    fn states_are_named_by_their_values() {
+        let page = shown(&DASHBOARD.replacen(
+            "width: 12, no-threshold: x",
+            "kind: state-timeline, states: {firing: 2, pending: 1}, thresholds: {orange: 0, red: 2}",
+            1,
+        ));
+        let [shown, other] = [0, 1].map(|panel| &page["panels"][panel]);
+        assert_eq!([&shown["type"], &other["type"]], ["state-timeline", "timeseries"]);
+        let defaults = &shown["fieldConfig"]["defaults"];
+        assert_eq!(
+            defaults["mappings"],
+            json!([{"type": "value", "options": {"2": {"text": "firing", "index": 0}, "1": {"text": "pending", "index": 1}}}])
+        );
+        assert_eq!(defaults["color"]["mode"], "thresholds");
+        assert_eq!(other["fieldConfig"]["defaults"]["mappings"], Value::Null);
     }
 
     #[test]

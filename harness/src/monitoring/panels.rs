@@ -38,16 +38,20 @@ pub struct Panel {
     pub runbook: String,
     /// From which value on a colour stands. Without one the file says why.
     pub thresholds: BTreeMap<String, f64>,
+    /// Which value each state of a timeline is.
+    pub states: BTreeMap<String, f64>,
     pub queries: Vec<Query>,
 }
 
 /// How a panel is drawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     #[default]
     Timeseries,
     Stat,
+    /// A row for each series, in the colour and under the name of its state.
+    StateTimeline,
 }
 
 /// What a panel asks.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::panels::{COLOURS, COLUMNS, Dashboard, Kind, Panel, Query};
 use super::place::Place;
 use super::{RUNBOOK_PAGE, is_page};
+use crate::chart::MOST_SERIES;
 use crate::config::ConfigError;
 use crate::config::strict::{self, Problems};
 
@@ -58,6 +59,7 @@ struct RawPanel {
     thresholds: Option<BTreeMap<String, f64>>,
     /// Why there is no value from which on somebody should worry.
     no_threshold: Option<String>,
+    states: Option<BTreeMap<String, f64>>,
     queries: Option<Vec<RawQuery>>,
 }
 
@@ -162,6 +164,9 @@ fn panel(raw: RawPanel, runbook: Option<&str>, place: &mut Place<'_>) -> Option<
         let message = format!("a colour stands from a number on; write `{colour}: 0.5` for instance");
         place.within("thresholds").add(colour.as_str(), message);
     }
+    let kind = raw.kind.unwrap_or_default();
+    let states = raw.states.unwrap_or_default();
+    check_states(kind, &states, place);
     let raw_queries = raw.queries.unwrap_or_default();
     if raw_queries.is_empty() && !place.is_wrong("queries") {
         place.add("queries", "a panel without queries shows nothing; write one");
@@ -180,13 +185,54 @@ fn panel(raw: RawPanel, runbook: Option<&str>, place: &mut Place<'_>) -> Option<
     Some(Panel {
         title: title?,
         says: says?,
-        kind: raw.kind.unwrap_or_default(),
+        kind,
         unit: unit?,
         width: raw.width.unwrap_or(HALF),
         runbook: raw.runbook.or_else(|| runbook.map(str::to_owned))?,
         thresholds,
+        states,
         queries,
     })
+}
+
+fn check_states(kind: Kind, states: &BTreeMap<String, f64>, place: &mut Place<'_>) {
+    if kind != Kind::StateTimeline {
+        if !states.is_empty() {
+            place.add(
+                "states",
+                "no other kind than `state-timeline` shows them; take them away, or write that kind",
+            );
+        }
+        return;
+    }
+    if states.is_empty() && !place.is_wrong("states") {
+        place.add(
+            "states",
+            "a `state-timeline` shows states by name; write `states: {down: 0, up: 1}` for instance",
+        );
+    }
+    if states.len() > MOST_SERIES {
+        place.add(
+            "states",
+            format!("at most {MOST_SERIES} can be told apart; make fewer of them"),
+        );
+    }
+    let mut seen: Vec<f64> = Vec::new();
+    for (name, value) in states {
+        let mut of_states = place.within("states");
+        if !value.is_finite() {
+            of_states.add(
+                name.as_str(),
+                format!("a state is a number; write `{name}: 1` for instance"),
+            );
+        } else if seen.contains(value) {
+            of_states.add(
+                name.as_str(),
+                format!("{value} is another state already; choose another"),
+            );
+        }
+        seen.push(*value);
+    }
 }
 
 fn query(raw: RawQuery, place: &mut Place<'_>) -> Option<Query> {

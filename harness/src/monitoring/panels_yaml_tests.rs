@@ -299,3 +299,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn states_have_a_name_and_a_value_each_and_one_kind_shows_them() {
+    let states = |states: &str| {
+        changed(
+            "kind: stat\n",
+            &format!("kind: state-timeline\n      states: {states}\n"),
+        )
+    };
+    let read = parse("d.yaml", &states("{gone: 0, there: 1}")).unwrap();
+    let panel = &read[0].panels[1];
+    assert_eq!(panel.kind, Kind::StateTimeline);
+    assert_eq!(
+        panel
+            .states
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect::<Vec<_>>(),
+        [("gone", 0.0), ("there", 1.0)]
+    );
+
+    check(
+        "kind: stat\n",
+        "kind: state-timeline\n",
+        &[
+            "d.yaml:12: `[0].panels[1].states`: a `state-timeline` shows states by name; write `states: {down: 0, up: 1}` for \
+           instance",
+        ],
+    );
+    check(
+        "kind: stat\n",
+        "states: {down: 0}\n",
+        &[
+            "d.yaml:14: `[0].panels[1].states`: no other kind than `state-timeline` shows them; take them away, or write that kind",
+        ],
+    );
+    check_file(
+        &states("{down: 0, gone: 0}"),
+        &["d.yaml:15: `[0].panels[1].states.gone`: 0 is another state already; choose another"],
+    );
+    check_file(
+        &states("{down: .nan}"),
+        &["d.yaml:15: `[0].panels[1].states.down`: a state is a number; write `down: 1` for instance"],
+    );
+    let many: Vec<String> = (0..9).map(|n| format!("s{n}: {n}")).collect();
+    check_file(
+        &states(&format!("{{{}}}", many.join(", "))),
+        &["d.yaml:15: `[0].panels[1].states`: at most 8 can be told apart; make fewer of them"],
+    );
+}

@@ -88,6 +88,8 @@ impl RunningService {
             .command()
             .args(["serve", "--stdin-guard", "--config"])
             .arg(&config_path)
+            // Straight into the file: of a pipe's lines, each would cost us time while we measure.
+            .args(["--set", "logging.to=stderr"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)

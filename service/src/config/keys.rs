@@ -98,8 +98,8 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "logging.to",
-        "stderr",
-        "stderr | stdout: where log lines go; the ready line is on stdout in any case",
+        "stdout",
+        "stdout | stderr: where log lines go; the ready line is on stdout in any case",
     ),
     (
         "logging.level",

@@ -120,7 +120,7 @@ fn read(reader: &mut Reader) -> Option<Config> {
     let logging = Logging {
         to: reader.switch(
             "logging.to",
-            "stderr",
+            "stdout",
             LogTarget::ALL,
             LogTarget::parse,
             LogTarget::name,

@@ -90,10 +90,10 @@ QueueMode {
 
 switch!(/// Where log lines go.
 LogTarget {
-    /// To standard error, so that standard output has the ready line alone.
-    Stderr = "stderr",
-    /// To standard output, where containers' logs are looked for; the ready line is one of the lines then.
+    /// To standard output, where containers' logs are looked for; the ready line is one of the lines.
     Stdout = "stdout",
+    /// To standard error, so that standard output has the ready line alone: for whoever waits for it.
+    Stderr = "stderr",
 });
 
 switch!(/// The seventeen defects, as switches. README says which invariant exposes each.

@@ -4,8 +4,8 @@
 //! - `line` writes every event, and masks every text in it on the way.
 //! - [`mask`] knows what is secret in headers, bodies and free text.
 //!
-//! Lines are JSON, one each, on standard error: standard output belongs to the ready line and to `audit`. With
-//! `logging.to: stdout` lines stand there too, after the ready line or before it.
+//! Lines are JSON, one each, on standard output, where the ready line is one of them. With `logging.to: stderr` standard
+//! output has the ready line alone.
 
 mod line;
 pub mod log;

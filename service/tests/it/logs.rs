@@ -119,10 +119,10 @@ async fn a_dead_letter_is_logged_with_the_trace_of_its_payment() {
 
 /// Where containers' logs are looked for; the ready line is one of the lines.
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_go_to_standard_output_where_that_is_asked_for() {
+async fn lines_go_to_standard_output_unless_told_otherwise() {
     let site = Site::seeded("50");
     let [out, err] = ["out", "err"].map(|name| site.path(name));
-    let mut command = site.command(&["serve", "--set", "logging.to=stdout", "--set", "logging.level=info"]);
+    let mut command = site.command(&["serve", "--set", "logging.level=info"]);
     command
         .stdout(std::fs::File::create(&out).unwrap())
         .stderr(std::fs::File::create(&err).unwrap());

@@ -95,7 +95,8 @@ impl Site {
     }
 
     pub(crate) fn start(&self, prepare: impl FnOnce(&mut Command)) -> Process {
-        let mut command = self.command(&["serve"]);
+        // The first line of standard output is the ready line then.
+        let mut command = self.command(&["serve", "--set", "logging.to=stderr"]);
         command.stderr(Stdio::inherit());
         prepare(&mut command);
         let mut child = spawn(&mut command);

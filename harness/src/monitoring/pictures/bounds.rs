@@ -2,7 +2,7 @@
 
 use super::measure::Measure;
 use super::pane::Named;
-use crate::chart::{Limit, MOST_SERIES};
+use crate::chart::{Key, Limit, MOST_SERIES, State};
 use crate::format::quantity;
 use crate::monitoring::panels::{COLOURS, Panel};
 
@@ -58,6 +58,29 @@ impl Bounds {
             below = colour;
         }
         limits
+    }
+
+    /// Each in the slot of the colour that stands at its value, in the order of their values.
+    pub(super) fn states(&self, panel: &Panel, measure: &Measure<'_>) -> Vec<State> {
+        let mut states: Vec<State> = panel
+            .states
+            .iter()
+            .map(|(name, value)| {
+                let reached = self.steps.iter().rev().find(|(_, from)| from <= value);
+                let slot = match reached.map_or(self.base.as_str(), |(colour, _)| colour) {
+                    "red" => 1,
+                    "orange" => 4,
+                    "yellow" => 7,
+                    _ => 2,
+                };
+                State {
+                    value: value * measure.factor,
+                    key: Key::new(name, slot),
+                }
+            })
+            .collect();
+        states.sort_by(|a, b| a.value.total_cmp(&b.value));
+        states
     }
 
     /// Leaves as many as can be told apart, in their order: those that come furthest to the bad end.

@@ -51,25 +51,36 @@ pub(super) fn pane(panel: &Panel, answers: &[Vec<Series>], slots: &mut Slots) ->
     } else if n_blank > 0 {
         notes.push(format!("not shown: {n_blank} series without a number in this time"));
     }
+    let is_of_states = panel.kind == Kind::StateTimeline;
     let n_series = named.len();
-    if n_series > MOST_SERIES {
+    // Rows are told apart by where they stand.
+    if n_series > MOST_SERIES && !is_of_states {
         bounds.keep_most_telling(&mut named);
         let end = if bounds.is_low_bad { "lowest" } else { "highest" };
         notes.push(format!("the {MOST_SERIES} {end} of {n_series} series are shown"));
     }
-    let names: Vec<&str> = named.iter().map(|one| one.name.as_str()).collect();
-    let slots = slots.of(&names);
+    let slots = if is_of_states {
+        vec![0; n_series]
+    } else {
+        let names: Vec<&str> = named.iter().map(|one| one.name.as_str()).collect();
+        slots.of(&names)
+    };
     Pane {
         says: panel.says.clone(),
         reason: reasons.join("; "),
         notes,
         is_wide: panel.width == COLUMNS,
+        states: is_of_states.then(|| bounds.states(panel, &measure)),
         panel: Strip {
             title: measure.title(&panel.title),
             unit: measure.unit,
             log: false,
             top: None,
-            limits: bounds.limits(&measure),
+            limits: if is_of_states {
+                Vec::new()
+            } else {
+                bounds.limits(&measure)
+            },
             curves: named
                 .iter()
                 .zip(slots)
@@ -124,7 +135,7 @@ impl Named<'_> {
     fn curve(&self, slot: usize, kind: Kind, measure: &Measure<'_>) -> Curve {
         let last = self.series.numbers().next_back().map(|value| value * measure.factor);
         let name = match kind {
-            Kind::Timeseries => self.name.clone(),
+            Kind::Timeseries | Kind::StateTimeline => self.name.clone(),
             // Grafana shows the last value in large figures.
             Kind::Stat => format!("{}: {}", self.name, quantity(measure.unit, last)),
         };

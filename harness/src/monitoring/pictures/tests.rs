@@ -1,6 +1,6 @@
 //! What is drawn of answers, and what is said of those that cannot be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -217,4 +217,38 @@ fn a_picture_says_what_it_is_of() {
     ] {
         assert!(svg.contains(said), "{said} is not in {svg}");
     }
+}
+
+#[test]
+fn a_timeline_of_states_has_a_row_for_each_series_however_many() {
+    let panel = "{title: T, says: It is so., kind: state-timeline, unit: short, states: {up: 1, down: 0}, \
+                 thresholds: {red: 0, green: 1}, queries: [{expr: x, legend: '{{route}}'}]}";
+    let mut targets = routes(MOST_SERIES + 2);
+    for series in &mut targets {
+        series.points = vec![(0.0, Some(1.0)), (300.0, Some(1.0)), (600.0, Some(0.0))];
+    }
+    targets[0].points = vec![(0.0, Some(7.0)), (300.0, None)];
+    let pane = drawn(panel, &[targets.clone()]);
+    assert_eq!((pane.panel.curves.len(), pane.notes.len()), (MOST_SERIES + 2, 0));
+    assert_eq!(pane.panel.limits.len(), 0);
+    let states: Vec<(&str, f64)> = pane
+        .states
+        .iter()
+        .flatten()
+        .map(|state| (state.key.name.as_str(), state.value))
+        .collect();
+    assert_eq!(states, [("down", 0.0), ("up", 1.0)]);
+    let slots: BTreeSet<usize> = pane.states.iter().flatten().map(|state| state.key.slot).collect();
+    assert_eq!(slots.len(), 2, "their colours differ");
+
+    let svg = svg(&dashboard(panel), &[vec![targets]]).unwrap();
+    let count = |said: &str| svg.matches(&format!(">{said}<")).count();
+    // Once for each row, and once below them.
+    assert_eq!(
+        (count("up"), count("down"), count("r09")),
+        (MOST_SERIES + 2, MOST_SERIES + 2, 1)
+    );
+    assert_eq!(count("7"), 1, "what is no state is told by its number");
+    // Lines stay lines.
+    assert!(drawn(ROUTES, &[routes(2)]).states.is_none());
 }

@@ -40,7 +40,7 @@ impl Service {
         let database = folder.path().join("test.db");
         let text = format!(
             "namespace: load\nlisten: 127.0.0.1:0\ndatabase: {{url: 'sqlite://{}'}}\n\
-             token: {{secret: 0123456789abcdef0123456789abcdef}}\nlogging: {{level: warn}}\n{settings}",
+             token: {{secret: 0123456789abcdef0123456789abcdef}}\nlogging: {{level: warn, to: stderr}}\n{settings}",
             database.display()
         );
         std::fs::write(&config, text).unwrap();

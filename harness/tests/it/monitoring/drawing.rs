@@ -4,18 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
-use soundcheck::daemon::builder::StandIn;
-use soundcheck::stack::ports::for_this_machine_alone;
 use tempfile::TempDir;
-use testcontainers::core::{IntoContainerPort as _, WaitFor};
-use testcontainers::runners::AsyncRunner as _;
-use testcontainers::{GenericImage, ImageExt as _};
 
-use crate::support::containers::local_image;
-
-const STARTS_WITHIN: Duration = Duration::from_secs(180);
+use crate::support::prometheus_server::PrometheusServer;
 
 /// The project's own sources, with these panels in place of its dashboards.
 fn folder(panels: &str) -> TempDir {
@@ -62,25 +54,10 @@ const ONE: &str =
 
 #[tokio::test]
 async fn what_a_prometheus_answers_is_drawn_and_what_it_does_not_is_said() {
-    let images = ["prom/prometheus:v2.53.0", StandIn::Prometheus.image()];
-    let Some(image) = local_image("SOUNDCHECK_PROMETHEUS_IMAGE", &images).await else {
+    let Some(prometheus) = PrometheusServer::start().await else {
         return;
     };
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let _container = GenericImage::new(image.name, image.tag)
-        .with_exposed_port(9090.tcp())
-        .with_wait_for(WaitFor::message_on_stderr("Server is ready to receive web requests"))
-        .with_startup_timeout(STARTS_WITHIN)
-        .with_cmd([
-            "--config.file=/etc/prometheus/prometheus.yml",
-            "--storage.tsdb.path=/prometheus",
-        ])
-        .with_mapped_port(port, 9090.tcp())
-        .with_host_config_modifier(for_this_machine_alone)
-        .start()
-        .await
-        .unwrap();
-    let url = format!("http://127.0.0.1:{port}");
+    let url = &prometheus.url;
     let picture = |folder: &TempDir| std::fs::read_to_string(folder.path().join("pictures/tried.svg")).unwrap();
 
     let many = (0..10).map(|n| format!("label_replace(vector({n}), \"n\", \"n{n}\", \"\", \"\")"));

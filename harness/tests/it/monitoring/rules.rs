@@ -4,21 +4,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_yaml::Value;
-use soundcheck::daemon::builder::StandIn;
 use testcontainers::core::wait::ExitWaitStrategy;
 use testcontainers::core::{Mount, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{GenericImage, ImageExt as _};
 
-use crate::support::containers::local_image;
+use crate::support::prometheus_server;
 
 /// All tests take some tens of seconds.
 const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
 /// What promtool said, and whether it was content; `None` where there can be no containers, which has been said then.
 async fn promtool(folder: &Path, arguments: &[&str]) -> Option<(bool, String)> {
-    let images = ["prom/prometheus:v2.53.0", StandIn::Prometheus.image()];
-    let image = local_image("SOUNDCHECK_PROMETHEUS_IMAGE", &images).await?;
+    let image = prometheus_server::image().await?;
     let container = GenericImage::new(image.name, image.tag)
         .with_entrypoint("promtool")
         .with_wait_for(WaitFor::Exit(ExitWaitStrategy::new()))

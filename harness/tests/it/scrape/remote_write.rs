@@ -1,24 +1,17 @@
 //! A recording that is pushed into a real Prometheus, and asked for there.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use soundcheck::daemon::builder::StandIn;
 use soundcheck::recording::empty_histogram;
 use soundcheck::recording::model::{ClockAnchor, Environment, Tool};
 use soundcheck::recording::{Clock, Endpoint, Manifest, Outcome, RecordingWriter, SeriesKind, Tag, Variant};
-use soundcheck::stack::ports::for_this_machine_alone;
 use soundcheck::units::Nanos;
-use testcontainers::core::{IntoContainerPort as _, WaitFor};
-use testcontainers::runners::AsyncRunner as _;
-use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
 
-use crate::support::containers::local_image;
+use crate::support::prometheus_server::PrometheusServer;
 
-const STARTS_WITHIN: Duration = Duration::from_secs(180);
 /// Prometheus scrapes itself once in this time at the latest.
 const SCRAPES_WITHIN: Duration = Duration::from_secs(90);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -27,38 +20,13 @@ const fn ms(ms: u64) -> Nanos {
     Nanos(ms * 1_000_000)
 }
 
-struct Prometheus {
-    container: ContainerAsync<GenericImage>,
-    url: String,
-}
+/// What these tests ask of a Prometheus.
+struct Asked(PrometheusServer);
 
-impl Prometheus {
-    /// `None` when there can be none here, which has been said then.
-    async fn start() -> Option<Self> {
-        let images = ["prom/prometheus:v2.53.0", StandIn::Prometheus.image()];
-        let image = local_image("SOUNDCHECK_PROMETHEUS_IMAGE", &images).await?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let container = GenericImage::new(image.name, image.tag)
-            .with_exposed_port(9090.tcp())
-            .with_wait_for(WaitFor::message_on_stderr("Server is ready to receive web requests"))
-            .with_startup_timeout(STARTS_WITHIN)
-            .with_cmd([
-                "--config.file=/etc/prometheus/prometheus.yml",
-                "--storage.tsdb.path=/prometheus",
-                "--web.enable-remote-write-receiver",
-            ])
-            .with_mapped_port(port, 9090.tcp())
-            .with_host_config_modifier(for_this_machine_alone)
-            .start()
-            .await
-            .unwrap();
-        let url = format!("http://127.0.0.1:{port}");
-        Some(Self { container, url })
-    }
-
+impl Asked {
     /// What it answers at this Unix time: the labels of each series and its value.
     async fn ask(&self, query: &str, at_ms: i64) -> Vec<(BTreeMap<String, String>, String)> {
-        let url = format!("{}/api/v1/query", self.url);
+        let url = format!("{}/api/v1/query", self.0.url);
         let time = format!("{}.{:03}", at_ms / 1_000, at_ms % 1_000);
         let url = reqwest::Url::parse_with_params(&url, [("query", query), ("time", &time)]).unwrap();
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();
@@ -81,7 +49,7 @@ impl Prometheus {
     }
 
     fn push(&self, recording: &Path) -> Output {
-        let url = format!("{}/api/v1/write", self.url);
+        let url = format!("{}/api/v1/write", self.0.url);
         Command::new(env!("CARGO_BIN_EXE_soundcheck"))
             .arg("export")
             .arg(recording)
@@ -137,7 +105,7 @@ fn record(dir: &Path, unix_ms: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_recorded_is_found_in_prometheus_as_it_was_and_nowhere_else() {
-    let Some(prometheus) = Prometheus::start().await else {
+    let Some(prometheus) = PrometheusServer::start().await.map(Asked) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -155,10 +123,9 @@ async fn what_was_recorded_is_found_in_prometheus_as_it_was_and_nowhere_else() {
     check_refused(&prometheus.push(&recent), "out of order", "keeps what it has");
     is_as_recorded(&prometheus, began_ms).await;
     a_run_of_long_ago_is_refused_in_words(&prometheus, folder.path()).await;
-    prometheus.container.rm().await.unwrap();
 }
 
-async fn is_as_recorded(prometheus: &Prometheus, began_ms: i64) {
+async fn is_as_recorded(prometheus: &Asked, began_ms: i64) {
     let at = |ms: i64| began_ms + ms;
     let won = "sum(soundcheck_ended_total{run=\"recent\",endpoint=\"journey-book\",result=\"ok\"})";
     for (moment, expected) in [(1_000, "30"), (2_000, "40"), (3_000, "60")] {
@@ -200,7 +167,7 @@ fn check_refused(pushed: &Output, server_words: &str, remedy: &str) {
 }
 
 /// By a server that holds something newer, as one that scrapes itself does.
-async fn a_run_of_long_ago_is_refused_in_words(prometheus: &Prometheus, folder: &Path) {
+async fn a_run_of_long_ago_is_refused_in_words(prometheus: &Asked, folder: &Path) {
     let deadline = Instant::now() + SCRAPES_WITHIN;
     while prometheus
         .value("count(up)", jiff::Timestamp::now().as_millisecond())

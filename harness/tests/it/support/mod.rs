@@ -8,6 +8,7 @@
 pub(crate) mod containers;
 pub(crate) mod kafka_server;
 pub(crate) mod mysql_server;
+pub(crate) mod prometheus_server;
 pub(crate) mod redis_server;
 pub(crate) mod rehearsal;
 pub(crate) mod stage;
