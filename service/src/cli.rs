@@ -184,6 +184,7 @@ async fn serve(args: ServeArgs) -> Result<(), Failed> {
     };
     if let Some(subscriber) = telemetry::subscriber(&config.logging, sink) {
         tracing::subscriber::set_global_default(subscriber).context("a log subscriber is set already")?;
+        telemetry::log_panics(&config.logging);
     }
     allow_many_connections();
     #[cfg(feature = "failpoints")]

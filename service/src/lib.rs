@@ -8,7 +8,7 @@
 //! | [`ports`] | traits with two real implementations each: cache, waiting queue, clock |
 //! | [`config`] | the switches, read from file, environment and flags, validated at once |
 //! | [`metrics`] | every metric name, label and bucket |
-//! | [`trace`] | the W3C trace context; spans and their way to a collector |
+//! | [`trace`] | the W3C trace context; which request a task works for; spans and their way to a collector |
 //! | [`store`] | the database, MySQL or SQLite; each method is one transaction |
 //! | [`usecase`] | what a user can do; failures know no HTTP |
 //! | [`adapters`] | Redis, in-process and SQL implementations of the ports; locks; breaker |

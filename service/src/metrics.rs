@@ -94,7 +94,8 @@ metrics! {
         "Requests answered, by matched route and status code.";
     http_in_flight: IntGauge = "booking_http_requests_in_flight" [] NONE, "Requests being worked on.";
     http_shed: IntCounterVec = "booking_http_shed_total" ["reason"] NONE,
-        "Requests answered with 503 before any work (in_flight, pool).";
+        "Requests answered with 503 since there were too many (in_flight) or no database connection came free (pool). \
+         What the service does by itself is not in it.";
     http_deadlines: IntCounterVec = "booking_http_deadline_exceeded_total" ["route"] NONE,
         "Requests that reached their deadline after work had begun.";
 
@@ -106,7 +107,8 @@ metrics! {
     database_pool_connections: IntGaugeVec = "booking_database_pool_connections" ["pool", "state"] NONE,
         "Connections of a pool by state (used, idle, max).";
     database_errors: IntCounterVec = "booking_database_errors_total" ["call", "kind"] NONE,
-        "Store methods that failed, by kind (pool_timeout, connection, no_space, other).";
+        "Store methods that failed, by kind (pool_timeout, connection, no_space, deadlock, lock_wait, other). A deadlock \
+         and a wait for a lock are here once they are given up; booking_database_retries_total has those run again.";
     database_retries: IntCounterVec = "booking_database_retries_total" ["reason"] NONE,
         "Transactions run again (deadlock, lock_wait, version).";
 
@@ -163,12 +165,18 @@ metrics! {
     outbox_leases: IntGauge = "booking_outbox_leases" [] NONE, "Shards that this instance's relay holds.";
     outbox_published: IntCounter = "booking_outbox_published_total" [] NONE,
         "Events acknowledged by the broker.";
+    outbox_published_timestamp: Gauge = "booking_outbox_published_timestamp_seconds" [] NONE,
+        "Unix time in seconds, on the clock of booking_clock_unix_seconds, at which the broker last acknowledged an \
+         event of this instance; 0 when none since it began.";
     outbox_publish_errors: IntCounterVec = "booking_outbox_publish_errors_total" ["kind"] NONE,
         "Publishing that failed and is tried again (broker, database, lease_lost, gap).";
     publish_lag: Histogram = "booking_publish_lag_seconds" [] LAG_BUCKETS_SECONDS,
         "Seconds from a payment's commit to the broker's acknowledgement.";
     consumer_messages: IntCounterVec = "booking_consumer_messages_total" ["topic", "outcome"] NONE,
         "Messages handled, by kind of topic (main, retry) and outcome (applied, duplicate, retried, dead_lettered).";
+    consumer_settled_timestamp: Gauge = "booking_consumer_settled_timestamp_seconds" [] NONE,
+        "Unix time in seconds, on the clock of booking_clock_unix_seconds, at which this instance last settled a message, \
+         whatever became of it; 0 when none since it began.";
     consumer_errors: IntCounterVec = "booking_consumer_errors_total" ["kind"] NONE,
         "Attempts that failed (handler, database, broker, unparsable).";
     consumer_lag_messages: IntGaugeVec = "booking_consumer_lag_messages" ["topic"] NONE,

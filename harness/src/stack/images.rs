@@ -27,7 +27,7 @@ pub struct LocalImage {
 pub const fn defaults(component: Component) -> (&'static str, StandIn) {
     match component {
         Component::Database => ("mysql:9.7", StandIn::MySql),
-        Component::Redis => ("redis:8", StandIn::Redis),
+        Component::Redis => ("redis:8.0", StandIn::Redis),
         Component::Kafka => ("apache/kafka:4.3.0", StandIn::Kafka),
     }
 }

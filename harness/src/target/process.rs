@@ -1,6 +1,7 @@
 //! A running service: started, found ready, stopped or killed, and never left behind.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +22,9 @@ use crate::watchdog::{Entry, Undo, Watchdog};
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// No ready line is as long; what comes instead must not fill the memory.
 const READY_LINE_LIMIT_BYTES: usize = 64 * 1024;
+
+/// Where the service writes its log.
+const LOG_TARGET: &str = "logging.to";
 
 /// The one line that the service prints when it can be used.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -84,12 +88,13 @@ impl RunningService {
         let log_of_stdout = log.try_clone().map_err(unusable)?;
         let started = Instant::now();
         let starting = spawning::begin();
-        let spawned = program
-            .command()
-            .args(["serve", "--stdin-guard", "--config"])
-            .arg(&config_path)
+        let mut command = program.command();
+        command.args(["serve", "--stdin-guard", "--config"]).arg(&config_path);
+        if config.get(LOG_TARGET).is_none() {
             // Straight into the file: of a pipe's lines, each would cost us time while we measure.
-            .args(["--set", "logging.to=stderr"])
+            command.args(["--set", &format!("{LOG_TARGET}=stderr")]);
+        }
+        let spawned = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -224,25 +229,21 @@ struct Starting {
 }
 
 impl Starting {
-    async fn read_ready(&mut self, stdout: ChildStdout, log: File) -> Result<Ready, TargetError> {
+    async fn read_ready(&mut self, stdout: ChildStdout, mut log: File) -> Result<Ready, TargetError> {
         let mut stdout = BufReader::new(stdout);
-        let mut line = String::new();
-        let read = timeout(READY_WITHIN, read_line(&mut stdout, &mut line)).await;
-        match read {
+        let read = timeout(READY_WITHIN, first_own_line(&mut stdout, &mut log)).await;
+        let line = match read {
             Err(_elapsed) => {
                 return Err(TargetError::NotReady {
                     within: READY_WITHIN,
                     log: self.log(),
                 });
             }
-            Ok(Err(source)) => {
-                return Err(TargetError::System {
-                    what: "read from",
-                    source,
-                });
-            }
-            Ok(Ok(())) => {}
-        }
+            Ok(line) => line.map_err(|source| TargetError::System {
+                what: "read from",
+                source,
+            })?,
+        };
         let line = line.trim();
         if line.is_empty() {
             return Err(self.ended().await?);
@@ -288,6 +289,23 @@ impl Starting {
         std::fs::read_to_string(&self.log_path)
             .map_or_else(|error| format!("(unreadable: {error})"), |text| last_lines(&text))
     }
+}
+
+/// The first line that is none of its log, which may stand there too; what is of the log goes there.
+async fn first_own_line(stdout: &mut (impl AsyncRead + Unpin), log: &mut File) -> std::io::Result<String> {
+    loop {
+        let mut line = String::new();
+        read_line(stdout, &mut line).await?;
+        if !is_of_log(&line) {
+            return Ok(line);
+        }
+        line.push('\n');
+        log.write_all(line.as_bytes())?;
+    }
+}
+
+fn is_of_log(line: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line["timestamp"].is_string())
 }
 
 async fn read_line(input: &mut (impl AsyncRead + Unpin), line: &mut String) -> std::io::Result<()> {
@@ -388,6 +406,17 @@ mod tests {
             let (_folder, result) = launch(text).await;
             assert!(matches!(result, Err(TargetError::NoReadyLine { .. })), "{result:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn lines_of_its_log_may_stand_before_the_ready_line() {
+        let (_folder, service) = launch(&format!(
+            r#"echo '{{"timestamp":"t","message":"begins"}}'; {READY} read -r line"#
+        ))
+        .await;
+        let service = service.unwrap();
+        let log = std::fs::read_to_string(service.log_path()).unwrap();
+        assert_eq!(log, "{\"timestamp\":\"t\",\"message\":\"begins\"}\n");
     }
 
     #[tokio::test]

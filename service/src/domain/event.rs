@@ -4,6 +4,7 @@
 //! a contract with consumers of other builds: fields are added, never changed, and `version` says when that failed.
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use uuid::Uuid;
 
 use super::{EventId, Money, PaymentId, ReservationId, ScheduleId, SeatId, Timestamp, UserId};
@@ -33,16 +34,24 @@ pub struct PaymentCompleted {
     pub paid_at: Timestamp,
 }
 
-/// Why a text is no event of ours. Repeating the attempt cannot help.
+/// Why a text is no event of ours. Repeating the attempt cannot help. It does not repeat what stands in the text, but for
+/// a short kind: the parser's own words quote values, and amounts are not for a log.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// Not JSON, or a field is missing or of another type.
-    #[error("the payload is not an event")]
-    Malformed(#[source] serde_json::Error),
+    #[error("the payload is not an event: {what} error at line {line} column {column}")]
+    Malformed {
+        /// `syntax`, `data`, `eof` (it was cut off) or `io`.
+        what: &'static str,
+        /// From 1.
+        line: usize,
+        /// From 1; 0 at a line's beginning.
+        column: usize,
+    },
     /// Another version or kind.
     #[error("the payload is `{kind}` version {version}, expected `{KIND}` version {VERSION}")]
     Foreign {
-        /// As written.
+        /// As written, if it may be one; otherwise its length.
         kind: String,
         /// As written.
         version: u32,
@@ -50,6 +59,33 @@ pub enum EventError {
     /// An id was altered or is of another kind, or the amount is out of range.
     #[error("the payload's `{0}` has no valid value")]
     Value(&'static str),
+}
+
+impl From<serde_json::Error> for EventError {
+    fn from(error: serde_json::Error) -> Self {
+        let what = match error.classify() {
+            Category::Io => "io",
+            Category::Syntax => "syntax",
+            Category::Data => "data",
+            Category::Eof => "eof",
+        };
+        Self::Malformed {
+            what,
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
+/// A kind as it may be told: whoever writes to the topic may have put anything there, of any length.
+fn told(kind: String) -> String {
+    const LONGEST: usize = 40;
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if kind.len() <= LONGEST && kind.bytes().all(is_harmless) {
+        kind
+    } else {
+        format!("[{} bytes]", kind.len())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,10 +129,10 @@ impl PaymentCompleted {
     /// # Errors
     /// When the text is no event, of another version or kind, or holds an impossible value.
     pub fn from_json(text: &[u8]) -> Result<Self, EventError> {
-        let wire: Wire = serde_json::from_slice(text).map_err(EventError::Malformed)?;
+        let wire: Wire = serde_json::from_slice(text)?;
         if wire.version != VERSION || wire.kind != KIND {
             return Err(EventError::Foreign {
-                kind: wire.kind,
+                kind: told(wire.kind),
                 version: wire.version,
             });
         }
@@ -144,9 +180,15 @@ mod tests {
             assert_eq!(error.to_string(), expected);
         }
         let good = sample().to_json();
-        check("", "the payload is not an event");
-        check("{}", "the payload is not an event");
-        check(&good[..good.len() - 1], "the payload is not an event");
+        check("", "the payload is not an event: eof error at line 1 column 0");
+        check("{}", "the payload is not an event: data error at line 1 column 2");
+        check("{\n no", "the payload is not an event: syntax error at line 2 column 2");
+        let cut = &good[..good.len() - 1];
+        let n = cut.len();
+        check(
+            cut,
+            &format!("the payload is not an event: eof error at line 1 column {n}"),
+        );
         check(
             &good.replace(r#""version":1"#, r#""version":2"#),
             "the payload is `payment-completed` version 2, expected `payment-completed` version 1",
@@ -161,6 +203,48 @@ mod tests {
             &good.replace(&seat, &user),
             "the payload's `seat_id` has no valid value",
         );
+    }
+
+    /// Wherever it stands and of whatever type it is.
+    #[test]
+    fn what_is_refused_is_not_repeated() {
+        const AMOUNT: &str = "987654321";
+        const TOKEN: &str = "hunter2/hunter2";
+        let good: serde_json::Value = serde_json::from_str(&sample().to_json()).unwrap();
+        let amount: i64 = AMOUNT.parse().unwrap();
+        let values = [
+            serde_json::json!(AMOUNT),
+            serde_json::json!(-amount),
+            serde_json::json!(amount as f64 + 0.5),
+            serde_json::json!([AMOUNT]),
+            serde_json::json!({ AMOUNT: TOKEN }),
+            serde_json::json!(format!("token={TOKEN}")),
+            serde_json::json!(format!("{AMOUNT} for {}", "x".repeat(10_000))),
+        ];
+        for field in good.as_object().unwrap().keys().filter(|field| *field != "paid_at_ms") {
+            // A plain word is what a kind may be.
+            for value in values.iter().filter(|value| field != "kind" || **value != AMOUNT) {
+                let mut bad = good.clone();
+                bad[field] = value.clone();
+                let error = PaymentCompleted::from_json(bad.to_string().as_bytes()).unwrap_err();
+                let told = format!("{error} {error:?}");
+                assert!(!told.contains(AMOUNT) && !told.contains(TOKEN), "{told}");
+                assert!(told.len() < 300, "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_foreign_kind_is_told_where_it_may_be_one() {
+        #[track_caller]
+        fn check(kind: &str, expected: &str) {
+            assert_eq!(told(kind.to_owned()), expected);
+        }
+        check("refund-made.v2", "refund-made.v2");
+        check(&"k".repeat(40), &"k".repeat(40));
+        check(&"k".repeat(41), "[41 bytes]");
+        check("a\nline", "[6 bytes]");
+        check("ü", "[2 bytes]");
     }
 
     #[test]

@@ -18,6 +18,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Seconds since the Unix epoch, to the millisecond, as metrics tell a moment.
+    pub fn unix_seconds(self) -> f64 {
+        self.0 as f64 / 1e3
+    }
+
     /// From the system's wall clock reading; before 1970 it is 1970.
     pub fn from_system(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -8,10 +8,13 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::trace::served;
 use crate::usecase::Failure;
 
 /// After how many seconds a client that was shed may try again.
 const RETRY_AFTER_SECONDS: &str = "1";
+/// The code of what was shed.
+pub(super) const OVERLOADED: &str = "overloaded";
 
 /// The body of every refusal and failure.
 #[derive(Debug, Serialize, ToSchema)]
@@ -109,7 +112,7 @@ impl From<Failure> for Problem {
             Failure::AlreadyPaid => (StatusCode::CONFLICT, "already-paid"),
             Failure::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch"),
             Failure::BalanceLimit => (StatusCode::UNPROCESSABLE_ENTITY, "balance-limit"),
-            Failure::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Failure::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, OVERLOADED),
             // A database that broke off may have committed: the client must not take this for "nothing happened".
             Failure::Unavailable {
                 dependency: "database", ..
@@ -152,7 +155,7 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             code: self.code.to_owned(),
             detail: self.detail,
-            request_id: super::layers::current_request_id(),
+            request_id: served::current().map(|request| request.request_id.clone()),
         };
         // Text and numbers always serialise.
         let text = serde_json::to_vec(&body).unwrap_or_default();

@@ -15,24 +15,15 @@ use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use futures::FutureExt as _;
 
-use super::error::{Problem, ProblemNote};
+use super::error::{OVERLOADED, Problem, ProblemNote};
 use super::openapi;
 use super::router::HttpState;
 use crate::metrics::Metrics;
 use crate::telemetry::{RequestLine, mask_body, mask_headers};
-use crate::trace::{Span, TraceContext, spans};
+use crate::trace::{Served, Span, TraceContext, served, spans};
 
 /// The most of a body that is logged.
 const MAX_LOGGED_BODY_BYTES: usize = 2048;
-
-tokio::task_local! {
-    static REQUEST_ID: String;
-}
-
-/// The id of the request that this task answers.
-pub fn current_request_id() -> Option<String> {
-    REQUEST_ID.try_with(Clone::clone).ok()
-}
 
 /// Identity of a request, in its extensions.
 #[derive(Clone, Debug)]
@@ -109,7 +100,7 @@ struct UnderWay {
     route: String,
     trace: TraceContext,
     span: Option<Span>,
-    request_id: String,
+    names: Arc<Served>,
     headers: Option<String>,
     body_note: Option<BodyNote>,
     is_told: bool,
@@ -128,7 +119,10 @@ impl UnderWay {
             route: route.unwrap_or("unmatched").to_owned(),
             trace,
             span,
-            request_id: state.request_ids.next(),
+            names: Arc::new(Served {
+                request_id: state.request_ids.next(),
+                trace_id: trace.trace_id(),
+            }),
             headers: logging.headers.then(|| mask_headers(request.headers())),
             body_note: logging.bodies.then(BodyNote::default),
             is_told: false,
@@ -144,7 +138,7 @@ impl UnderWay {
     fn answered(mut self, response: &mut Response<Body>) {
         let note = response.extensions_mut().remove::<ProblemNote>();
         self.tell(Some(response.status()), note.as_ref());
-        if let Ok(value) = HeaderValue::from_str(&self.request_id) {
+        if let Ok(value) = HeaderValue::from_str(&self.names.request_id) {
             response.headers_mut().insert("x-request-id", value);
         }
         if let Ok(value) = HeaderValue::from_str(&self.trace.to_string()) {
@@ -172,14 +166,13 @@ impl UnderWay {
         if let (Some(span), Some(status)) = (&mut self.span, status) {
             span.answered(status.as_u16(), code);
         }
-        let trace_id = self.trace.trace_id();
         let line = RequestLine {
             method: self.method,
             route: &self.route,
             status: status.map(|status| status.as_u16()),
             duration: elapsed,
-            request_id: &self.request_id,
-            trace_id: &trace_id,
+            request_id: &self.names.request_id,
+            trace_id: &self.names.trace_id,
             code,
             cause: note.and_then(|note| note.cause.as_deref()),
             headers: self.headers.as_deref(),
@@ -225,7 +218,7 @@ pub(super) fn begin_series(metrics: &Metrics) {
 pub async fn observe(State(state): State<Arc<HttpState>>, mut request: Request, next: Next) -> Response<Body> {
     let under_way = UnderWay::begin(state, &mut request);
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let scoped = REQUEST_ID.scope(under_way.request_id.clone(), async {
+    let scoped = served::serving(under_way.names.clone(), async {
         answer
             .await
             .unwrap_or_else(|_panic| Problem::panicked().into_response())
@@ -235,14 +228,14 @@ pub async fn observe(State(state): State<Arc<HttpState>>, mut request: Request, 
     response
 }
 
-/// Sheds above the limit, before any work, and cuts what takes too long.
+/// Sheds above the limit, before any work, counts what is shed further in, and cuts what takes too long.
 pub async fn guard(State(state): State<Arc<HttpState>>, request: Request, next: Next) -> Response<Body> {
     let booking = &state.booking;
     let metrics = &booking.metrics;
     let _in_flight = InFlight::begin(&metrics.http_in_flight);
     let resilience = &booking.config.resilience;
     if !resilience.enabled {
-        return next.run(request).await;
+        return within(metrics, request, next).await;
     }
     if metrics.http_in_flight.get() > i64::from(resilience.max_in_flight) {
         metrics.http_shed.with_label_values(&["in_flight"]).inc();
@@ -253,13 +246,24 @@ pub async fn guard(State(state): State<Arc<HttpState>>, request: Request, next: 
         .get::<MatchedPath>()
         .map_or("unmatched", MatchedPath::as_str)
         .to_owned();
-    match tokio::time::timeout(resilience.request_timeout, next.run(request)).await {
+    match tokio::time::timeout(resilience.request_timeout, within(metrics, request, next)).await {
         Ok(response) => response,
         Err(_elapsed) => {
             metrics.http_deadlines.with_label_values(&[&route]).inc();
             Problem::deadline().into_response()
         }
     }
+}
+
+/// Runs the handler. That no connection came free is counted here and not where it is found, since the sweeper and the
+/// queue's rounds find it too, and nobody is answered by them.
+async fn within(metrics: &Metrics, request: Request, next: Next) -> Response<Body> {
+    let response = next.run(request).await;
+    let note = response.extensions().get::<ProblemNote>();
+    if note.is_some_and(|note| note.code == OVERLOADED) {
+        metrics.http_shed.with_label_values(&["pool"]).inc();
+    }
+    response
 }
 
 /// Methods that are routed, by name; anything a client may invent shares one label.
@@ -280,7 +284,7 @@ fn outcome(status: StatusCode, code: Option<&'static str>) -> &'static str {
         (_, Some("seat-taken" | "conflict")) => "contended",
         (401 | 403, _) => "not_admitted",
         (400..500, _) => "refused",
-        (_, Some("overloaded")) => "overloaded",
+        (_, Some(OVERLOADED)) => "overloaded",
         _ => "error",
     }
 }

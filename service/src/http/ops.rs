@@ -75,8 +75,7 @@ async fn answers<T, E>(asked: impl Future<Output = Result<T, E>>) -> bool {
 pub async fn metrics(State(state): State<Arc<HttpState>>) -> Result<Response, Problem> {
     state.booking.store.observe_pools();
     state.runtime.observe(&state.booking.metrics);
-    let now_ms = state.booking.now().unix_ms();
-    state.booking.metrics.clock.set(now_ms as f64 / 1e3);
+    state.booking.metrics.clock.set(state.booking.now().unix_seconds());
     let text = state
         .booking
         .metrics

@@ -47,9 +47,11 @@ impl DirectPublisher {
             });
             match sent.await {
                 Ok(()) => {
-                    let lag = this.clock.now().since(event.paid_at);
+                    let now = this.clock.now();
+                    let lag = now.since(event.paid_at);
                     this.metrics.publish_lag.observe(lag.as_secs_f64());
                     this.metrics.outbox_published.inc();
+                    this.metrics.outbox_published_timestamp.set(now.unix_seconds());
                 }
                 Err(error) => {
                     this.metrics.outbox_publish_errors.with_label_values(&["broker"]).inc();

@@ -138,6 +138,8 @@ impl Handler {
             .consumer_messages
             .with_label_values(&[topic, outcome])
             .inc();
+        let now = self.clock.now().unix_seconds();
+        self.metrics.consumer_settled_timestamp.set(now);
         Outcome::Settled(outcome)
     }
 

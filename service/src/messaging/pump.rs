@@ -195,9 +195,11 @@ impl Pump {
             match self.parts.producer.finish(delivery).await {
                 Ok(()) if !has_gap => {
                     n_delivered += 1;
-                    let lag = self.parts.clock.now().since(row.created_at);
-                    self.parts.metrics.publish_lag.observe(lag.as_secs_f64());
-                    self.parts.metrics.outbox_published.inc();
+                    let now = self.parts.clock.now();
+                    let metrics = &self.parts.metrics;
+                    metrics.publish_lag.observe(now.since(row.created_at).as_secs_f64());
+                    metrics.outbox_published.inc();
+                    metrics.outbox_published_timestamp.set(now.unix_seconds());
                 }
                 Ok(()) => {}
                 Err(error) => {

@@ -23,6 +23,8 @@ where
     let filter: Targets = logging.level.parse().ok()?;
     let lines = tracing_subscriber::fmt::layer()
         .event_format(MaskedJson)
+        // They would be plain text on standard error, and a panic where that is gone too.
+        .log_internal_errors(false)
         .with_writer(sink);
     Some(tracing_subscriber::registry().with(lines.with_filter(filter)))
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`context`] is the W3C trace context, whether or not anything is traced: log lines, answers, outbox rows and records
 //!   carry it.
+//! - [`served`] knows which request a task works for.
 //! - [`spans`] begins spans and hands them down to what works for a request. Names and attributes, which follow
 //!   OpenTelemetry's conventions, stand there and nowhere else; none of them holds a value that a client has sent.
 //! - [`queue`] gathers what has ended, and [`collector`] sends it by OTLP.
@@ -12,8 +13,10 @@
 pub mod collector;
 pub mod context;
 pub mod queue;
+pub mod served;
 pub mod spans;
 
 pub use context::TraceContext;
 pub use queue::{Exporter, StartError, start};
+pub use served::Served;
 pub use spans::{Span, Tracer, inherited};

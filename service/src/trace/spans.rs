@@ -17,6 +17,7 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span as Recorded};
 
 use super::context::TraceContext;
+use super::served;
 
 /// Routes of which each request may begin a trace. Others, such as probes and scrapes, are traced for a caller alone.
 const TRACED_ROUTES: &str = "/v1/";
@@ -162,10 +163,10 @@ pub(crate) fn current() -> Option<TraceContext> {
     Some(TraceContext::of_span(scope.0.context.span().span_context()))
 }
 
-/// Lets `work`, which another task will do, begin children of what this task works for.
+/// Lets `work`, which another task will do, begin children of what this task works for, and be known as work for it.
 pub fn inherited<F: Future>(work: F) -> impl Future<Output = F::Output> + use<F> {
     // Tasks that nobody asked for have none.
-    SCOPE.scope(SCOPE.try_with(Clone::clone).ok().flatten(), work)
+    served::inherited(SCOPE.scope(SCOPE.try_with(Clone::clone).ok().flatten(), work))
 }
 
 /// Runs `work`, which begins children of `span`; none without one.

@@ -257,11 +257,7 @@ impl Booking {
                 .dependency_errors
                 .with_label_values(&[error.dependency])
                 .inc();
-            let failure = Failure::from(error);
-            if matches!(failure, Failure::Overloaded) {
-                self.metrics.http_shed.with_label_values(&["pool"]).inc();
-            }
-            failure
+            Failure::from(error)
         })
     }
 }

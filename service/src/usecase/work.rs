@@ -89,9 +89,6 @@ impl Booking {
             .database_errors
             .with_label_values(&[call, error.kind()])
             .inc();
-        if matches!(error, StoreError::PoolTimeout(_)) {
-            self.metrics.http_shed.with_label_values(&["pool"]).inc();
-        }
         let is_database = matches!(
             error,
             StoreError::PoolTimeout(_) | StoreError::Unreachable(_) | StoreError::NoSpace(_)

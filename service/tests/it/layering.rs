@@ -8,7 +8,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ports", &["domain"]),
     ("config", &[]),
     ("metrics", &[]),
-    ("telemetry", &["config"]),
+    // A panic is logged with the request that it ended.
+    ("telemetry", &["config", "trace"]),
     ("trace", &["config", "metrics"]),
     ("store", &["domain", "ports", "config", "metrics", "trace"]),
     ("adapters", &["domain", "ports", "config", "metrics", "store", "trace"]),

@@ -117,6 +117,63 @@ async fn a_dead_letter_is_logged_with_the_trace_of_its_payment() {
     assert_eq!(told["cause"], "no paid reservation has this id", "{told}");
 }
 
+/// Wherever it happens for a request, in the handler or in a task that works for it: one line like all others, by which
+/// the request is found and which does not repeat what is secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_a_line_of_the_log_with_its_request_and_without_its_secrets() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SECRET: &str = "abcdef0123456789";
+    let points = ["logs/seat-map-missed", "hold-after-commit"]
+        .map(|point| format!("{point}=1*panic(lost at {point}: token={SECRET}, and more)"));
+    let logged = Logged::failing(&points.join(";"), &["namespace=logs", "cache.stampede=none"]);
+    let client = &logged.process.client;
+    let user = &logged.site.users()[0];
+    let token = client.admitted(user).await;
+    let traced = client.traced(&format!("00-{TRACE}-b7ad6b7169203331-00"));
+    let schedule = logged.site.schedule();
+    let of_handler = traced.seats(&token, &schedule).await.expect(500, "internal");
+    let seat = client.free_seats(&token, &schedule).await.remove(0);
+    let of_task = traced.hold(&token, &seat, "hold").await.expect(500, "internal");
+    let text = logged.end();
+    assert!(!text.contains(SECRET), "{text}");
+    // Each is JSON, or this fails.
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let panics: Vec<&Value> = lines.iter().filter(|line| line["message"] == "a panic").collect();
+    assert_eq!(panics.len(), 2, "{text}");
+    for (line, (answer, point)) in panics
+        .iter()
+        .zip([(of_handler, "logs/seat-map-missed"), (of_task, "hold-after-commit")])
+    {
+        assert_eq!(
+            line["payload"],
+            format!("lost at {point}: token=***, and more"),
+            "{line}"
+        );
+        assert_eq!(line["request_id"], answer.body["request_id"], "{line}");
+        assert_eq!(line["trace_id"], TRACE, "{line}");
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&json!("ERROR"), &json!("booking_service::panic"))
+        );
+        assert!(line["file"].is_string() && line["line"].is_u64(), "{line}");
+        assert!(line["thread"].is_string(), "{line}");
+    }
+}
+
+/// Where nothing is logged, a panic is still told.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_log_a_panic_goes_to_standard_error() {
+    let logged = Logged::failing("hold-after-commit=1*panic(of a test)", &["logging.level=off"]);
+    let client = &logged.process.client;
+    let token = client.admitted(&logged.site.users()[0]).await;
+    let seat = client.free_seats(&token, &logged.site.schedule()).await.remove(0);
+    client.hold(&token, &seat, "hold").await.expect(500, "internal");
+    let text = logged.end();
+    assert!(text.contains("of a test"), "{text}");
+    let is_json = |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object());
+    assert!(!text.lines().any(is_json), "{text}");
+}
+
 /// Where containers' logs are looked for; the ready line is one of the lines.
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_go_to_standard_output_unless_told_otherwise() {

@@ -138,8 +138,10 @@ async fn events(moved: &mut Moved) {
     pay(&app, 0).await;
     let applied = [
         "booking_outbox_published_total",
+        "booking_outbox_published_timestamp_seconds",
         "booking_publish_lag_seconds",
         "booking_consumer_messages_total",
+        "booking_consumer_settled_timestamp_seconds",
         "booking_effect_lag_seconds",
     ];
     moved.see(&app, &applied).await;

@@ -257,6 +257,36 @@ async fn overload_is_shed_before_any_work_and_passes() {
     assert!(client.balance(&app.users[0]).await > 0);
 }
 
+/// The rounds that nobody asked for find no free connection either, and nobody is answered by them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shed_for_want_of_a_connection_is_counted_for_requests_alone() {
+    let settings = [
+        "resilience.request_timeout=400ms",
+        "sweep.interval=20ms",
+        "hold.ttl=10s",
+        "queue.active_ttl=10h",
+    ];
+    let app = TestApp::small(&settings).await;
+    let client = &app.client;
+    let seat = app.seats(0).await.remove(0);
+    let token = client.admitted(&app.users[0]).await;
+    client.hold(&token, &seat, &fresh_key()).await.expect(201, "");
+    let lock = Locked::new(app.database()).await;
+    // The sweeper tries to end the hold, beside so many that each of them waits in vain now and then.
+    client.shift_clock(Duration::from_secs(11)).await;
+    let found = || client.metric("booking_database_errors_total", r#"call="expire",kind="pool_timeout""#);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut n_shed = 0;
+    while n_shed == 0 || found().await.is_none() {
+        assert!(Instant::now() < deadline, "the sweeper always found a connection");
+        let answers = join_all((0..20).map(|n| client.charge(&app.users[n % 10], 5, "k"))).await;
+        n_shed += answers.iter().filter(|answer| answer.code() == "overloaded").count();
+    }
+    let counted = client.metric("booking_http_shed_total", r#"reason="pool""#).await;
+    assert_eq!(counted, Some(n_shed as f64));
+    lock.release().await;
+}
+
 /// What `resilience` does, it does not when it is off: nothing is shed, and no request is cut off at its deadline.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_resilience_nothing_is_shed_or_cut_off() {

@@ -55,7 +55,14 @@ fn variables(text: &str) -> BTreeSet<&str> {
 /// Whether this names one version and not whatever is the newest.
 fn is_pinned(image: &str) -> bool {
     let tag = image.rsplit_once(':').map_or("", |(_, tag)| tag);
-    tag.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit())
+    // A major version alone is another one every few months.
+    let mut numbers = tag.trim_start_matches('v').split('.');
+    numbers
+        .by_ref()
+        .take(2)
+        .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+        .count()
+        == 2
 }
 
 /// What is wrong with one service, whatever it does.
@@ -154,14 +161,18 @@ fn what_breaks_a_promise_is_found() {
     let sound = yaml("docker-compose.yml")["services"]["redis"].clone();
     assert_eq!(problems("redis", &sound), [] as [&str; 0]);
     for (key, value, expected) in [
-        ("image", "redis:8", "no variable chooses its image"),
+        ("image", "redis:8.0", "no variable chooses its image"),
         (
             "image",
             "${SOUNDCHECK_REDIS_IMAGE:-redis:latest}",
             "redis:latest is no version",
         ),
         ("image", "${SOUNDCHECK_REDIS_IMAGE:-redis}", "redis is no version"),
-        ("image", "${REDIS_IMAGE:-redis:8}", "its image is chosen by REDIS_IMAGE"),
+        (
+            "image",
+            "${REDIS_IMAGE:-redis:8.0}",
+            "its image is chosen by REDIS_IMAGE",
+        ),
         (
             "ports",
             "[\"${SOUNDCHECK_REDIS_PORT:-6379}:6379\"]",

@@ -68,7 +68,7 @@ async fn what_a_prometheus_answers_is_drawn_and_what_it_does_not_is_said() {
     - {{title: Nothing, says: So far., unit: s, no-threshold: n, queries: [{{expr: nothing_at_all, legend: x, empty: it has not happened}}]}}
     - {{title: Infinite, says: No number., unit: s, no-threshold: n, queries: [{{expr: vector(1) / 0, legend: x}}]}}"
     ));
-    let output = draw(whole.path(), &[&url, "--last", "5m"]);
+    let output = draw(whole.path(), &[url, "--last", "5m"]);
     check(&output, 0, "3 of 4 queries have an answer, and 0 should have one");
     check(&output, 0, "“Nothing”, x: it has not happened");
     let svg = picture(&whole);
@@ -89,7 +89,7 @@ async fn what_a_prometheus_answers_is_drawn_and_what_it_does_not_is_said() {
         "    - {title: Nothing, says: So., unit: s, no-threshold: n, queries: [{expr: nothing_at_all, legend: x}]}",
     );
     check(
-        &draw(lacking.path(), &[&url]),
+        &draw(lacking.path(), &[url]),
         4,
         "NOTHING: Tried, “Nothing”, x: nothing_at_all",
     );
@@ -98,14 +98,14 @@ async fn what_a_prometheus_answers_is_drawn_and_what_it_does_not_is_said() {
     let wrong =
         folder("    - {title: Wrong, says: So., unit: s, no-threshold: n, queries: [{expr: rate(x), legend: x}]}");
     check(
-        &draw(wrong.path(), &[&url]),
+        &draw(wrong.path(), &[url]),
         2,
         "Tried, “Wrong”, x is refused by Prometheus",
     );
 
     let in_the_way = folder(ONE);
     std::fs::write(in_the_way.path().join("pictures"), "").unwrap();
-    check(&draw(in_the_way.path(), &[&url]), 2, "tried.svg cannot be written");
+    check(&draw(in_the_way.path(), &[url]), 2, "tried.svg cannot be written");
 }
 
 #[test]

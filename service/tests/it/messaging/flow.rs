@@ -1,11 +1,20 @@
 //! Events that arrive: once, in order, whoever publishes and consumes them.
 
-use super::world::{World, until};
+use booking_service::adapters::clock::SystemClock;
+use booking_service::ports::Clock as _;
+
+use super::world::{Instance, World, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_committed_payment_is_applied_exactly_once_and_in_order() {
     let world = World::new("flow_once").await;
+    let began = SystemClock.now().unix_seconds();
     let instance = world.start(&[]).await;
+    let last = |instance: &Instance| {
+        let metrics = &instance.metrics;
+        [&metrics.outbox_published_timestamp, &metrics.consumer_settled_timestamp].map(|gauge| gauge.get())
+    };
+    assert_eq!(last(&instance), [0.0, 0.0]);
     let events = world.pay_many(&instance, 120, 7).await;
     world.until_drained(120).await;
     world.assert_exactly_once(&events).await;
@@ -25,6 +34,10 @@ async fn every_committed_payment_is_applied_exactly_once_and_in_order() {
     assert_eq!(instance.metrics.outbox_published.get(), 120);
     assert_eq!(instance.metrics.publish_lag.get_sample_count(), 120);
     assert_eq!(instance.metrics.effect_lag.get_sample_count(), 120);
+    let now = SystemClock.now().unix_seconds();
+    let [published, settled] = last(&instance);
+    assert!(began <= published && published <= now, "{began} {published} {now}");
+    assert!(began <= settled && settled <= now, "{began} {settled} {now}");
     instance.stop().await;
 }
 
@@ -57,8 +70,11 @@ async fn events_published_twice_are_applied_once() {
         .execute(&world.sql)
         .await
         .unwrap();
+    let again = SystemClock.now().unix_seconds();
     let instance = world.start(&[]).await;
     until("all repeats are absorbed", async || instance.handled("duplicate") == 30).await;
+    let seen = instance.metrics.consumer_settled_timestamp.get();
+    assert!(seen >= again, "the consumer works: {seen}, {again}");
     world.assert_exactly_once(&events).await;
     assert_eq!(world.assert_order_within_keys(&events).await, 30);
     instance.stop().await;
@@ -111,8 +127,13 @@ async fn partitions_change_hands_and_nothing_is_lost() {
 async fn direct_mode_delivers_and_loses_what_a_crash_cuts_off() {
     let world = World::new("flow_direct").await;
     let instance = world.start(&["events.mode=direct"]).await;
+    let began = SystemClock.now().unix_seconds();
     let mut events = world.pay_many(&instance, 10, 3).await;
     until("the events are applied", async || instance.handled("applied") == 10).await;
+    until("its last publishing is told", async || {
+        instance.metrics.outbox_published_timestamp.get() >= began
+    })
+    .await;
 
     fail::cfg("flow_direct/direct-before-produce", "1*return->off").unwrap();
     world.pay(&instance, 1).await;
