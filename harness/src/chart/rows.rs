@@ -18,6 +18,8 @@ pub struct State {
 /// From one row to the next.
 pub(super) const PITCH: f64 = 20.0;
 const BAR: f64 = 14.0;
+/// Left and right of a row's name: a browser's font may be a little wider than what was measured.
+const BESIDE: f64 = 16.0;
 /// The names of rows take no more of the width.
 const MOST_OF_WIDTH: f64 = 0.4;
 
@@ -35,7 +37,7 @@ pub(super) fn name_room(panel: &Panel, width: f64) -> f64 {
         .curves
         .iter()
         .map(|curve| measure::width(&curve.key.name, size::SMALL));
-    names.fold(24.0, f64::max).min(width * MOST_OF_WIDTH) + 8.0
+    names.fold(24.0, f64::max).min(width * MOST_OF_WIDTH) + BESIDE
 }
 
 /// The bars and their names, on a plane as high as its rows.
@@ -43,7 +45,7 @@ pub(super) fn draw(canvas: &mut Canvas, panel: &Panel, states: &[State], plane: 
     let area = plane.area;
     for (row, curve) in panel.curves.iter().enumerate() {
         let y = area.y + PITCH * row as f64 + (PITCH - BAR) / 2.0;
-        let name = measure::fit(&curve.key.name, size::SMALL, left - 8.0);
+        let name = measure::fit(&curve.key.name, size::SMALL, left - BESIDE);
         let at = (area.x - 7.0, y + BAR / 2.0);
         canvas.label(Label::new(at, name, size::SMALL).align(Align::End));
         let mut written_to = area.x;
