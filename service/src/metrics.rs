@@ -236,6 +236,12 @@ impl Metrics {
             }
         }
         self.consumer_messages.with_label_values(&["main", "applied"]);
+        // Where users are in each other's way first.
+        for call in ["hold", "pay"] {
+            for kind in ["deadlock", "lock_wait"] {
+                self.database_errors.with_label_values(&[call, kind]);
+            }
+        }
     }
 
     /// All metrics in Prometheus's text format.
