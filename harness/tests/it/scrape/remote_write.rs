@@ -20,13 +20,11 @@ const fn ms(ms: u64) -> Nanos {
     Nanos(ms * 1_000_000)
 }
 
-/// What these tests ask of a Prometheus.
-struct Asked(PrometheusServer);
-
-impl Asked {
+/// What these tests ask of it.
+impl PrometheusServer {
     /// What it answers at this Unix time: the labels of each series and its value.
     async fn ask(&self, query: &str, at_ms: i64) -> Vec<(BTreeMap<String, String>, String)> {
-        let url = format!("{}/api/v1/query", self.0.url);
+        let url = format!("{}/api/v1/query", self.url);
         let time = format!("{}.{:03}", at_ms / 1_000, at_ms % 1_000);
         let url = reqwest::Url::parse_with_params(&url, [("query", query), ("time", &time)]).unwrap();
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();
@@ -49,7 +47,7 @@ impl Asked {
     }
 
     fn push(&self, recording: &Path) -> Output {
-        let url = format!("{}/api/v1/write", self.0.url);
+        let url = format!("{}/api/v1/write", self.url);
         Command::new(env!("CARGO_BIN_EXE_soundcheck"))
             .arg("export")
             .arg(recording)
@@ -105,7 +103,7 @@ fn record(dir: &Path, unix_ms: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_recorded_is_found_in_prometheus_as_it_was_and_nowhere_else() {
-    let Some(prometheus) = PrometheusServer::start().await.map(Asked) else {
+    let Some(prometheus) = PrometheusServer::start().await else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +123,7 @@ async fn what_was_recorded_is_found_in_prometheus_as_it_was_and_nowhere_else() {
     a_run_of_long_ago_is_refused_in_words(&prometheus, folder.path()).await;
 }
 
-async fn is_as_recorded(prometheus: &Asked, began_ms: i64) {
+async fn is_as_recorded(prometheus: &PrometheusServer, began_ms: i64) {
     let at = |ms: i64| began_ms + ms;
     let won = "sum(soundcheck_ended_total{run=\"recent\",endpoint=\"journey-book\",result=\"ok\"})";
     for (moment, expected) in [(1_000, "30"), (2_000, "40"), (3_000, "60")] {
@@ -167,7 +165,7 @@ fn check_refused(pushed: &Output, server_words: &str, remedy: &str) {
 }
 
 /// By a server that holds something newer, as one that scrapes itself does.
-async fn a_run_of_long_ago_is_refused_in_words(prometheus: &Asked, folder: &Path) {
+async fn a_run_of_long_ago_is_refused_in_words(prometheus: &PrometheusServer, folder: &Path) {
     let deadline = Instant::now() + SCRAPES_WITHIN;
     while prometheus
         .value("count(up)", jiff::Timestamp::now().as_millisecond())
