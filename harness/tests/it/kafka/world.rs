@@ -30,17 +30,22 @@ use crate::support::redis_server::RedisServer;
 
 /// How long any condition may take on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+/// Visitors at once, and the time from one visit of each to its next.
+const N_VISITORS: u32 = 8;
+const PACE: Duration = Duration::from_millis(100);
+/// As many as make visits at that pace until the deadline. Each has its seat: however fast the machine is, no date is
+/// sold out.
+const N_VISITS: u32 = 9600;
+const _: () = assert!(N_VISITS as u128 == N_VISITORS as u128 * (DEADLINE.as_millis() / PACE.as_millis()));
+const N_DATES: u32 = 32;
 const SHAPE: Shape = Shape {
     seed: 7,
     n_users: 320,
     n_concerts: 2,
-    n_schedules: 4,
-    n_seats: 600,
+    n_schedules: N_DATES / 2,
+    n_seats: N_VISITS / N_DATES,
     skew: 0.0,
 };
-/// Visitors at once, and the pause of each between two visits.
-const N_VISITORS: usize = 8;
-const PAUSE: Duration = Duration::from_millis(40);
 
 #[derive(Debug)]
 struct Servers {
@@ -179,10 +184,10 @@ impl World {
             }
             more.store(false, Ordering::Relaxed);
         };
-        let visitors = (0..N_VISITORS).map(async |number| {
+        let visitors = (0..N_VISITORS as usize).map(async |number| {
             let client = &clients[number % clients.len()];
             let mut n_paid = 0;
-            let mut pace = tokio::time::interval(PAUSE);
+            let mut pace = tokio::time::interval(PACE);
             while more.load(Ordering::Relaxed) {
                 pace.tick().await;
                 n_paid += usize::from(self.visit(client).await);
@@ -196,10 +201,12 @@ impl World {
     /// One booking, of a seat that nobody else wants; false when the user has no money left.
     async fn visit(&self, client: &Client) -> bool {
         let visit = self.next_visit.fetch_add(1, Ordering::Relaxed);
+        if visit >= N_VISITS as usize {
+            panic!("not in time: all visits were made\n{}", self.whereabouts().await);
+        }
         let token = client.admitted(&self.users[visit % self.users.len()]).await;
-        let seats = client
-            .free_seats(&token, &self.schedules[visit % self.schedules.len()])
-            .await;
+        let schedule = &self.schedules[visit % self.schedules.len()];
+        let seats = client.free_seats(&token, schedule).await;
         // Visitors who come at once look at the same map; each begins elsewhere in it.
         for offset in 0..seats.len() {
             let seat = &seats[(visit / self.schedules.len() * 7 + offset) % seats.len()];
@@ -214,7 +221,7 @@ impl World {
                 _ => panic!("{held:?}"),
             }
         }
-        panic!("the concert is sold out: these tests need more seats");
+        panic!("no seat of date {schedule} could be held");
     }
 
     /// Polls until `condition` holds. When it does not in time, tells where the events are.
