@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::canvas::{Rect, Shape};
-use super::theme::size;
+use super::canvas::{Canvas, Rect, Shape, Stroke};
+use super::theme::{Ink, MARK_DASH, size};
 use super::*;
 use crate::format::Unit;
 
@@ -302,10 +302,67 @@ fn chart() -> BoxedStrategy<Chart> {
         .boxed()
 }
 
+fn drawn(figure: Figure) -> Canvas {
+    let chart = Chart {
+        title: "title".to_owned(),
+        subtitle: None,
+        figure,
+    };
+    chart.lay_out(None).0
+}
+
 fn overlap(a: Rect, b: Rect) -> bool {
     // A little is forgiven: widths are estimates with a margin.
     const SLACK: f64 = 1.5;
     a.x + SLACK < b.right() && b.x + SLACK < a.right() && a.y + SLACK < b.bottom() && b.y + SLACK < a.bottom()
+}
+
+/// A name is read with the band below it, whatever is marked within its reach.
+#[test]
+fn no_line_of_a_mark_crosses_the_name_of_a_band() {
+    let mark = |at: f64| Mark {
+        at,
+        label: format!("at {at}"),
+    };
+    let marks: Vec<Mark> = (5..20).map(|at| mark(f64::from(at))).collect();
+    let n_marks = marks.len();
+    let canvas = drawn(Figure::Timeline(Timeline {
+        x_title: "time".to_owned(),
+        range: Some((0.0, 30.0)),
+        panels: vec![Panel {
+            title: "requests".to_owned(),
+            unit: Unit::PerSecond,
+            log: false,
+            top: None,
+            curves: Vec::new(),
+            limits: Vec::new(),
+        }],
+        bands: vec![Band {
+            from: 5.0,
+            to: 20.0,
+            label: "MySQL paused".to_owned(),
+            kind: BandKind::Fault,
+        }],
+        marks,
+    }));
+    let names = canvas.shapes.iter().find_map(|shape| match shape {
+        Shape::Label(label) if label.text == "MySQL paused" => Some(label.bounds()),
+        _ => None,
+    });
+    let name = names.unwrap();
+    let of_marks = Stroke::dashed(Ink::Text, 1.0, MARK_DASH);
+    let lines = canvas.shapes.iter().filter_map(|shape| match shape {
+        Shape::Path { points, stroke } if *stroke == of_marks => Some((points[0], points[1])),
+        _ => None,
+    });
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), n_marks);
+    for ((x, top), (_, bottom)) in lines {
+        assert!(
+            !overlap(name, Rect::new(x - 1.0, top, 2.0, bottom - top)),
+            "{x} {name:?}"
+        );
+    }
 }
 
 proptest! {

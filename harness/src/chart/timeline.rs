@@ -92,7 +92,7 @@ struct Layout {
     planes: Vec<Plane>,
     bands: Vec<Flag>,
     marks: Vec<Flag>,
-    n_mark_lanes: usize,
+    n_band_lanes: usize,
 }
 
 impl Timeline {
@@ -192,7 +192,7 @@ impl Timeline {
             planes,
             bands,
             marks,
-            n_mark_lanes,
+            n_band_lanes,
         }
     }
 
@@ -224,18 +224,20 @@ impl Timeline {
         }
     }
 
-    /// Names of bands and marks above the panels, each in a lane where it does not touch another.
+    /// Names of bands and marks above the panels, each in a lane where it does not touch another. Those of bands stand above:
+    /// the line of a mark begins at its name, and so crosses none of them.
     fn draw_flags(&self, canvas: &mut Canvas, area: Rect, layout: &Layout) {
         let (Some(first), Some(last)) = (layout.planes.first(), layout.planes.last()) else {
             return;
         };
         let lane_y = |lane: usize| area.y + LANE * (lane as f64 + 0.5);
+        let mark_y = |flag: &Flag| lane_y(layout.n_band_lanes + flag.lane);
         for (mark, flag) in self.marks.iter().zip(&layout.marks) {
             let x = first.x_at(mark.at);
             let top = if flag.text.is_empty() {
                 first.area.y
             } else {
-                lane_y(flag.lane) - 6.0
+                mark_y(flag) - 6.0
             };
             canvas.line(
                 (x, top),
@@ -250,11 +252,10 @@ impl Timeline {
                 band.kind.ink(),
                 1.0,
             );
-            let y = lane_y(layout.n_mark_lanes + flag.lane);
-            canvas.label(flag.label(y).ink(band.kind.text_ink()).halo());
+            canvas.label(flag.label(lane_y(flag.lane)).ink(band.kind.text_ink()).halo());
         }
         for flag in &layout.marks {
-            canvas.label(flag.label(lane_y(flag.lane)).halo());
+            canvas.label(flag.label(mark_y(flag)).halo());
         }
     }
 }
