@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::panels::{COLUMNS, Dashboard, Kind, Panel};
+use super::panels::{COLUMNS, Choice, Dashboard, Kind, Panel};
 use super::{RUNBOOK_PAGE, is_page};
 
 /// Grafana's own version of what a dashboard holds; it moves older ones on by itself.
@@ -32,13 +32,9 @@ pub fn dashboard(dashboard: &Dashboard) -> Value {
     }
     let mut variables =
         vec![json!({"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"})];
-    let mut queries = dashboard.panels.iter().flat_map(|panel| &panel.queries);
-    if queries.any(|query| query.expr.contains("$instance")) {
-        variables.push(choice("instance", "Instance", "label_values(booking_info, instance)"));
-    }
+    variables.extend(dashboard.choices().map(variable));
     let mut annotations = vec![];
     if dashboard.runs {
-        variables.push(choice("run", "Run", "label_values(soundcheck_planned_per_second, run)"));
         annotations.push(json!({
             "name": "Stages of the runs",
             "datasource": source(),
@@ -123,13 +119,17 @@ fn page(uid: &str, title: &str, description: &str, panels: Vec<Value>) -> Value 
     })
 }
 
-fn choice(name: &str, label: &str, query: &str) -> Value {
+fn variable(choice: &Choice) -> Value {
+    let Choice {
+        label, title, metric, ..
+    } = choice;
+    let query = format!("label_values({metric}, {label})");
     json!({
-        "name": name,
-        "label": label,
+        "name": label,
+        "label": title,
         "type": "query",
         "datasource": source(),
-        "query": {"query": query, "refId": name},
+        "query": {"query": query, "refId": label},
         "definition": query,
         "refresh": 2,
         "sort": 1,

@@ -13,6 +13,33 @@ pub const COLOURS: [&str; 4] = ["green", "yellow", "orange", "red"];
 /// The width of Grafana's grid.
 pub const COLUMNS: u32 = 24;
 
+/// What a reader chooses on a page: values of a label.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Choice {
+    /// A query names it with a `$` before it.
+    pub label: &'static str,
+    pub title: &'static str,
+    /// The metric that has all of them.
+    pub metric: &'static str,
+    /// When there may be none.
+    pub empty: Option<&'static str>,
+}
+
+/// Which service.
+pub const INSTANCE: Choice = Choice {
+    label: "instance",
+    title: "Instance",
+    metric: "booking_info",
+    empty: None,
+};
+/// Which run of this tool.
+pub const RUN: Choice = Choice {
+    label: "run",
+    title: "Run",
+    metric: "soundcheck_planned_per_second",
+    empty: Some("no run was sent in this time"),
+};
+
 /// One page.
 #[derive(Clone, Debug)]
 pub struct Dashboard {
@@ -61,6 +88,16 @@ pub struct Query {
     pub legend: String,
     /// When it may return nothing.
     pub empty: Option<String>,
+}
+
+impl Dashboard {
+    /// What is chosen on it.
+    pub fn choices(&self) -> impl Iterator<Item = &'static Choice> {
+        let mut queries = self.panels.iter().flat_map(|panel| &panel.queries);
+        let by_instance = queries.any(|query| query.expr.contains("$instance"));
+        let instance = by_instance.then_some(&INSTANCE);
+        instance.into_iter().chain(self.runs.then_some(&RUN))
+    }
 }
 
 /// Reads `text`, known to its writer as `file`.

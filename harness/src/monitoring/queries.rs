@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::grafana;
 use super::objectives::Promises;
-use super::panels::{Dashboard, Panel};
+use super::panels::{Choice, Dashboard, INSTANCE, Panel, RUN};
 use super::rules;
 use super::selector::Selector;
 
@@ -41,11 +41,21 @@ pub fn all(promises: &Promises, dashboards: &[Dashboard]) -> Vec<Query> {
             all.extend(of_panel(dashboard, panel, Duration::ZERO));
         }
     }
+    for choice in [&INSTANCE, &RUN] {
+        if dashboards.iter().flat_map(Dashboard::choices).any(|one| one == choice) {
+            let Choice { label, metric, .. } = choice;
+            all.push(Query {
+                place: format!("the choice of {label}"),
+                expr: format!("count by ({label}) ({metric}{{{label}!=\"\"}})"),
+                empty: choice.empty.map(str::to_owned),
+            });
+        }
+    }
     if dashboards.iter().any(|one| one.runs) {
         all.push(Query {
             place: "the stages of runs".to_owned(),
             expr: grafana::STAGES.replace("$run", ".+"),
-            empty: Some("no run was sent in this time".to_owned()),
+            empty: RUN.empty.map(str::to_owned),
         });
     }
     let rules = rules::of(promises);

@@ -70,6 +70,13 @@ fn every_question_can_be_put_to_prometheus_as_it_is() {
         ("count(booking_seats_oversold_total)", &None)
     );
     assert_eq!(of("the rule objective:failed:rate5m").empty, None);
+    // What a reader may choose from is asked for as well.
+    let choice = of("the choice of instance");
+    assert_eq!(
+        (choice.expr.as_str(), &choice.empty),
+        (r#"count by (instance) (booking_info{instance!=""})"#, &None)
+    );
+    assert!(of("the choice of run").empty.is_some());
     let panel = of("Booking: overview, “Requests”, {{route}}");
     assert_eq!(
         panel.expr,
