@@ -30,6 +30,7 @@ mod prometheus;
 mod push;
 mod session;
 mod steps;
+mod traces;
 
 pub mod export;
 pub mod render;

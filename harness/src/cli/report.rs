@@ -10,7 +10,7 @@ use super::out_folder::try_out;
 use super::progress::Progress;
 use super::session::{self, Session};
 use super::stack_args::StackArgs;
-use super::{command_line, stdout, steps};
+use super::{command_line, stdout, steps, traces};
 use crate::fault::Edges;
 use crate::plan::Profile;
 use crate::report::{self, Verdict};
@@ -66,6 +66,11 @@ pub struct Args {
     /// Serve a local page that shows what goes on, a drill with live charts.
     #[arg(long)]
     live: bool,
+
+    /// Let the service of the drill send traces of all requests to this OpenTelemetry collector, by OTLP over HTTP, such as
+    /// `http://127.0.0.1:4318`. They cost it time, so experiments measure without.
+    #[arg(long, value_name = "URL", value_parser = traces::collector)]
+    traces: Option<String>,
 }
 
 /// Runs the reports one after the other and sums them up.
@@ -83,6 +88,10 @@ async fn reports(args: &Args, is_quiet: bool, ending: Ending) -> Result<Exit, Fa
     } else {
         args.kinds.clone()
     };
+    if args.traces.is_some() && !kinds.contains(&Kind::Incident) {
+        let message = "`--traces` is for the drill, and experiments measure without: name `incident` as well";
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(message)));
+    }
     try_out(&args.out).or_exit(Exit::Usage)?;
     let progress = Progress::new(steps::before_the_stack_is_known(&kinds, args), is_quiet);
     progress.step("starting the stack", steps::STACK);
@@ -97,6 +106,7 @@ async fn reports(args: &Args, is_quiet: bool, ending: Ending) -> Result<Exit, Fa
     let profile = clap::ValueEnum::to_possible_value(&args.profile).map(|value| value.get_name().to_owned());
     let mut bench = Bench {
         profile,
+        traces: args.traces.clone(),
         ..session.bench(&progress, ending.stop.clone(), repeating(args, &session))
     };
     let names: Vec<String> = kinds.iter().map(|kind| kind.name()).collect();
@@ -123,6 +133,7 @@ async fn reports(args: &Args, is_quiet: bool, ending: Ending) -> Result<Exit, Fa
 fn repeating(args: &Args, session: &Session) -> Vec<String> {
     let mut words = vec!["report".to_owned()];
     words.extend(args.kinds.iter().map(|kind| kind.name()));
+    words.extend(traces::repeating(args.traces.as_deref()));
     let mut line = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
     if let Some(profile) = clap::ValueEnum::to_possible_value(&args.profile) {
         line.extend(["--profile".to_owned(), profile.get_name().to_owned()]);

@@ -12,7 +12,7 @@ use super::out_folder::try_out;
 use super::progress::Progress;
 use super::session::{self, Session};
 use super::stack_args::StackArgs;
-use super::{command_line, gone, report, stdout, steps};
+use super::{command_line, gone, report, stdout, steps, traces};
 use crate::causes;
 use crate::config::feeder::MAX_FILE_BYTES;
 use crate::config::{ScenarioConfig, shipped};
@@ -23,7 +23,6 @@ use crate::plan::{ScenarioPlan, scenario};
 use crate::recording::Recording;
 use crate::report::kinds::{self, judgement::Judgement};
 use crate::run::{self, Bench};
-use crate::stack::component::without_password;
 
 /// Arguments of `soundcheck run`.
 #[derive(Debug, clap::Args)]
@@ -57,7 +56,7 @@ pub struct Args {
 
     /// Let the service send traces of all requests to this OpenTelemetry collector, by OTLP over HTTP, such as
     /// `http://127.0.0.1:4318`. They cost it time.
-    #[arg(long, value_name = "URL", value_parser = collector)]
+    #[arg(long, value_name = "URL", value_parser = traces::collector)]
     traces: Option<String>,
 
     /// Also write the verdict, the objectives, the books and the invariants to this file, as JUnit XML for CI.
@@ -67,16 +66,6 @@ pub struct Args {
     /// Print one JSON object instead of a summary.
     #[arg(long)]
     json: bool,
-}
-
-/// Where traces can be sent.
-fn collector(text: &str) -> Result<String, String> {
-    let is_sound = reqwest::Url::parse(text)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none());
-    // Without the text, in which a password may be.
-    is_sound
-        .then(|| text.to_owned())
-        .ok_or_else(|| "expected an address such as http://127.0.0.1:4318".to_owned())
 }
 
 /// Runs the scenario and reports on it.
@@ -185,9 +174,7 @@ async fn carry_out(
     if let Some(path) = &args.objectives {
         words.extend(["--objectives".to_owned(), path.display().to_string()]);
     }
-    if let Some(url) = &args.traces {
-        words.extend(["--traces".to_owned(), without_password(url)]);
-    }
+    words.extend(traces::repeating(args.traces.as_deref()));
     let command = command_line::repeating(&words, &args.stack, session.stack.kind(), &session.images);
     let command = [command, vec!["--seed".to_owned(), args.seed.to_string()]].concat();
     let mut bench = Bench {

@@ -26,6 +26,8 @@ pub(crate) const LATENCY_FILE: &str = "latency.hlog";
 pub(crate) const SERIES_FILE: &str = "series.ndjson";
 /// The plan as resolved.
 pub const PLAN_FILE: &str = "plan.yaml";
+/// What the service logged of the slowest requests and of their journeys.
+pub const SLOWEST_FILE: &str = "slowest.ndjson";
 /// The verdict, as one JSON object.
 pub const VERDICT_FILE: &str = "verdict.json";
 

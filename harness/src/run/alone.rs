@@ -1,8 +1,10 @@
 //! One service alone under load: what a run of a scenario and a drill share, from its data to its books.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -15,6 +17,7 @@ use super::clocks;
 use super::data::data_facts;
 use super::drain;
 use super::error::RunError;
+use super::logged;
 use super::watching;
 use crate::load::recorder::Keep;
 use crate::load::{Cause, LoadError, LoadHandle, LoadOutcome, NO_SOCKET, Recorder, Selector, read_settled};
@@ -22,7 +25,7 @@ use crate::plan::Dataset;
 use crate::plan::spec::{FINAL_STATE, GRACE, HOLD_TTL};
 use crate::recording::event::{self, NoteLevel, What};
 use crate::recording::model::{Rules, Variant};
-use crate::recording::store::PLAN_FILE;
+use crate::recording::store::{PLAN_FILE, SLOWEST_FILE};
 use crate::recording::{RecordingWriter, RunClock};
 use crate::scrape::Poller;
 use crate::scrape::poll::Latest;
@@ -44,6 +47,8 @@ pub(super) struct Alone<'a> {
     pub(super) clock: RunClock,
     /// Ends the run early: somebody asked for that, or nothing can be recorded any more.
     pub(super) stop: CancellationToken,
+    /// The traces of the slowest requests so far.
+    slow: Mutex<HashSet<String>>,
 }
 
 /// Begins the recording of `plan` at `dir`.
@@ -145,6 +150,19 @@ impl Attack {
     /// What went wrong.
     pub(super) async fn outcome(self) -> Result<LoadOutcome, RunError> {
         Ok(self.task.await??)
+    }
+}
+
+impl<'a> Alone<'a> {
+    pub(super) fn new(bench: &'a Bench<'a>, title: &'a str, recording: &'a RecordingWriter, clock: RunClock) -> Self {
+        Self {
+            bench,
+            title,
+            recording,
+            clock,
+            stop: bench.stop.child_token(),
+            slow: Mutex::default(),
+        }
     }
 }
 
@@ -255,11 +273,14 @@ impl Alone<'_> {
             Ok(()) => poller.stop().await,
             failed => failed,
         };
+        let log = PathBuf::from(arm.log());
         let stopped = arm.stop().await;
+        let kept = self.keep_log_of_slowest(log).await;
         loaded?;
         drained?;
         scraped?;
         stopped?;
+        kept?;
         self.step("reading the final state", FINAL_STATE);
         arm.list_dead_letters(self.bench, self.recording, self.clock).await?;
         arm.audit(self.bench, self.recording, self.clock).await?;
@@ -286,18 +307,36 @@ impl Alone<'_> {
     /// Writes down the slowest requests since the last time.
     pub(super) fn slowest(&self, recorder: &Recorder) -> Result<(), RunError> {
         for slow in recorder.take_slowest() {
+            let trace = format!("{:032x}", slow.trace);
+            self.slow
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(trace.clone());
             let what = What::Slow(event::Slow {
                 variant: slow.variant,
                 endpoint: slow.endpoint,
                 outcome: slow.outcome,
                 sent: slow.sent,
                 took: Nanos::from_duration(slow.took),
-                trace: format!("{:032x}", slow.trace),
+                trace,
                 span: format!("{:016x}", slow.span),
             });
             self.recording.event(slow.sent.plus(slow.took), what)?;
         }
         Ok(())
+    }
+
+    /// Keeps what the service said of the slowest requests and of their journeys, from the `log` that nobody sees later.
+    async fn keep_log_of_slowest(&self, log: PathBuf) -> Result<(), RunError> {
+        let slow = std::mem::take(&mut *self.slow.lock().unwrap_or_else(PoisonError::into_inner));
+        if slow.is_empty() {
+            return Ok(());
+        }
+        let path = log.clone();
+        let read = move || logged::lines_of(&slow, BufReader::new(File::open(&log)?));
+        let lines = tokio::task::spawn_blocking(read).await?;
+        let lines = lines.map_err(|source| RunError::File { path, source })?;
+        Ok(self.recording.put(SLOWEST_FILE, &lines)?)
     }
 
     /// Reads the seat maps when nobody changes anything any more, and waits for what is still under way. A reader who is

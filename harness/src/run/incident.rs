@@ -16,7 +16,7 @@ use super::ways::{self, WaySource};
 use crate::causes;
 use crate::config::{JourneyKind, ScenarioConfig};
 use crate::fault::{self, Edges};
-use crate::load::{LoadHandle, LoadPlan, drive};
+use crate::load::{LoadHandle, LoadPlan, Recorder, drive};
 use crate::plan::{IncidentPlan, offered_fact};
 use crate::recording::RunClock;
 use crate::recording::event::{Edge, FaultStep, What};
@@ -39,13 +39,7 @@ pub async fn incident(
     let clock = RunClock::start();
     let recording = alone::record(bench, &plan.kind, plan.seed, plan, clock, dir)?;
     let drill = Drill {
-        alone: Alone {
-            bench,
-            title: "incident",
-            recording: &recording,
-            clock,
-            stop: bench.stop.child_token(),
-        },
+        alone: Alone::new(bench, "incident", &recording, clock),
         plan,
     };
     let outcome = drill.run(edges).await;
@@ -186,13 +180,14 @@ impl Drill<'_> {
             self.alone.stop.clone(),
             move |gathered| observer.second(watcher.look(gathered, clock.now())),
         ));
-        let phases = self.phases(arm, edges, zero, (&attack, &broken_now)).await;
+        let phases = self.phases(arm, edges, zero, (&attack, &broken_now), &recorder).await;
         if phases.is_err() {
             handle.stop();
         }
         let outcome = attack.outcome().await;
         finish_cutting(cutter).await?;
         write_cut(self.alone.recording, &recorder)?;
+        self.alone.slowest(&recorder)?;
         let broken = match phases {
             Err(CutShort::By(error)) => Err(error),
             Ok(()) | Err(CutShort::ByItsLoad) => Ok(()),
@@ -208,21 +203,26 @@ impl Drill<'_> {
     }
 
     /// Warm-up, before, fault, after, each at its moment of the schedule as long as the `attack` goes on; what is broken is
-    /// told to `broken`.
+    /// told to `broken`, and what took longest in each is written down.
     async fn phases(
         &self,
         arm: &LiveArm,
         edges: &Edges,
         zero: Nanos,
         (attack, broken): (&Attack, &Broken),
+        recorder: &Recorder,
     ) -> Result<(), CutShort> {
         let plan = self.plan;
         let mut due = zero.plus(Duration::from_millis(plan.warm_up_ms));
         self.phase("warm-up", Edge::Begin)?;
         self.wait(due, attack).await?;
         self.phase("warm-up", Edge::End)?;
+        self.alone.slowest(recorder)?;
         due = due.plus(Duration::from_millis(plan.before_ms));
         self.wait(due, attack).await?;
+        // Whatever was slow before must not stand in the place of what is slow because of the fault; nor may that hide
+        // what is slow after it.
+        self.alone.slowest(recorder)?;
         self.alone
             .step(plan.fault.words(), Duration::from_millis(plan.fault_ms));
         let fault = fault::drill::of(plan.fault, self.alone.bench.stack, edges, arm.namespace())
@@ -258,6 +258,7 @@ impl Drill<'_> {
         fault.verify().await.map_err(|source| self.failed(source))?;
         step(FaultStep::Verified, None)?;
         waited?;
+        self.alone.slowest(recorder)?;
         self.alone.step("recovery", Duration::from_millis(plan.after_ms));
         self.wait(due.plus(Duration::from_millis(plan.after_ms)), attack).await
     }

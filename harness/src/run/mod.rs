@@ -17,6 +17,7 @@ pub mod experiment;
 mod hopeless;
 pub mod incident;
 pub mod live;
+mod logged;
 mod plans;
 mod probe;
 pub mod scenario;

@@ -35,13 +35,7 @@ pub async fn scenario(
     let clock = RunClock::start();
     let recording = alone::record(bench, &plan.kind, plan.seed, plan, clock, dir)?;
     let run = Run {
-        alone: Alone {
-            bench,
-            title: &scenario.name,
-            recording: &recording,
-            clock,
-            stop: bench.stop.child_token(),
-        },
+        alone: Alone::new(bench, &scenario.name, &recording, clock),
         plan,
         scenario,
         objectives,

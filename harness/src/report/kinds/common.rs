@@ -9,6 +9,7 @@ use crate::chart::{CdfCurve, Decision, EffectRow, Key};
 use crate::format::{self, Unit};
 use crate::plan::{Arm, Group};
 use crate::recording::event::{Accounting, What};
+use crate::recording::store::SLOWEST_FILE;
 use crate::recording::{Endpoint, Event, Manifest, Recording};
 use crate::report::kinds::evidence;
 use crate::report::{Badge, Badges, Cell, Column, EffectLine, Estimate, RawLink, Table, Text};
@@ -468,6 +469,10 @@ pub(super) fn raw(recording: &Recording) -> Vec<RawLink> {
             "histograms by slice or second, endpoint, outcome and clock",
         ),
         ("series.ndjson", "everything that was scraped, gaps included"),
+        (
+            SLOWEST_FILE,
+            "what the service logged of the slowest requests and of their journeys",
+        ),
         ("verdict.json", "the verdict for machines"),
     ]
     .into_iter()

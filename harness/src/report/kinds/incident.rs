@@ -1,6 +1,7 @@
 //! The incident report: one fault, when it was noticed, whom it hurt, when it was over, and whether the books balance.
 
 use super::consistency::Consistency;
+use super::slowest::slowest;
 use super::{KindError, blank};
 use super::{common, ways};
 use crate::analysis::backlog::Backlog;
@@ -497,6 +498,17 @@ impl Incident {
         Section::new("Whom it hurt")
             .with("“During” lasts from the injection until the objective was good again. Touched means more failures or slower than chance explains; untouched is shown, not assumed.")
             .with(table)
+            .with_some(self.slowest())
+    }
+
+    fn slowest(&self) -> Option<Table> {
+        let over = self.times.recovered;
+        slowest(
+            &self.events,
+            |at| at >= self.fault.injected && over.is_none_or(|over| at < over),
+            |at| self.since_start(at),
+            "that ended “during”",
+        )
     }
 
     fn got_worse(&self) -> GotWorse {

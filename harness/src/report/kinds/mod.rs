@@ -15,6 +15,7 @@ mod judgement_tests;
 pub mod over_time;
 pub mod overview;
 mod run;
+mod slowest;
 mod ways;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a recording, and the report on it, must hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::Path;
 
 use soundcheck::plan::{ExperimentPlan, offered_fact};
@@ -359,6 +360,8 @@ pub(crate) fn check_incident(folder: &Path, engine: Engine) {
         during.values().any(|share| share.is_some_and(|share| share > 0.0)),
         "{during:?}"
     );
+    let log = fs::read_to_string(folder.join("slowest.ndjson")).unwrap();
+    check_slowest(read.table("The slowest requests"), &log);
     let books: Vec<_> = read
         .events
         .iter()
@@ -369,4 +372,29 @@ pub(crate) fn check_incident(folder: &Path, engine: Engine) {
         .collect();
     assert!(books.iter().all(|counts| counts.imbalances().is_empty()));
     assert!(books.iter().map(|counts| counts.scheduled).sum::<u64>() > 100);
+}
+
+/// Each is found by its trace. Who waited for a database that did not answer leads them, for as long as the service allows.
+fn check_slowest(slowest: &Table, log: &str) {
+    let rows = slowest.rows.iter().map(|row| match row.as_slice() {
+        [
+            _,
+            Cell::Text(outcome),
+            Cell::Number(Some(_)),
+            Cell::Number(Some(took)),
+            Cell::Text(trace),
+            Cell::Text(span),
+        ] => (outcome.to_plain(), *took, trace.to_plain(), span.to_plain()),
+        _ => panic!("{row:?}"),
+    });
+    let rows: Vec<(String, f64, String, String)> = rows.collect();
+    assert!(rows.is_sorted_by(|a, b| a.1 >= b.1), "{rows:?}");
+    for (_, _, trace, span) in &rows {
+        let is_id = |id: &str, digits| id.len() == digits && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(is_id(trace, 32) && is_id(span, 16), "{rows:?}");
+        assert!(log.contains(trace), "the service's log says nothing of {trace}: {log}");
+    }
+    let (outcome, took, ..) = &rows[0];
+    let was_not_served = matches!(outcome.as_str(), "error" | "time-out");
+    assert!(was_not_served && (1.0..10.0).contains(took), "{rows:?}");
 }

@@ -3,10 +3,11 @@
 
 use rustix::process::Signal;
 use soundcheck::recording::What;
-use soundcheck::recording::event::Edge;
+use soundcheck::recording::event::{Edge, Slow};
 use soundcheck::verdict::ledger;
 
 use crate::MEASURING;
+use crate::collector::Collector;
 use crate::tool::{Ended, Tool, is_alive};
 
 const ENDING: &str = "ending: the recording is being closed; once more ends at once";
@@ -114,11 +115,16 @@ fn sigterm_after_ctrl_c_ends_at_once() {
     twice([Signal::INT, Signal::TERM]);
 }
 
-/// In the middle of a fault: it is healed, and seen to be.
+/// In the middle of a fault: it is healed, and seen to be. What was slow until then is found in the traces and in what is
+/// kept of the log.
 #[test]
 fn a_drill_that_is_interrupted_heals_first() {
     let _alone = MEASURING.blocking_lock();
-    let mut tool = Tool::start(&["report", "incident", "--stack", "embedded", "--profile", "smoke"]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let collector = runtime.block_on(Collector::start());
+    let traced = ["--traces", &collector.url()];
+    let how = ["report", "incident", "--stack", "embedded", "--profile", "smoke"];
+    let mut tool = Tool::start(&[&how[..], &traced].concat());
     let steps = |tool: &Tool| -> Vec<String> {
         let events = tool.events("incident").into_iter();
         let steps = events.filter_map(|event| match event.what {
@@ -140,4 +146,39 @@ fn a_drill_that_is_interrupted_heals_first() {
         .into_iter()
         .any(|event| matches!(event.what, What::Phase { name, edge: Edge::End } if name == "warm-up"));
     assert!(warm, "what was before the fault is kept");
+
+    let slow: Vec<Slow> = tool
+        .events("incident")
+        .into_iter()
+        .filter_map(|event| match event.what {
+            What::Slow(slow) if slow.outcome.is_answered() => Some(slow),
+            _ => None,
+        })
+        .collect();
+    assert!(!slow.is_empty(), "nothing was slow");
+    let dir = tool.recording("incident").unwrap();
+    let log = std::fs::read_to_string(dir.join("slowest.ndjson")).unwrap();
+    for slow in &slow {
+        assert!(!collector.of_trace(&slow.trace).is_empty(), "no trace of {slow:?}");
+        assert!(log.contains(&slow.trace), "no line of {slow:?} in {log}");
+    }
+    let report = std::fs::read_to_string(dir.join("report.md")).unwrap();
+    assert!(report.contains(&traced.join(" ")), "{report}");
+}
+
+/// Experiments measure without traces.
+#[test]
+fn traces_of_no_drill_are_refused() {
+    let asked = [
+        "report",
+        "cache",
+        "--stack",
+        "embedded",
+        "--traces",
+        "http://127.0.0.1:4318",
+    ];
+    let ended = Tool::start(&asked).end();
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    let said = ended.said.join("\n");
+    assert!(said.contains("name `incident` as well"), "{said}");
 }

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+// Half of it is used here.
+#[path = "../../../../service/tests/it/scenarios/collector.rs"]
+pub mod collector;
 #[path = "../support/containers.rs"]
 #[allow(dead_code, reason = "each binary uses what it needs")]
 mod containers;

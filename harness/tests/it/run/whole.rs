@@ -75,6 +75,16 @@ fn a_run_is_recorded_judged_and_reported() {
     let of_seats = slow.iter().filter(|slow| slow.endpoint == Endpoint::Seats).count();
     assert!((6..=9).contains(&of_seats), "{slow:#?}");
 
+    let log = std::fs::read_to_string(ran.recording.dir().join("slowest.ndjson")).unwrap();
+    let mut lines = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    assert!(
+        lines.all(|line| slow.iter().any(|slow| line["trace_id"] == slow.trace)),
+        "{log}"
+    );
+    assert!(log.contains(&slowest.trace), "{log}");
+
     let watched = watched.join().unwrap();
     let seconds = watched.matches("event: second\n").count();
     assert!((10..=25).contains(&seconds), "{seconds} of 15 seconds: {watched}");
@@ -109,6 +119,7 @@ fn a_run_is_recorded_judged_and_reported() {
         "held to no objective",
         "The slowest requests",
         &slowest.trace,
+        "slowest.ndjson",
     ]);
     let before = std::fs::read(folder.join("report.html")).unwrap();
     let rendered = soundcheck(&["render", folder.to_str().unwrap()]);

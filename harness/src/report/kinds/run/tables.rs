@@ -1,21 +1,18 @@
 //! The tables of a run: its books, how journeys ended, why, and how long users waited.
 
-use std::collections::BTreeMap;
-
 use super::document::Run;
 use super::measured::seconds;
 use crate::analysis::ended::Ended;
 use crate::analysis::quantile::Value;
 use crate::config::Stage;
 use crate::format::{self, Unit};
-use crate::recording::event::{Accounting, Slow, What};
+use crate::recording::event::{Accounting, What};
 use crate::recording::{Clock, Endpoint, Outcome};
 use crate::report::kinds::common;
+use crate::report::kinds::slowest::slowest;
 use crate::report::{Cell, Column, Table};
 use crate::units::Ratio;
 
-/// Of each kind of request.
-const MOST_SLOW: usize = 3;
 /// More reasons than this are summed up: the full list is in the events of the recording.
 const MOST_CAUSES: usize = 20;
 
@@ -137,50 +134,15 @@ impl Run<'_> {
         table
     }
 
-    /// The slowest requests in the measured stages, and by what each is found. `None` in recordings that do not tell.
+    /// The slowest requests in the measured stages.
     pub(super) fn slowest(&self) -> Option<Table> {
-        let is_measured =
-            |at| self.judgement.zero.is_some() && self.judgement.scenario.is_measured_at(self.judgement.at(at));
-        let mut slowest: Vec<&Slow> = Vec::new();
-        for event in &self.judgement.events {
-            match &event.what {
-                What::Slow(slow) if is_measured(event.t) => slowest.push(slow),
-                _ => {}
-            }
-        }
-        slowest.sort_by(|a, b| {
-            b.took
-                .cmp(&a.took)
-                .then_with(|| (&a.trace, &a.span).cmp(&(&b.trace, &b.span)))
-        });
-        let mut table = Table::new(
-            "The slowest requests of each kind in the measured stages, by service time. The service's request log has their \
-             trace ids, and so have its traces where it exports any (`--traces URL`)",
-            [
-                Column::text("Request"),
-                Column::text("Outcome"),
-                Column::number("Sent at", Unit::Seconds),
-                Column::number("Took", Unit::Seconds),
-                Column::text("Trace id"),
-                Column::text("Span id of the caller"),
-            ],
-        );
-        let mut n_shown: BTreeMap<Endpoint, usize> = BTreeMap::new();
-        for slow in slowest {
-            let n_shown = n_shown.entry(slow.endpoint).or_default();
-            *n_shown += 1;
-            if *n_shown <= MOST_SLOW {
-                table.row([
-                    Cell::from(common::words(slow.endpoint)),
-                    Cell::from(slow.outcome.name()),
-                    Cell::from(self.judgement.at(slow.sent)),
-                    Cell::from(slow.took.as_secs_f64()),
-                    Cell::from(slow.trace.as_str()),
-                    Cell::from(slow.span.as_str()),
-                ]);
-            }
-        }
-        (!table.rows.is_empty()).then_some(table)
+        let judgement = self.judgement;
+        slowest(
+            &judgement.events,
+            |at| judgement.zero.is_some() && judgement.scenario.is_measured_at(judgement.at(at)),
+            |at| judgement.at(at),
+            "in the measured stages",
+        )
     }
 
     /// Over which stages the times are.
