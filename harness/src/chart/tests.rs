@@ -345,11 +345,11 @@ fn no_line_of_a_mark_crosses_the_name_of_a_band() {
         }],
         marks,
     }));
-    let names = canvas.shapes.iter().find_map(|shape| match shape {
+    let name = canvas.shapes.iter().find_map(|shape| match shape {
         Shape::Label(label) if label.text == "MySQL paused" => Some(label.bounds()),
         _ => None,
     });
-    let name = names.unwrap();
+    let name = name.unwrap();
     let of_marks = Stroke::dashed(Ink::Text, 1.0, MARK_DASH);
     let lines = canvas.shapes.iter().filter_map(|shape| match shape {
         Shape::Path { points, stroke } if *stroke == of_marks => Some((points[0], points[1])),

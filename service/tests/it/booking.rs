@@ -179,7 +179,9 @@ async fn a_paid_seat_outlives_its_hold() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_race_expiry_and_every_hold_has_one_fate() {
-    let app = TestApp::with(CROWD, &["sweep.interval=1ms", "hold.ttl=1s", "queue.capacity=300"]).await;
+    // On a slow machine one side wins often before the others have won at all.
+    let many_seats = Shape { n_seats: 120, ..CROWD };
+    let app = TestApp::with(many_seats, &["sweep.interval=1ms", "hold.ttl=1s", "queue.capacity=300"]).await;
     let (users, schedule) = (&app.users, &app.schedules[0]);
     let race = expiry::race(&app.client, users, schedule, Duration::from_secs(1), 7).await;
     expiry::everything_has_one_fate(&app.audit().await, &race);
@@ -201,13 +203,14 @@ async fn two_sweepers_end_each_hold_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_hold_is_back_on_sale_soon() {
-    let app = TestApp::small(&["sweep.interval=10ms", "hold.ttl=100ms", "cache.ttl=1h"]).await;
+    let app = TestApp::small(&["sweep.interval=10ms", "hold.ttl=30s", "cache.ttl=1h"]).await;
     let client = &app.client;
     let seat = app.seats(0).await.remove(0);
     let token = client.admitted(&app.users[0]).await;
     client.hold(&token, &seat, &fresh_key()).await.expect(201, "");
     let is_free = || async { client.free_seats(&token, &app.schedules[0]).await.contains(&seat) };
     assert!(!is_free().await);
+    client.shift_clock(Duration::from_millis(30_001)).await;
     client.until("the seat is on sale", is_free).await;
 }
 

@@ -34,8 +34,8 @@ pub(super) fn slowest(
     });
     let mut table = Table::new(
         format!(
-            "The slowest requests of each kind {when}, by service time. What the service logged under their trace ids is among \
-             the raw files; its spans are where `--traces URL` sends them"
+            "The slowest requests of each kind {when}, by service time; what the service logged under their trace ids is among \
+             the raw files"
         ),
         [
             Column::text("Request"),

@@ -188,6 +188,8 @@ impl World {
             let client = &clients[number % clients.len()];
             let mut n_paid = 0;
             let mut pace = tokio::time::interval(PACE);
+            // Who was held up does not catch up: a user would visit beside its own earlier visit.
+            pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             while more.load(Ordering::Relaxed) {
                 pace.tick().await;
                 n_paid += usize::from(self.visit(client).await);

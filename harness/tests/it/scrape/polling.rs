@@ -57,7 +57,9 @@ async fn a_failed_scrape_is_a_gap_and_the_next_goes_on() {
     .await;
     poller.stop().await.unwrap();
     assert_eq!(recorded.values("asked_total")[..4], [1.0, 2.0, 4.0, 5.0]);
-    assert_eq!(recorded.gaps("third")[0], "process 7 has ended");
+    // A machine that stalls may make others before it.
+    let gaps = recorded.gaps("third");
+    assert!(gaps.iter().any(|why| why == "process 7 has ended"), "{gaps:?}");
 }
 
 #[tokio::test]
