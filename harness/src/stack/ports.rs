@@ -1,14 +1,15 @@
-//! Host ports that stay ours while a container restarts.
+//! Host ports that stay ours while who listens there restarts.
 
 use std::fmt;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rand::Rng;
 use testcontainers::bollard::models::HostConfig;
+use tokio::net::TcpSocket;
 
-/// Below the kernel's own range for outgoing connections, see [`choose`].
+/// Below the kernel's own range for outgoing connections, see [`reserve`].
 const PORTS: RangeInclusive<u16> = 20_000..=32_000;
 const N_ATTEMPTS: usize = 200;
 
@@ -40,14 +41,40 @@ impl fmt::Debug for Ports {
     }
 }
 
-/// A port on the loopback interface that is free right now.
+/// A port on the loopback interface that nobody else is given by [`reserve`] or [`choose`], in whichever process, until
+/// this is dropped.
+///
+/// Who knows its number can listen there, again and again: servers bind with `SO_REUSEADDR`, and this socket never
+/// listens.
+#[derive(Debug)]
+pub struct Reserved {
+    port: u16,
+    _bound: TcpSocket,
+}
+
+impl Reserved {
+    /// Its number.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn bind(port: u16) -> std::io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        // First without `SO_REUSEADDR`, which fails where anybody is bound; then with it, which lets a server in.
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        socket.set_reuseaddr(true)?;
+        Ok(Self { port, _bound: socket })
+    }
+}
+
+/// Keeps a port that is free right now.
 ///
 /// Not one that the kernel hands out: from its range a client that keeps dialling a stopped broker gets, sooner or
 /// later, that very port as its own, connects to itself, and keeps the broker from coming back.
 ///
 /// # Errors
 /// None was free in many attempts.
-pub fn choose() -> std::io::Result<u16> {
+pub fn reserve() -> std::io::Result<Reserved> {
     let first_of_kernel = kernel_range_start().unwrap_or(u16::MAX);
     let last = (*PORTS.end()).min(first_of_kernel.saturating_sub(1));
     let range = if last > *PORTS.start() + 1_000 {
@@ -57,15 +84,22 @@ pub fn choose() -> std::io::Result<u16> {
     };
     let mut generator = rand::rng();
     for _ in 0..N_ATTEMPTS {
-        let port = generator.random_range(range.clone());
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
+        if let Ok(reserved) = Reserved::bind(generator.random_range(range.clone())) {
+            return Ok(reserved);
         }
     }
     Err(std::io::Error::new(
         std::io::ErrorKind::AddrInUse,
         format!("no free port between {} and {}", range.start(), range.end()),
     ))
+}
+
+/// A port as by [`reserve`] that is not kept: for servers that may bind without `SO_REUSEADDR`, as a container's might.
+///
+/// # Errors
+/// None was free in many attempts.
+pub fn choose() -> std::io::Result<u16> {
+    reserve().map(|reserved| reserved.port)
 }
 
 fn kernel_range_start() -> Option<u16> {
@@ -84,11 +118,52 @@ pub fn for_this_machine_alone(host: &mut HostConfig) {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    /// A server that binds as servers do, and not as a chooser does.
+    fn listen(port: u16) -> std::net::TcpListener {
+        std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap()
+    }
+
+    #[test]
+    fn a_server_comes_and_goes_where_a_port_is_reserved_and_nobody_else_gets_it() {
+        let reserved = reserve().unwrap();
+        for _ in 0..2 {
+            assert!(
+                Reserved::bind(reserved.port()).is_err(),
+                "free while the server is away"
+            );
+            let server = listen(reserved.port());
+            let mut client = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
+            let (mut served, _) = server.accept().unwrap();
+            std::io::Write::write_all(&mut served, b"here").unwrap();
+            drop((served, server));
+            let mut said = String::new();
+            std::io::Read::read_to_string(&mut client, &mut said).unwrap();
+            assert_eq!(said, "here");
+        }
+        // Let go while somebody listens, it is still taken.
+        let (port, server) = (reserved.port(), listen(reserved.port()));
+        drop(reserved);
+        assert!(Reserved::bind(port).is_err(), "free while a server listens");
+        drop(server);
+    }
+
+    /// A child that is just being born has a copy of every socket, and keeps it until its program begins.
+    #[test]
+    fn a_copy_of_a_socket_that_reserved_a_port_keeps_no_server_away() {
+        let reserved = reserve().unwrap();
+        let copy = rustix::io::dup(&reserved._bound).unwrap();
+        let port = reserved.port();
+        drop(reserved);
+        drop((listen(port), copy));
+    }
+
     #[test]
     fn a_chosen_port_can_be_bound_and_is_not_the_kernels() {
-        let port = super::choose().unwrap();
-        std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
-        if let Some(start) = super::kernel_range_start().filter(|start| *start > 22_000) {
+        let port = choose().unwrap();
+        drop(listen(port));
+        if let Some(start) = kernel_range_start().filter(|start| *start > 22_000) {
             assert!(port < start, "{port} is from the range that starts at {start}");
         }
     }

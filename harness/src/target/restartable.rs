@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::process::{RunningService, Stopped};
 use super::program::{Program, ServiceConfig, TargetError};
 use crate::daemon::ProcessId;
-use crate::stack::ports;
+use crate::stack::ports::{self, Reserved};
 use crate::watchdog::Watchdog;
 
 /// From the signal to the last thread's stop, on a busy machine.
@@ -25,6 +25,8 @@ pub struct Restartable {
     folder: PathBuf,
     name: String,
     watchdog: Watchdog,
+    /// Ours also while nobody listens there.
+    _port: Reserved,
     base_url: String,
     running: Mutex<Option<RunningService>>,
 }
@@ -42,18 +44,20 @@ impl Restartable {
         name: &str,
         watchdog: Watchdog,
     ) -> Result<Self, TargetError> {
-        let port = ports::choose().map_err(|source| TargetError::System {
+        let port = ports::reserve().map_err(|source| TargetError::System {
             what: "find a port for",
             source,
         })?;
-        config.set("listen", format!("127.0.0.1:{port}"));
+        let address = format!("127.0.0.1:{}", port.port());
+        config.set("listen", &address);
         let place = Self {
             program,
             config,
             folder,
             name: name.to_owned(),
             watchdog,
-            base_url: format!("http://127.0.0.1:{port}"),
+            _port: port,
+            base_url: format!("http://{address}"),
             running: Mutex::new(None),
         };
         place.start().await?;

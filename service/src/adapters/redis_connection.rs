@@ -163,13 +163,11 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_listening_is_unavailable_at_once() {
-        // A port that was just free: bound and let go again.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let connection = RedisConnection::open(&format!("redis://127.0.0.1:{port}"), Duration::from_secs(5)).unwrap();
+        // Bound, so that nobody else is, and never listening.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let url = format!("redis://{}", socket.local_addr().unwrap());
+        let connection = RedisConnection::open(&url, Duration::from_secs(5)).unwrap();
         let started = std::time::Instant::now();
         let error = connection.ping().await.unwrap_err();
         assert_eq!(error.dependency, DEPENDENCY);

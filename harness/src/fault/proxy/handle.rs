@@ -9,16 +9,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::conditions::{Conditions, Direction, Reception};
 use super::listener::{self, Command};
-use crate::stack::ports;
+use crate::stack::ports::{self, Reserved};
 use crate::units::Bytes;
-
-/// Between the choice of a port and its use somebody else may take it.
-const N_PORT_ATTEMPTS: usize = 16;
 
 /// A proxy; dropping it closes the port and ends its links.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
+    /// Ours also while it is closed.
+    _port: Reserved,
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
     listener: tokio::task::JoinHandle<()>,
@@ -76,16 +75,9 @@ impl Proxy {
     /// # Errors
     /// No port is free.
     pub async fn bind(seed: u64) -> Result<Self, ProxyError> {
-        let mut attempt = 1;
-        let (listener, address) = loop {
-            let port = ports::choose().map_err(ProxyError::Bind)?;
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            match listener::open(address) {
-                Ok(listener) => break (listener, address),
-                Err(error) if attempt == N_PORT_ATTEMPTS => return Err(ProxyError::Bind(error)),
-                Err(_taken) => attempt += 1,
-            }
-        };
+        let port = ports::reserve().map_err(ProxyError::Bind)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port()));
+        let listener = listener::open(address).map_err(ProxyError::Bind)?;
         let shared = Arc::new(Shared {
             seed,
             upstream: OnceLock::new(),
@@ -101,6 +93,7 @@ impl Proxy {
         let listener = tokio::spawn(listener::run(listener, address, Arc::clone(&shared), received));
         Ok(Self {
             address,
+            _port: port,
             shared,
             commands,
             listener,

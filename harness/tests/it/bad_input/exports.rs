@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use soundcheck::recording::model::{Environment, Tool};
 use soundcheck::recording::{Manifest, RecordingWriter, RunClock, SeriesKind};
+use soundcheck::stack::ports;
 use soundcheck::units::Nanos;
 
 use crate::tool::Site;
@@ -120,9 +121,8 @@ fn a_reader_who_has_gone_has_seen_enough_and_a_full_disk_is_named() {
 fn a_server_that_is_away_or_is_another_one_is_named_without_its_password() {
     let site = Site::new();
     record(&site);
-    // Taken, so that nobody else listens there; and let go.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let away = format!("http://me:secret@127.0.0.1:{port}/api/v1/write");
+    let reserved = ports::reserve().unwrap();
+    let away = format!("http://me:secret@127.0.0.1:{}/api/v1/write", reserved.port());
     let said = site.run(&["export", "run", "--remote-write", &away]);
     assert!(!said.stderr.contains("secret"), "{said:?}");
     said.fails(2, &["cannot reach http://me:***@127.0.0.1", "remote write"]);
@@ -164,8 +164,8 @@ fn of_a_wrong_url_or_header_the_flag_is_named_and_not_the_secret() {
         said.fails(2, &["header 2 of --header is wrong", why, "write it as `NAME: VALUE`"]);
     }
     // One that is right is shown when it cannot be reached.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let away = format!("http://127.0.0.1:{port}/w?token=s3cret");
+    let reserved = ports::reserve().unwrap();
+    let away = format!("http://127.0.0.1:{}/w?token=s3cret", reserved.port());
     let said = site.run(&["export", "run", "--remote-write", &away]);
     assert!(!said.stderr.contains("cret"), "{said:?}");
     said.fails(2, &["cannot reach http://127.0.0.1", "/w?token=***"]);

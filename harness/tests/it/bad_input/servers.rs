@@ -65,10 +65,6 @@ fn closing() -> String {
     address
 }
 
-fn closed() -> String {
-    format!("127.0.0.1:{}", ports::choose().unwrap())
-}
-
 /// `report` on servers that are said to be at these addresses.
 #[track_caller]
 fn report(mysql: &str, redis: &str, kafka: &str) -> Said {
@@ -108,7 +104,7 @@ fn each_server_that_is_something_else_is_named() {
 
 #[test]
 fn each_server_that_hangs_up_or_is_not_there_is_named() {
-    let (closing, closed) = (closing(), closed());
+    let closing = closing();
     report(&closing, &closing, &closing).fails(
         6,
         &[
@@ -118,6 +114,8 @@ fn each_server_that_hangs_up_or_is_not_there_is_named() {
             &format!("kafka at {closing}: something else answers there, or hangs up at once; check the port"),
         ],
     );
+    let port = ports::reserve().unwrap();
+    let closed = format!("127.0.0.1:{}", port.port());
     report(&closed, &closed, &closed).fails(
         6,
         &[
@@ -189,7 +187,8 @@ fn an_address_that_is_none_or_missing_is_wrong_usage() {
 /// Without any address they are those of docker-compose.yml, on the ports that it was given.
 #[test]
 fn servers_that_nobody_names_are_those_of_compose() {
-    let closed = soundcheck::stack::ports::choose().unwrap().to_string();
+    let port = ports::reserve().unwrap();
+    let closed = port.port().to_string();
     let site = Site::new();
     let mut command = site.tool(&["report", "cache", "--stack", "external"]);
     for part in ["MYSQL", "REDIS", "KAFKA"] {

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use soundcheck::stack::error::ProbeFailure;
-use soundcheck::stack::{self, Component, StackChoice, StackError};
+use soundcheck::stack::{self, Component, StackChoice, StackError, ports};
 
 use crate::options;
 
@@ -27,7 +27,8 @@ fn address(component: Component, port: u16) -> String {
 #[tokio::test]
 async fn nothing_listens() {
     for component in Component::ALL {
-        let port = soundcheck::stack::ports::choose().unwrap();
+        let reserved = ports::reserve().unwrap();
+        let port = reserved.port();
         let error = refusal(component, &address(component, port)).await;
         assert!(
             matches!(
@@ -120,8 +121,8 @@ fn no_daemon_ends_with_6_and_says_what_to_do() {
 
 #[test]
 fn no_server_ends_with_6() {
-    let port = soundcheck::stack::ports::choose().unwrap();
-    let url = format!("redis://127.0.0.1:{port}");
+    let reserved = ports::reserve().unwrap();
+    let url = format!("redis://127.0.0.1:{}", reserved.port());
     let arguments = [
         "up",
         "--stack",

@@ -1,9 +1,7 @@
 //! Kafka (KRaft, one node) in a container of its own, removed when it is dropped.
 
-use std::net::TcpListener;
-
 use soundcheck::stack::Component;
-use soundcheck::stack::ports::for_this_machine_alone;
+use soundcheck::stack::ports::{self, for_this_machine_alone};
 use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
@@ -29,7 +27,7 @@ impl KafkaServer {
     pub(crate) async fn start() -> Option<Self> {
         let image = image_of(Component::Kafka).await?;
         // Chosen here: the broker tells it to its clients, and it stays the same when the broker is stopped.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::choose().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

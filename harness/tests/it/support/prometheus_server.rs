@@ -1,10 +1,9 @@
 //! Prometheus in a container of its own, removed when it is dropped.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use soundcheck::daemon::builder::StandIn;
-use soundcheck::stack::ports::for_this_machine_alone;
+use soundcheck::stack::ports::{self, for_this_machine_alone};
 use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
@@ -25,7 +24,7 @@ impl PrometheusServer {
     /// `None` when there can be none here, which has been said then.
     pub(crate) async fn start() -> Option<Self> {
         let image = image().await?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::choose().unwrap();
         let container = GenericImage::new(image.name, image.tag)
             .with_exposed_port(9090.tcp())
             .with_wait_for(WaitFor::message_on_stderr("Server is ready to receive web requests"))

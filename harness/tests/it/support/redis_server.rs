@@ -1,11 +1,10 @@
 //! Redis in a container of its own, removed when it is dropped.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use booking_service::adapters::redis_connection::RedisConnection;
 use soundcheck::stack::Component;
-use soundcheck::stack::ports::for_this_machine_alone;
+use soundcheck::stack::ports::{self, for_this_machine_alone};
 use testcontainers::core::{IntoContainerPort as _, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt as _};
@@ -34,7 +33,7 @@ impl RedisServer {
     pub(crate) async fn start() -> Option<Self> {
         let image = image_of(Component::Redis).await?;
         // Chosen here and not by the daemon, so that it stays the same when the container is stopped and started.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = ports::choose().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
