@@ -75,9 +75,9 @@ pub struct FaultWindow {
 /// How many seconds in a row make a statement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Runs {
-    /// Bad ones that a watcher needs before saying "something is wrong".
+    /// Bad ones that a watcher needs before saying "something is wrong", for the first time or again.
     pub to_detect: usize,
-    /// Good ones that end an incident.
+    /// Good ones that end an incident. Afterwards a bad second alone is what it would have been before: no alarm.
     pub to_recover: usize,
     /// What a second is in which nothing ended. Unknown by default; bad where arrivals went on at ten a second or more
     /// all the while, since then every user was left waiting.
@@ -101,11 +101,17 @@ pub struct Times {
     pub first_bad: Option<Nanos>,
     /// End of the run of bad seconds that a watcher needs.
     pub detected: Option<Nanos>,
-    /// Start of the run of good seconds that lasts to the end, at or after the heal. `None` when the recording ends
-    /// before that: then nobody knows.
+    /// Start of the good seconds, at or after the heal, that ended the incident for good. `None` when they did not, or
+    /// when the recording ends before that: see [`Times::good_since`].
     pub recovered: Option<Nanos>,
+    /// Start of the good seconds that the recording ends with, at or after the heal, too few as they may be.
+    pub good_since: Option<Nanos>,
+    /// End of the last second; `None` without any.
+    pub ended: Option<Nanos>,
     /// Bad seconds from the injection on.
     pub bad_seconds: u64,
+    /// Those of them that came after the recovery, each alone.
+    pub bad_after: u64,
     /// Seconds from the injection on in which nothing was asked for.
     pub unknown_seconds: u64,
     /// Bad seconds before the injection: with any, the steady-state hypothesis did not hold to begin with.
@@ -147,11 +153,14 @@ pub fn times(seconds: &[Second], objective: Objective, fault: FaultWindow, runs:
         first_bad: None,
         detected: None,
         recovered: None,
+        good_since: None,
+        ended: seconds.last().map(|last| last.at.plus(SECOND)),
         bad_seconds: 0,
+        bad_after: 0,
         unknown_seconds: 0,
         bad_before: 0,
     };
-    let (mut bad_run, mut good_run, mut good_since) = (0, 0, None);
+    let (mut bad_run, mut good_run) = (0, 0);
     for second in seconds {
         let quality = match objective.judge(second) {
             Quality::Unknown => runs.silence,
@@ -166,24 +175,31 @@ pub fn times(seconds: &[Second], objective: Objective, fault: FaultWindow, runs:
             Quality::Bad => {
                 found.bad_seconds += 1;
                 found.first_bad = found.first_bad.or(Some(second.at.max(fault.injected)));
-                (bad_run, good_run, good_since) = (bad_run + 1, 0, None);
-                if bad_run >= runs.to_detect {
+                bad_run += 1;
+                let is_noticed = bad_run >= runs.to_detect;
+                if is_noticed {
                     found.detected = found.detected.or(Some(second.at.plus(SECOND)));
+                }
+                let is_over = good_run >= runs.to_recover;
+                if is_over && !is_noticed {
+                    found.bad_after += 1;
+                } else {
+                    (good_run, found.good_since, found.bad_after) = (0, None, 0);
                 }
             }
             Quality::Good => {
                 bad_run = 0;
                 if second.at.plus(SECOND) > fault.healed {
                     good_run += 1;
-                    good_since = good_since.or(Some(second.at.max(fault.healed)));
+                    found.good_since = found.good_since.or(Some(second.at.max(fault.healed)));
                 }
             }
             // Breaks no run and makes none: silence is neither an alarm nor an all-clear.
             Quality::Unknown => found.unknown_seconds += 1,
         }
     }
-    // Good for good: a relapse would have cleared it.
-    found.recovered = good_since.filter(|_| good_run >= runs.to_recover);
+    // For good: a relapse would have cleared it.
+    found.recovered = found.good_since.filter(|_| good_run >= runs.to_recover);
     found
 }
 
@@ -274,12 +290,31 @@ mod tests {
         check("gggggbgggggggggg", None, Some(0));
         // Silence during the fault: nothing is known of it, and it delays the alarm without hiding it.
         check("gggggb.....bbggggg", Some(7), Some(3));
-        // A relapse starts the recovery anew.
-        check("gggggbbbbbgggbggggg", Some(2), Some(4));
+        // A relapse starts the recovery anew, and so does any bad second before the all-clear.
+        check("gggggbbbbbgggbbggggg", Some(2), Some(5));
+        check("gggggbbbbbggbggggg", Some(2), Some(3));
         // Too short an all-clear, and an end in silence, are none.
         check("gggggbbbbbbbgg", Some(2), None);
         check("gggggbbbbb......", Some(2), None);
         check("", None, None);
+    }
+
+    #[test]
+    fn a_bad_second_alone_is_no_relapse_and_is_counted() {
+        let blips = check("gggggbbbbbgggbgggbg", Some(2), Some(0));
+        assert_eq!((blips.bad_seconds, blips.bad_after), (7, 2));
+        let last = check("gggggbbbbbgggb", Some(2), Some(0));
+        assert_eq!(last.bad_after, 1);
+        // Silence between two bad seconds makes them no less of a relapse.
+        let relapse = check("gggggbbbbbgggb.bggg", Some(2), Some(6));
+        assert_eq!(relapse.bad_after, 0);
+    }
+
+    #[test]
+    fn too_few_good_seconds_at_the_end_are_told_from_none() {
+        assert_eq!(check("gggggbbbbbbbgg", Some(2), None).good_since, Some(at(12)));
+        assert_eq!(check("gggggbbbbbbbggb", Some(2), None).good_since, None);
+        assert_eq!(check("gggggbbbbbgggbb", Some(2), None).good_since, None);
     }
 
     #[test]

@@ -149,11 +149,61 @@ fn caught_up(what: &str, backlog: Option<Backlog>) -> String {
     )
 }
 
+/// Whether users were well before the fault, and again soon enough after it; of a run that is beyond doubt.
+fn recovery(plan: &IncidentPlan, fault: FaultWindow, times: &Times) -> (Verdict, Text) {
+    let recover = times.to_recover(fault).map(|time| time.as_secs_f64());
+    let is_soon_enough = |after_heal: f64| after_heal <= plan.promise.recover_within.as_secs_f64();
+    if times.bad_before > 0 {
+        let text = format!(
+            "The steady state did not hold: {} of the seconds before the fault already missed the objective.",
+            times.bad_before
+        );
+        return (Verdict::Unknown, Text::plain(text));
+    }
+    let after_heal = |at: Nanos| at.since(fault.healed).as_secs_f64();
+    // The soonest that it can have been, had the recording gone on.
+    let soonest = times.good_since.or(times.ended).map(after_heal);
+    match (times.first_bad, recover) {
+        (None, _) => (
+            Verdict::Pass,
+            Text::plain(format!(
+                "Users did not notice: no second missed the objective ({}), and every booking and payment is accounted for.",
+                plan.fault.words()
+            )),
+        ),
+        (Some(_), Some(recover)) => {
+            let verdict = if is_soon_enough(recover) {
+                Verdict::Pass
+            } else {
+                Verdict::Fail
+            };
+            let text = format!(
+                "Noticeable **{}** after the fault, good again **{}** after the heal; no seat sold twice, no money and no event lost.",
+                seconds_text(times.to_detect(fault).map(|time| time.as_secs_f64())),
+                seconds_text(Some(recover))
+            );
+            (verdict, Text::marked(&text))
+        }
+        (Some(_), None) if soonest.is_some_and(is_soon_enough) => (
+            Verdict::Unknown,
+            Text::plain(
+                "Whether the objective was good again in time is unknown: the recording ended too soon to tell; no seat was sold twice and no money was lost.",
+            ),
+        ),
+        (Some(_), None) => (
+            Verdict::Fail,
+            Text::plain(
+                "The objective was not good again before the recording ended; no seat was sold twice and no money was lost.",
+            ),
+        ),
+    }
+}
+
 impl Incident {
     fn fill(&self, mut document: Document) -> Result<Document, KindError> {
         let detect = self.times.to_detect(self.fault).map(|time| time.as_secs_f64());
         let recover = self.times.to_recover(self.fault).map(|time| time.as_secs_f64());
-        (document.verdict, document.sentence) = self.verdict(detect, recover);
+        (document.verdict, document.sentence) = self.verdict();
         document.sections.push(
             Section::new("What happened")
                 .with(self.timeline_chart())
@@ -167,7 +217,7 @@ impl Incident {
         Ok(document)
     }
 
-    fn verdict(&self, detect: Option<f64>, recover: Option<f64>) -> (Verdict, Text) {
+    fn verdict(&self) -> (Verdict, Text) {
         let what = self.plan.fault.words();
         match self.ledger.overall() {
             Overall::Invalid => {
@@ -195,40 +245,7 @@ impl Incident {
                 Text::marked(&format!("The run cannot carry a claim: {doubt}.")),
             );
         }
-        if self.times.bad_before > 0 {
-            let text = format!(
-                "The steady state did not hold: {} of the seconds before the fault already missed the objective.",
-                self.times.bad_before
-            );
-            return (Verdict::Unknown, Text::plain(text));
-        }
-        match (self.times.first_bad, recover) {
-            (None, _) => (
-                Verdict::Pass,
-                Text::plain(format!(
-                    "Users did not notice: no second missed the objective ({what}), and every booking and payment is accounted for."
-                )),
-            ),
-            (Some(_), Some(recover)) => {
-                let verdict = if recover <= self.plan.promise.recover_within.as_secs_f64() {
-                    Verdict::Pass
-                } else {
-                    Verdict::Fail
-                };
-                let text = format!(
-                    "Noticeable **{}** after the fault, good again **{}** after the heal; no seat sold twice, no money and no event lost.",
-                    seconds_text(detect),
-                    seconds_text(Some(recover))
-                );
-                (verdict, Text::marked(&text))
-            }
-            (Some(_), None) => (
-                Verdict::Fail,
-                Text::plain(
-                    "The objective was not good again before the recording ended; no seat was sold twice and no money was lost.",
-                ),
-            ),
-        }
+        recovery(&self.plan, self.fault, &self.times)
     }
 
     fn since_start(&self, at: Nanos) -> f64 {
@@ -405,7 +422,7 @@ impl Incident {
                 "Time to recover",
                 seconds_text(recover),
                 format!(
-                    "from the heal until the objective held to the end; promised within {}",
+                    "from the heal until five good seconds in a row, after which no two bad ones followed each other; promised within {}",
                     seconds_text(Some(self.plan.promise.recover_within.as_secs_f64()))
                 ),
             ),
@@ -427,7 +444,10 @@ impl Incident {
             (
                 "Bad seconds",
                 self.times.bad_seconds.to_string(),
-                "after the injection".to_owned(),
+                match self.times.bad_after {
+                    0 => "after the injection".to_owned(),
+                    after => format!("after the injection; {after} of them, each alone, after the recovery"),
+                },
             ),
             (
                 "Error budget spent",
@@ -578,8 +598,63 @@ fn noted(events: &[Event]) -> impl Iterator<Item = Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::incident::{self as plans, DrillFault};
+    use crate::plan::spec;
     use crate::recording::{Endpoint, Outcome};
     use crate::units::Nanos;
+
+    /// One letter a second, good or bad, with the fault from second 5 to 10; ten seconds are promised.
+    #[track_caller]
+    fn check(letters: &str, expected: Verdict, says: &str) {
+        let at = |second: usize| Nanos(second as u64 * 1_000_000_000);
+        let second = |(n, letter): (usize, char)| Second {
+            at: at(n),
+            served: 100,
+            failed: if letter == 'b' { 50 } else { 0 },
+            p99: None,
+        };
+        let seconds: Vec<Second> = letters.chars().enumerate().map(second).collect();
+        let plan = plans::plan(DrillFault::MysqlPause, spec::Profile::Smoke, 1);
+        let objective = Objective {
+            availability: plan.promise.availability,
+            p99_at_most: None,
+        };
+        let fault = FaultWindow {
+            injected: at(5),
+            healed: at(10),
+        };
+        let (verdict, text) = recovery(&plan, fault, &times(&seconds, objective, fault, Runs::default()));
+        assert_eq!(verdict, expected, "{letters}: {text:?}");
+        assert!(format!("{text:?}").contains(says), "{letters}: {text:?}");
+    }
+
+    #[test]
+    fn recovery_is_promised_within_ten_seconds_and_lasts() {
+        check("ggggggggggggggg", Verdict::Pass, "did not notice");
+        check("gggggbbbbbbgggggg", Verdict::Pass, "1.0 s");
+        check(&format!("gggggbbbbb{}ggggg", "b".repeat(10)), Verdict::Pass, "10.0 s");
+        check(&format!("gggggbbbbb{}ggggg", "b".repeat(11)), Verdict::Fail, "11.0 s");
+        check("gggbgbbbbbggggggg", Verdict::Unknown, "did not hold: 1 of");
+        // A relapse is none of a single second.
+        check("gggggbbbbbbgggggb", Verdict::Pass, "1.0 s");
+        check(
+            &format!("gggggbbbbbb{}bb", "g".repeat(9)),
+            Verdict::Fail,
+            "not good again before the recording ended",
+        );
+    }
+
+    #[test]
+    fn of_an_end_too_soon_after_the_last_bad_second_nothing_is_claimed() {
+        for ending in ["gggg", "gggggbb", "bbbb"] {
+            check(&format!("gggggbbbbbb{ending}"), Verdict::Unknown, "too soon to tell");
+        }
+        check(
+            &format!("gggggbbbbb{}gggg", "b".repeat(11)),
+            Verdict::Fail,
+            "not good again",
+        );
+    }
 
     #[test]
     fn notes_say_why_requests_failed() {
