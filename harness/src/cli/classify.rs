@@ -163,7 +163,7 @@ mod tests {
         };
         let silent = RunError::NothingBorne {
             variant: "off".to_owned(),
-            log: String::new(),
+            log: "off.log".into(),
         };
         for (error, exit) in [
             (ended(2), Exit::Usage),

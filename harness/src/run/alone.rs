@@ -273,7 +273,7 @@ impl Alone<'_> {
             Ok(()) => poller.stop().await,
             failed => failed,
         };
-        let log = PathBuf::from(arm.log());
+        let log = arm.log();
         let stopped = arm.stop().await;
         let kept = self.keep_log_of_slowest(log).await;
         loaded?;

@@ -177,10 +177,10 @@ impl LiveArm {
     }
 
     /// Where it logs.
-    pub(super) fn log(&self) -> String {
+    pub(super) fn log(&self) -> PathBuf {
         self.service
             .as_ref()
-            .map_or_else(String::new, |service| service.log_path().display().to_string())
+            .map_or_else(PathBuf::new, |service| service.log_path().to_owned())
     }
 
     /// What the load asks.

@@ -1,5 +1,7 @@
 //! Why a run ended without a whole recording.
 
+use std::path::PathBuf;
+
 use crate::load::{CatalogueError, LoadError};
 use crate::plan::design::DesignError;
 use crate::recording::RecordError;
@@ -64,8 +66,8 @@ pub enum RunError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A variant bore nothing at all.
-    #[error("variant `{variant}` answered nothing when it was probed; its log is {log}")]
-    NothingBorne { variant: String, log: String },
+    #[error("variant `{variant}` answered nothing when it was probed; its log is {}", log.display())]
+    NothingBorne { variant: String, log: PathBuf },
     /// A scratch file.
     #[error("cannot use {path}")]
     File {

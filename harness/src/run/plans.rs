@@ -154,9 +154,10 @@ async fn mysql(url: &str, schema: &str) -> Result<Look, ScrapeError> {
 async fn sqlite(file: &Path, arm: &LiveArm) -> Result<Look, ScrapeError> {
     let deadline = Instant::now() + TOLD_WITHIN;
     let statement = loop {
-        let log = tokio::fs::read_to_string(arm.log()).await;
+        let path = arm.log();
+        let log = tokio::fs::read_to_string(&path).await;
         let log = log.map_err(|source| ScrapeError::Read {
-            path: arm.log(),
+            path: path.display().to_string(),
             source,
         })?;
         if let Some(statement) = log.lines().filter_map(logged_statement).find(|text| is_seat_map(text)) {
