@@ -46,12 +46,17 @@ impl Plane {
 
     /// As [`Plane::fit`], with a left margin that several panels share.
     pub(super) fn with_margins(outer: Rect, x: AxisScale, y: AxisScale, left: f64, right: f64, frame: Frame) -> Self {
-        let area = Rect::new(
-            outer.x + left,
-            outer.y + ABOVE,
-            (outer.w - left - right.max(14.0)).max(40.0),
-            frame.height(outer),
-        );
+        let width = |right: f64| (outer.w - left - right).max(40.0);
+        let right = right.max(14.0);
+        // Half of the last label may stand beside the plane, and in the page's padding; no more than that.
+        let widest = |length| {
+            let ticks = x.ticks_across(length).into_iter();
+            ticks
+                .map(|tick| measure::width(&tick.label, size::LABEL))
+                .fold(0.0, f64::max)
+        };
+        let right = right.max(widest(width(right)) / 2.0 - size::PAD);
+        let area = Rect::new(outer.x + left, outer.y + ABOVE, width(right), frame.height(outer));
         let y_ticks = thin_out(y.ticks((area.h / 26.0) as usize), area.h, |_, _| size::LABEL + 2.0);
         Self { area, x, y, y_ticks }
     }

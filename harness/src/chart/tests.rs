@@ -365,6 +365,47 @@ fn no_line_of_a_mark_crosses_the_name_of_a_band() {
     }
 }
 
+/// Found by the property below once in some ten thousand figures.
+#[test]
+fn the_last_label_of_an_axis_stays_on_its_page_however_wide() {
+    let axis = |unit| Axis {
+        title: "axis".to_owned(),
+        unit,
+    };
+    let figure = Figure::Board(Board {
+        x: axis(Unit::PerSecond),
+        range: (8.441_482_433_382_98e-309, 0.0),
+        panes: vec![Pane {
+            says: "says".to_owned(),
+            panel: Panel {
+                title: "panel".to_owned(),
+                unit: Unit::Seconds,
+                log: false,
+                top: None,
+                curves: vec![Curve {
+                    key: Key::new("curve", 0),
+                    style: CurveStyle::Area,
+                    points: vec![(0.0, Some(0.0)), (475.0, Some(690.0))],
+                }],
+                limits: Vec::new(),
+            },
+            states: None,
+            reason: String::new(),
+            notes: Vec::new(),
+            is_wide: true,
+        }],
+    });
+    let canvas = drawn(figure);
+    let labels = canvas.shapes.iter().filter_map(|shape| match shape {
+        Shape::Label(label) => Some(label),
+        _ => None,
+    });
+    let widest = labels.max_by(|a, b| a.bounds().right().total_cmp(&b.bounds().right()));
+    let widest = widest.unwrap();
+    assert!(widest.text.ends_with("308"), "{widest:?}");
+    assert!(widest.bounds().right() <= size::WIDTH, "{widest:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
