@@ -264,7 +264,7 @@ async fn a_request_whose_client_is_gone_is_logged_and_counted_as_such() {
 /// With a share of nothing, successes and refusals are silent, and what failed is still told.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_sample_of_0_only_failures_of_the_service_are_logged() {
-    let logged = Logged::start(&["logging.sample=0", "resilience.request_timeout=400ms"]);
+    let logged = Logged::start(&["logging.sample=0", "resilience.request_timeout=2s"]);
     let client = logged.process.client.clone();
     let user = &logged.site.users()[0];
     for _ in 0..20 {

@@ -261,7 +261,7 @@ async fn overload_is_shed_before_any_work_and_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_shed_for_want_of_a_connection_is_counted_for_requests_alone() {
     let settings = [
-        "resilience.request_timeout=400ms",
+        "resilience.request_timeout=2s",
         "sweep.interval=20ms",
         "hold.ttl=10s",
         "queue.active_ttl=10h",
@@ -357,7 +357,7 @@ async fn an_entry_is_refreshed_before_it_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_database_fails_requests_and_recovers() {
-    let app = TestApp::small(&["resilience.request_timeout=400ms"]).await;
+    let app = TestApp::small(&["resilience.request_timeout=2s"]).await;
     let client = &app.client;
     let seat = app.seats(0).await.remove(0);
     let token = client.admitted(&app.users[0]).await;

@@ -38,10 +38,10 @@ async fn two_instances_admit_as_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn places_end_by_themselves() {
     // Long beside a stall of the machine, in which nobody looks at the place that is to be kept.
-    let ttl = ["queue.capacity=1", "queue.active_ttl=2s", "queue.waiting_ttl=1s"];
+    let ttl = ["queue.capacity=1", "queue.active_ttl=4s", "queue.waiting_ttl=2s"];
     let app = TestApp::small(&ttl).await;
     let users = [app.users[0].as_str(), app.users[1].as_str(), app.users[2].as_str()];
-    queue::places_end(&app.client, users, Duration::from_secs(2)).await;
+    queue::places_end(&app.client, users, Duration::from_secs(4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

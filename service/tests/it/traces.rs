@@ -169,7 +169,7 @@ async fn a_request_without_a_trace_begins_one_and_a_probe_does_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_is_marked_where_it_happened() {
     let collector = Collector::start().await;
-    let settings = ["resilience.request_timeout=400ms", NONE_OF_OURS, &collector.setting()];
+    let settings = ["resilience.request_timeout=2s", NONE_OF_OURS, &collector.setting()];
     let app = TestApp::small(&settings).await;
     let lock = crate::locked::Locked::new(app.database()).await;
     let traced = app.client.traced(KEPT);

@@ -19,7 +19,7 @@ async fn filled_at_once(defect: Option<&str>) -> LedgerReport {
     };
     let mut trial = Trial::start(house, defect).await;
     trial
-        .load(constant(300.0, 2 * SECOND, &[(SeatMap, 90.0), (HoldCycle, 10.0)]), 1)
+        .load(constant(300.0, 4 * SECOND, &[(SeatMap, 90.0), (HoldCycle, 10.0)]), 1)
         .await;
     trial.judge().await
 }

@@ -8,7 +8,7 @@ use soundcheck::stack::error::ProbeFailure;
 use soundcheck::stack::{self, Component, Stack, StackChoice, StackError, StackOptions, probe};
 
 use crate::containers::can_open_a_stack;
-use crate::{SHORTLY, check, edges, mysql, options};
+use crate::{SHORTLY, WITHIN, check, edges, mysql, options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_of_containers_and_of_the_network() {
@@ -31,7 +31,7 @@ async fn faults_of_containers_and_of_the_network() {
 
 async fn containers_suffer_and_heal(stack: &dyn Stack, edges: &Edges) {
     let container = stack.container(Component::Redis).unwrap();
-    let failure = async || match probe::probe(container.component, &container.address, SHORTLY).await {
+    let failure = async |within| match probe::probe(container.component, &container.address, within).await {
         Ok(_) => None,
         Err(StackError::Probe { what, .. }) => Some(what),
         Err(other) => panic!("{other:?}"),
@@ -42,15 +42,15 @@ async fn containers_suffer_and_heal(stack: &dyn Stack, edges: &Edges) {
     };
     // The user-space proxy of the daemon accepts for a paused container; nobody answers.
     check(&fault(ContainerTrouble::Pause), async || {
-        matches!(failure().await, Some(ProbeFailure::Silent(_)))
+        matches!(failure(SHORTLY).await, Some(ProbeFailure::Silent(_)))
     })
     .await;
     check(&fault(ContainerTrouble::Kill), async || {
-        failure().await == Some(ProbeFailure::Refused)
+        failure(WITHIN).await == Some(ProbeFailure::Refused)
     })
     .await;
     check(&fault(ContainerTrouble::Stop), async || {
-        failure().await == Some(ProbeFailure::Refused)
+        failure(WITHIN).await == Some(ProbeFailure::Refused)
     })
     .await;
     check(&fault(ContainerTrouble::Restart), async || true).await;

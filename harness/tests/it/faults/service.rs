@@ -1,7 +1,6 @@
 //! The service frozen, and killed and started again at the same address.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use soundcheck::fault::process::{ServiceFault, ServiceTrouble};
 use soundcheck::stack::{self, Component, StackChoice};
@@ -26,21 +25,21 @@ async fn the_service_freezes_and_dies_and_comes_back() {
     let service = Arc::new(place.await.unwrap());
     let url = format!("{}/health/live", service.base_url());
     // Each request connects: on a connection kept from before, a killed server is one that hung up.
-    let client = reqwest::Client::builder()
-        .timeout(SHORTLY)
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap();
+    let waiting_for = |time| {
+        let client = reqwest::Client::builder().timeout(time).pool_max_idle_per_host(0);
+        client.build().unwrap()
+    };
+    let (hasty, patient) = (waiting_for(SHORTLY), waiting_for(WITHIN));
 
     let freeze = ServiceFault {
         service: Arc::clone(&service),
         trouble: ServiceTrouble::Freeze,
     };
     check(&freeze, async || {
-        client.get(&url).send().await.is_err_and(|error| error.is_timeout())
+        hasty.get(&url).send().await.is_err_and(|error| error.is_timeout())
     })
     .await;
-    assert!(client.get(&url).send().await.is_ok());
+    assert!(patient.get(&url).send().await.is_ok());
 
     let before = service.process().await.unwrap();
     let kill = ServiceFault {
@@ -48,12 +47,12 @@ async fn the_service_freezes_and_dies_and_comes_back() {
         trouble: ServiceTrouble::Kill,
     };
     check(&kill, async || {
-        client.get(&url).send().await.is_err_and(|error| error.is_connect())
+        patient.get(&url).send().await.is_err_and(|error| error.is_connect())
     })
     .await;
     assert!(!before.is_alive() && service.process().await.unwrap() != before);
 
-    let stopped = service.stop(Duration::max(WITHIN, SHORTLY)).await.unwrap().unwrap();
+    let stopped = service.stop(WITHIN).await.unwrap().unwrap();
     assert!(stopped.is_graceful && stopped.status.success(), "{stopped:?}");
     assert_eq!(service.stop(WITHIN).await.unwrap(), None);
     stack.close().await.unwrap();

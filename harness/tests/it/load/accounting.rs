@@ -66,9 +66,9 @@ async fn users_share_the_connections_and_wait_for_one_as_they_would_for_a_free_u
     };
     let run = run(&stub, scenario, clock, LoadHandle::new()).await;
     assert_eq!(run.outcome.total.ok, 120, "{:?}", run.recorder.causes());
-    // A connection is given back a moment after its answer was read, so that one more may be opened in its place.
+    // A connection is given back a moment after its answer was read, so that one more may be opened in the place of each.
     let most = stub.script.open.lock().unwrap().1;
-    assert!((6..=9).contains(&most), "{most} connections");
+    assert!((6..=12).contains(&most), "{most} connections");
     // Six connections carry 60 a second: the last one waits for as long again as the run lasts.
     let waited = run.merged(Endpoint::Seats, Clock::Wait);
     assert!(waited.max() > 700_000_000 && waited.len() > 100, "{waited:?}");
@@ -308,12 +308,13 @@ async fn slices_are_asked_in_turn_and_what_straddles_is_left_out() {
         .filter(|c| c.tag.endpoint == Endpoint::Seats && c.tag.clock == Clock::Service)
         .collect();
     assert_eq!(seats.iter().map(|c| c.slice).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    let late: u64 = outcome.books.values().map(|books| books.late).sum();
     for cut in &seats {
         assert_eq!(cut.tag.variant, if cut.slice % 2 == 1 { "slow" } else { "fast" });
-        // What is left of each slice, as long as it was, at 200/s; a few more where some were late before it.
+        // What is left of each slice, as long as it was, at 200/s; and who came late, from before it.
         let number = cut.slice as usize;
         let lasted = starts[number].since(starts[number - 1]).as_secs_f64();
-        let most = (lasted - 0.1) * 200.0 + 5.0;
+        let most = (lasted - 0.1) * 200.0 + 5.0 + late as f64;
         let n = cut.histogram.len();
         assert!(n >= 5 && n as f64 <= most, "{number}: {n}, at most {most}");
         assert_eq!(cut.histogram.min() >= 5_000_000, cut.slice % 2 == 1);

@@ -22,13 +22,14 @@ static MEASURING: Mutex<()> = Mutex::const_new(());
 pub(crate) const LOAD_IS_OVER: &str = "waiting for outbox and holds to end";
 
 /// What a busy machine may do to a run; nothing else may make it unknown.
-const OUT_OF_PACE: [&str; 5] = [
+const OUT_OF_PACE: [&str; 6] = [
     "arrivals started late",
     "visits of virtual users started late",
     "were dropped",
     "the lag of what was sent has a p99 of",
     // Of scrapes: one that fails in another way is no matter of pace.
     " failed: no answer within ",
+    " failed: the poller was ",
 ];
 
 /// Waits for a turn to measure.

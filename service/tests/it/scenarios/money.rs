@@ -185,7 +185,8 @@ impl Worker {
 
     async fn charge(&mut self) {
         let user = self.any_user();
-        let amount = i64::try_from(self.random.below(500)).unwrap() + 1;
+        // So much that many can pay, and so little that many cannot.
+        let amount = i64::try_from(self.random.below(2_000)).unwrap() + 1;
         let key = fresh_key();
         let charged = self.client.charge(&self.users[user], amount, &key).await;
         let charged = self.sent(charged);
