@@ -75,9 +75,10 @@ pub struct FaultWindow {
 /// How many seconds in a row make a statement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Runs {
-    /// Bad ones that a watcher needs before saying "something is wrong", for the first time or again.
+    /// Bad ones that a watcher needs before saying "something is wrong".
     pub to_detect: usize,
-    /// Good ones that end an incident. Afterwards a bad second alone is what it would have been before: no alarm.
+    /// Good ones that end an incident. A bad second alone, with as many good ones before and after it, is no relapse:
+    /// no watcher would speak of it.
     pub to_recover: usize,
     /// What a second is in which nothing ended. Unknown by default; bad where arrivals went on at ten a second or more
     /// all the while, since then every user was left waiting.
@@ -101,13 +102,14 @@ pub struct Times {
     pub first_bad: Option<Nanos>,
     /// End of the run of bad seconds that a watcher needs.
     pub detected: Option<Nanos>,
-    /// Start of the good seconds, at or after the heal, that ended the incident for good. `None` when they did not, or
-    /// when the recording ends before that: see [`Times::good_since`].
+    /// Start of the good seconds, at or after the heal, that ended the incident for good. `None` when the recording ends
+    /// before enough of them are known.
     pub recovered: Option<Nanos>,
-    /// Start of the good seconds that the recording ends with, at or after the heal, too few as they may be.
+    /// Start of the good seconds, at or after the heal, that nothing but bad seconds alone interrupted since, however few
+    /// they are.
     pub good_since: Option<Nanos>,
-    /// End of the last second; `None` without any.
-    pub ended: Option<Nanos>,
+    /// Start of the last second; `None` without any.
+    pub last: Option<Nanos>,
     /// Bad seconds from the injection on.
     pub bad_seconds: u64,
     /// Those of them that came after the recovery, each alone.
@@ -124,8 +126,8 @@ impl Times {
         self.detected.map(|at| at.since(fault.injected))
     }
 
-    /// From the heal until the objective was good for good. Zero when it never was bad afterwards; `None` when it was
-    /// not good again within the recording.
+    /// From the heal until the objective was good for good. Zero when it held from the heal on; `None` when the recording
+    /// does not show that it was good again.
     pub fn to_recover(&self, fault: FaultWindow) -> Option<Duration> {
         self.recovered.map(|at| at.since(fault.healed))
     }
@@ -154,7 +156,7 @@ pub fn times(seconds: &[Second], objective: Objective, fault: FaultWindow, runs:
         detected: None,
         recovered: None,
         good_since: None,
-        ended: seconds.last().map(|last| last.at.plus(SECOND)),
+        last: seconds.last().map(|last| last.at),
         bad_seconds: 0,
         bad_after: 0,
         unknown_seconds: 0,
@@ -180,12 +182,12 @@ pub fn times(seconds: &[Second], objective: Objective, fault: FaultWindow, runs:
                 if is_noticed {
                     found.detected = found.detected.or(Some(second.at.plus(SECOND)));
                 }
-                let is_over = good_run >= runs.to_recover;
-                if is_over && !is_noticed {
+                if good_run >= runs.to_recover && !is_noticed {
                     found.bad_after += 1;
                 } else {
-                    (good_run, found.good_since, found.bad_after) = (0, None, 0);
+                    (found.good_since, found.bad_after) = (None, 0);
                 }
+                good_run = 0;
             }
             Quality::Good => {
                 bad_run = 0;
@@ -301,13 +303,17 @@ mod tests {
 
     #[test]
     fn a_bad_second_alone_is_no_relapse_and_is_counted() {
-        let blips = check("gggggbbbbbgggbgggbg", Some(2), Some(0));
+        let blips = check("gggggbbbbbgggbgggbggg", Some(2), Some(0));
         assert_eq!((blips.bad_seconds, blips.bad_after), (7, 2));
-        let last = check("gggggbbbbbgggb", Some(2), Some(0));
-        assert_eq!(last.bad_after, 1);
-        // Silence between two bad seconds makes them no less of a relapse.
-        let relapse = check("gggggbbbbbgggb.bggg", Some(2), Some(6));
-        assert_eq!(relapse.bad_after, 0);
+        // Two with too little between them, good or silent, are a relapse.
+        for relapse in ["gggggbbbbbgggbgbggg", "gggggbbbbbgggb.bggg"] {
+            assert_eq!(check(relapse, Some(2), Some(6)).bad_after, 0);
+        }
+        // Of the last one nobody knows whether it is alone.
+        for end in ["", "gg", "...."] {
+            let open = check(&format!("gggggbbbbbgggb{end}"), Some(2), None);
+            assert_eq!((open.good_since, open.bad_after), (Some(at(10)), 1));
+        }
     }
 
     #[test]

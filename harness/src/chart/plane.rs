@@ -48,14 +48,11 @@ impl Plane {
     pub(super) fn with_margins(outer: Rect, x: AxisScale, y: AxisScale, left: f64, right: f64, frame: Frame) -> Self {
         let width = |right: f64| (outer.w - left - right).max(40.0);
         let right = right.max(14.0);
-        // Half of the last label may stand beside the plane, and in the page's padding; no more than that.
-        let widest = |length| {
-            let ticks = x.ticks_across(length).into_iter();
-            ticks
-                .map(|tick| measure::width(&tick.label, size::LABEL))
-                .fold(0.0, f64::max)
-        };
-        let right = right.max(widest(width(right)) / 2.0 - size::PAD);
+        // The last tick may be at the very end, and half of its label beside the plane: as far as there is padding. Measured
+        // before there is less room for it, which hardly changes the labels.
+        let ticks = x.ticks_across(width(right));
+        let widths = ticks.iter().map(|tick| measure::width(&tick.label, size::LABEL));
+        let right = right.max(widths.fold(0.0, f64::max) / 2.0 - size::PAD);
         let area = Rect::new(outer.x + left, outer.y + ABOVE, width(right), frame.height(outer));
         let y_ticks = thin_out(y.ticks((area.h / 26.0) as usize), area.h, |_, _| size::LABEL + 2.0);
         Self { area, x, y, y_ticks }

@@ -400,10 +400,10 @@ fn the_last_label_of_an_axis_stays_on_its_page_however_wide() {
         Shape::Label(label) => Some(label),
         _ => None,
     });
-    let widest = labels.max_by(|a, b| a.bounds().right().total_cmp(&b.bounds().right()));
-    let widest = widest.unwrap();
-    assert!(widest.text.ends_with("308"), "{widest:?}");
-    assert!(widest.bounds().right() <= size::WIDTH, "{widest:?}");
+    let rightmost = labels.max_by(|a, b| a.bounds().right().total_cmp(&b.bounds().right()));
+    let rightmost = rightmost.unwrap();
+    assert!(rightmost.text.ends_with("308"), "{rightmost:?}");
+    assert!(rightmost.bounds().right() <= size::WIDTH, "{rightmost:?}");
 }
 
 proptest! {

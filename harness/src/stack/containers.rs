@@ -161,11 +161,10 @@ impl Recipe<'_> {
         let mut attempt = 1;
         loop {
             let service = self.ports.choose().map_err(no_ports)?;
-            let harness = if component == Component::Kafka {
-                self.ports.choose().map_err(no_ports)?
-            } else {
-                service
-            };
+            let mut harness = service;
+            while component == Component::Kafka && harness == service {
+                harness = self.ports.choose().map_err(no_ports)?;
+            }
             let ports = HostPorts { service, harness };
             let advertised = self
                 .kafka_advertised

@@ -1,4 +1,4 @@
-//! Host ports that stay ours while who listens there restarts.
+//! Host ports: kept for a server that restarts, or chosen for a container.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -45,11 +45,11 @@ impl fmt::Debug for Ports {
 /// this is dropped.
 ///
 /// Who knows its number can listen there, again and again: servers bind with `SO_REUSEADDR`, and this socket never
-/// listens.
+/// listens. Elsewhere than on Linux that would keep them away, and the port is only chosen.
 #[derive(Debug)]
 pub struct Reserved {
     port: u16,
-    _bound: TcpSocket,
+    _bound: Option<TcpSocket>,
 }
 
 impl Reserved {
@@ -63,7 +63,10 @@ impl Reserved {
         // First without `SO_REUSEADDR`, which fails where anybody is bound; then with it, which lets a server in.
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         socket.set_reuseaddr(true)?;
-        Ok(Self { port, _bound: socket })
+        Ok(Self {
+            port,
+            _bound: cfg!(target_os = "linux").then_some(socket),
+        })
     }
 }
 
@@ -153,7 +156,7 @@ mod tests {
     #[test]
     fn a_copy_of_a_socket_that_reserved_a_port_keeps_no_server_away() {
         let reserved = reserve().unwrap();
-        let copy = rustix::io::dup(&reserved._bound).unwrap();
+        let copy = reserved._bound.as_ref().map(|socket| rustix::io::dup(socket).unwrap());
         let port = reserved.port();
         drop(reserved);
         drop((listen(port), copy));

@@ -92,7 +92,7 @@ async fn change(port: &mut Port, reception: Reception, address: SocketAddr) -> s
         }
         _ => {}
     }
-    // Closed first: the address can only be bound anew when nobody holds it.
+    // Closed first: nobody can be bound there anew while somebody listens.
     *port = Port::Closed;
     *port = match reception {
         Reception::Refuse => Port::Closed,

@@ -1,5 +1,7 @@
 //! The incident report: one fault, when it was noticed, whom it hurt, when it was over, and whether the books balance.
 
+use std::time::Duration;
+
 use super::consistency::Consistency;
 use super::slowest::slowest;
 use super::{KindError, blank};
@@ -151,8 +153,6 @@ fn caught_up(what: &str, backlog: Option<Backlog>) -> String {
 
 /// Whether users were well before the fault, and again soon enough after it; of a run that is beyond doubt.
 fn recovery(plan: &IncidentPlan, fault: FaultWindow, times: &Times) -> (Verdict, Text) {
-    let recover = times.to_recover(fault).map(|time| time.as_secs_f64());
-    let is_soon_enough = |after_heal: f64| after_heal <= plan.promise.recover_within.as_secs_f64();
     if times.bad_before > 0 {
         let text = format!(
             "The steady state did not hold: {} of the seconds before the fault already missed the objective.",
@@ -160,10 +160,8 @@ fn recovery(plan: &IncidentPlan, fault: FaultWindow, times: &Times) -> (Verdict,
         );
         return (Verdict::Unknown, Text::plain(text));
     }
-    let after_heal = |at: Nanos| at.since(fault.healed).as_secs_f64();
-    // The soonest that it can have been, had the recording gone on.
-    let soonest = times.good_since.or(times.ended).map(after_heal);
-    match (times.first_bad, recover) {
+    let is_soon_enough = |at: Nanos| at.since(fault.healed).as_secs_f64() <= plan.promise.recover_within.as_secs_f64();
+    match (times.first_bad, times.recovered) {
         (None, _) => (
             Verdict::Pass,
             Text::plain(format!(
@@ -171,23 +169,30 @@ fn recovery(plan: &IncidentPlan, fault: FaultWindow, times: &Times) -> (Verdict,
                 plan.fault.words()
             )),
         ),
-        (Some(_), Some(recover)) => {
-            let verdict = if is_soon_enough(recover) {
+        (Some(_), Some(recovered)) => {
+            let verdict = if is_soon_enough(recovered) {
                 Verdict::Pass
             } else {
                 Verdict::Fail
             };
+            let seconds = |time: Option<Duration>| seconds_text(time.map(|time| time.as_secs_f64()));
             let text = format!(
-                "Noticeable **{}** after the fault, good again **{}** after the heal; no seat sold twice, no money and no event lost.",
-                seconds_text(times.to_detect(fault).map(|time| time.as_secs_f64())),
-                seconds_text(Some(recover))
+                "Noticeable **{}** after the fault, good again **{}** after the heal{}; no seat sold twice, no money and no event lost.",
+                seconds(times.to_detect(fault)),
+                seconds(times.to_recover(fault)),
+                match times.bad_after {
+                    0 => String::new(),
+                    1 => ", but for one bad second later".to_owned(),
+                    n => format!(", but for {n} bad seconds later, each alone"),
+                }
             );
             (verdict, Text::marked(&text))
         }
-        (Some(_), None) if soonest.is_some_and(is_soon_enough) => (
+        // Had the recording gone on, that might have been good again in time.
+        (Some(_), None) if times.good_since.or(times.last).is_some_and(is_soon_enough) => (
             Verdict::Unknown,
             Text::plain(
-                "Whether the objective was good again in time is unknown: the recording ended too soon to tell; no seat was sold twice and no money was lost.",
+                "Whether the objective was good again in time is unknown: too few seconds at the end of the recording are known to be good; no seat was sold twice and no money was lost.",
             ),
         ),
         (Some(_), None) => (
@@ -395,6 +400,7 @@ impl Incident {
             format::quantity(Unit::Percent, Some(self.plan.promise.availability.0 * 100.0)),
             format::quantity(Unit::Seconds, Some(self.plan.promise.p99.as_secs_f64()))
         );
+        let Runs { to_recover, .. } = Runs::default();
         let moment = |at: Option<Nanos>| seconds_text(at.map(|at| self.since_start(at)));
         let budget = budget_spent(&self.seconds, self.plan.promise.availability);
         let rows = [
@@ -422,7 +428,7 @@ impl Incident {
                 "Time to recover",
                 seconds_text(recover),
                 format!(
-                    "from the heal until five good seconds in a row, after which no two bad ones followed each other; promised within {}",
+                    "from the heal until the first of {to_recover} good seconds in a row, after which none was bad but alone among as many; promised within {}",
                     seconds_text(Some(self.plan.promise.recover_within.as_secs_f64()))
                 ),
             ),
@@ -635,8 +641,13 @@ mod tests {
         check(&format!("gggggbbbbb{}ggggg", "b".repeat(10)), Verdict::Pass, "10.0 s");
         check(&format!("gggggbbbbb{}ggggg", "b".repeat(11)), Verdict::Fail, "11.0 s");
         check("gggbgbbbbbggggggg", Verdict::Unknown, "did not hold: 1 of");
-        // A relapse is none of a single second.
-        check("gggggbbbbbbgggggb", Verdict::Pass, "1.0 s");
+        let alone = |n: usize| format!("gggggbbbbbb{}", "gggggb".repeat(n) + "ggggg");
+        check(
+            &alone(1),
+            Verdict::Pass,
+            " after the heal, but for one bad second later",
+        );
+        check(&alone(2), Verdict::Pass, "but for 2 bad seconds later, each alone");
         check(
             &format!("gggggbbbbbb{}bb", "g".repeat(9)),
             Verdict::Fail,
@@ -646,8 +657,8 @@ mod tests {
 
     #[test]
     fn of_an_end_too_soon_after_the_last_bad_second_nothing_is_claimed() {
-        for ending in ["gggg", "gggggbb", "bbbb"] {
-            check(&format!("gggggbbbbbb{ending}"), Verdict::Unknown, "too soon to tell");
+        for ending in ["gggg", "gggggb", "gggggbgggg", "gggggbb", "bbbb"] {
+            check(&format!("gggggbbbbbb{ending}"), Verdict::Unknown, "too few seconds");
         }
         check(
             &format!("gggggbbbbb{}gggg", "b".repeat(11)),

@@ -6,6 +6,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 
+use soundcheck::stack::ports;
+
 use crate::disk::Disk;
 use crate::tool::Site;
 
@@ -287,8 +289,8 @@ fn an_address_that_is_none_is_wrong_usage_and_its_password_is_not_shown() {
 #[test]
 fn nothing_that_listens_is_told_without_its_password() {
     let site = site(false);
-    // Taken, so that nobody else listens there; and let go.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let reserved = ports::reserve().unwrap();
+    let address = format!("127.0.0.1:{}", reserved.port());
     let said = site.run(&["dashboards", "--ask", &format!("http://me:geheim@{address}")]);
     let expected = format!("no answer from http://me:***@{address}/api/v1/query; is a Prometheus listening there?");
     said.fails(2, &[&expected, "Connection refused"]);
