@@ -112,7 +112,7 @@ pub struct Times {
     pub last: Option<Nanos>,
     /// Bad seconds from the injection on.
     pub bad_seconds: u64,
-    /// Those of them that came after the recovery, each alone.
+    /// Those of them since [`Times::good_since`], each alone.
     pub bad_after: u64,
     /// Seconds from the injection on in which nothing was asked for.
     pub unknown_seconds: u64,

@@ -450,9 +450,9 @@ impl Incident {
             (
                 "Bad seconds",
                 self.times.bad_seconds.to_string(),
-                match self.times.bad_after {
-                    0 => "after the injection".to_owned(),
-                    after => format!("after the injection; {after} of them, each alone, after the recovery"),
+                match (self.times.recovered, self.times.bad_after) {
+                    (None, _) | (_, 0) => "after the injection".to_owned(),
+                    (Some(_), after) => format!("after the injection; {after} of them, each alone, after the recovery"),
                 },
             ),
             (
