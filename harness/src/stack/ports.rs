@@ -44,27 +44,28 @@ impl fmt::Debug for Ports {
 /// A port on the loopback interface that nobody else is given by [`reserve`] or [`choose`], in whichever process, until
 /// this is dropped.
 ///
-/// Who knows its number can listen there, again and again: servers bind with `SO_REUSEADDR`, and this socket never
+/// Who knows its address can listen there, again and again: servers bind with `SO_REUSEADDR`, and this socket never
 /// listens. Elsewhere than on Linux that would keep them away, and the port is only chosen.
 #[derive(Debug)]
 pub struct Reserved {
-    port: u16,
+    address: SocketAddr,
     _bound: Option<TcpSocket>,
 }
 
 impl Reserved {
-    /// Its number.
-    pub const fn port(&self) -> u16 {
-        self.port
+    /// Where to listen.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn bind(port: u16) -> std::io::Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let socket = TcpSocket::new_v4()?;
         // First without `SO_REUSEADDR`, which fails where anybody is bound; then with it, which lets a server in.
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        socket.bind(address)?;
         socket.set_reuseaddr(true)?;
         Ok(Self {
-            port,
+            address,
             _bound: cfg!(target_os = "linux").then_some(socket),
         })
     }
@@ -102,7 +103,7 @@ pub fn reserve() -> std::io::Result<Reserved> {
 /// # Errors
 /// None was free in many attempts.
 pub fn choose() -> std::io::Result<u16> {
-    reserve().map(|reserved| reserved.port)
+    reserve().map(|reserved| reserved.address.port())
 }
 
 fn kernel_range_start() -> Option<u16> {
@@ -131,12 +132,10 @@ mod tests {
     #[test]
     fn a_server_comes_and_goes_where_a_port_is_reserved_and_nobody_else_gets_it() {
         let reserved = reserve().unwrap();
+        let port = reserved.address().port();
         for _ in 0..2 {
-            assert!(
-                Reserved::bind(reserved.port()).is_err(),
-                "free while the server is away"
-            );
-            let server = listen(reserved.port());
+            assert!(Reserved::bind(port).is_err(), "free while the server is away");
+            let server = listen(port);
             let mut client = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
             let (mut served, _) = server.accept().unwrap();
             std::io::Write::write_all(&mut served, b"here").unwrap();
@@ -146,7 +145,7 @@ mod tests {
             assert_eq!(said, "here");
         }
         // Let go while somebody listens, it is still taken.
-        let (port, server) = (reserved.port(), listen(reserved.port()));
+        let server = listen(port);
         drop(reserved);
         assert!(Reserved::bind(port).is_err(), "free while a server listens");
         drop(server);
@@ -157,7 +156,7 @@ mod tests {
     fn a_copy_of_a_socket_that_reserved_a_port_keeps_no_server_away() {
         let reserved = reserve().unwrap();
         let copy = reserved._bound.as_ref().map(|socket| rustix::io::dup(socket).unwrap());
-        let port = reserved.port();
+        let port = reserved.address().port();
         drop(reserved);
         drop((listen(port), copy));
     }

@@ -48,8 +48,8 @@ impl Restartable {
             what: "find a port for",
             source,
         })?;
-        let address = format!("127.0.0.1:{}", port.port());
-        config.set("listen", &address);
+        let address = port.address();
+        config.set("listen", address.to_string());
         let place = Self {
             program,
             config,

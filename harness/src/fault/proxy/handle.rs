@@ -1,6 +1,6 @@
 //! A running proxy, as its owner sees it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -15,9 +15,8 @@ use crate::units::Bytes;
 /// A proxy; dropping it closes the port and ends its links.
 #[derive(Debug)]
 pub struct Proxy {
-    address: SocketAddr,
     /// Ours also while it is closed.
-    _port: Reserved,
+    port: Reserved,
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
     listener: tokio::task::JoinHandle<()>,
@@ -76,7 +75,7 @@ impl Proxy {
     /// No port is free.
     pub async fn bind(seed: u64) -> Result<Self, ProxyError> {
         let port = ports::reserve().map_err(ProxyError::Bind)?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.port()));
+        let address = port.address();
         let listener = listener::open(address).map_err(ProxyError::Bind)?;
         let shared = Arc::new(Shared {
             seed,
@@ -92,8 +91,7 @@ impl Proxy {
         let (commands, received) = mpsc::channel(1);
         let listener = tokio::spawn(listener::run(listener, address, Arc::clone(&shared), received));
         Ok(Self {
-            address,
-            _port: port,
+            port,
             shared,
             commands,
             listener,
@@ -108,13 +106,15 @@ impl Proxy {
         if *self.shared.upstream.get_or_init(|| server) == server {
             Ok(())
         } else {
-            Err(ProxyError::HasUpstream { address: self.address })
+            Err(ProxyError::HasUpstream {
+                address: self.address(),
+            })
         }
     }
 
     /// Where to connect instead of to the server.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// Sets what a direction suffers, on live links at once.
@@ -127,7 +127,9 @@ impl Proxy {
     /// # Errors
     /// The port cannot be changed.
     pub async fn set_reception(&self, reception: Reception) -> Result<(), ProxyError> {
-        let ended = || ProxyError::Ended { address: self.address };
+        let ended = || ProxyError::Ended {
+            address: self.address(),
+        };
         let (done, answer) = oneshot::channel();
         self.commands
             .send(Command { reception, done })
@@ -135,7 +137,7 @@ impl Proxy {
             .map_err(|_gone| ended())?;
         let result = answer.await.map_err(|_gone| ended())?;
         result.map_err(|source| ProxyError::Port {
-            address: self.address,
+            address: self.address(),
             source,
         })
     }

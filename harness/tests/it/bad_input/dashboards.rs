@@ -290,7 +290,7 @@ fn an_address_that_is_none_is_wrong_usage_and_its_password_is_not_shown() {
 fn nothing_that_listens_is_told_without_its_password() {
     let site = site(false);
     let reserved = ports::reserve().unwrap();
-    let address = format!("127.0.0.1:{}", reserved.port());
+    let address = reserved.address();
     let said = site.run(&["dashboards", "--ask", &format!("http://me:geheim@{address}")]);
     let expected = format!("no answer from http://me:***@{address}/api/v1/query; is a Prometheus listening there?");
     said.fails(2, &[&expected, "Connection refused"]);

@@ -122,7 +122,7 @@ fn a_server_that_is_away_or_is_another_one_is_named_without_its_password() {
     let site = Site::new();
     record(&site);
     let reserved = ports::reserve().unwrap();
-    let away = format!("http://me:secret@127.0.0.1:{}/api/v1/write", reserved.port());
+    let away = format!("http://me:secret@{}/api/v1/write", reserved.address());
     let said = site.run(&["export", "run", "--remote-write", &away]);
     assert!(!said.stderr.contains("secret"), "{said:?}");
     said.fails(2, &["cannot reach http://me:***@127.0.0.1", "remote write"]);
@@ -165,7 +165,7 @@ fn of_a_wrong_url_or_header_the_flag_is_named_and_not_the_secret() {
     }
     // One that is right is shown when it cannot be reached.
     let reserved = ports::reserve().unwrap();
-    let away = format!("http://127.0.0.1:{}/w?token=s3cret", reserved.port());
+    let away = format!("http://{}/w?token=s3cret", reserved.address());
     let said = site.run(&["export", "run", "--remote-write", &away]);
     assert!(!said.stderr.contains("cret"), "{said:?}");
     said.fails(2, &["cannot reach http://127.0.0.1", "/w?token=***"]);

@@ -114,8 +114,8 @@ fn each_server_that_hangs_up_or_is_not_there_is_named() {
             &format!("kafka at {closing}: something else answers there, or hangs up at once; check the port"),
         ],
     );
-    let port = ports::reserve().unwrap();
-    let closed = format!("127.0.0.1:{}", port.port());
+    let reserved = ports::reserve().unwrap();
+    let closed = reserved.address().to_string();
     report(&closed, &closed, &closed).fails(
         6,
         &[
@@ -187,8 +187,8 @@ fn an_address_that_is_none_or_missing_is_wrong_usage() {
 /// Without any address they are those of docker-compose.yml, on the ports that it was given.
 #[test]
 fn servers_that_nobody_names_are_those_of_compose() {
-    let port = ports::reserve().unwrap();
-    let closed = port.port().to_string();
+    let reserved = ports::reserve().unwrap();
+    let closed = reserved.address().port().to_string();
     let site = Site::new();
     let mut command = site.tool(&["report", "cache", "--stack", "external"]);
     for part in ["MYSQL", "REDIS", "KAFKA"] {

@@ -28,7 +28,7 @@ fn address(component: Component, port: u16) -> String {
 async fn nothing_listens() {
     for component in Component::ALL {
         let reserved = ports::reserve().unwrap();
-        let port = reserved.port();
+        let port = reserved.address().port();
         let error = refusal(component, &address(component, port)).await;
         assert!(
             matches!(
@@ -122,7 +122,7 @@ fn no_daemon_ends_with_6_and_says_what_to_do() {
 #[test]
 fn no_server_ends_with_6() {
     let reserved = ports::reserve().unwrap();
-    let url = format!("redis://127.0.0.1:{}", reserved.port());
+    let url = format!("redis://{}", reserved.address());
     let arguments = [
         "up",
         "--stack",
